@@ -1,0 +1,3 @@
+#!/bin/sh
+# Makes ./configure from configure.ac; needed once after a fresh clone.
+cd "$(dirname "$0")" && exec autoreconf --install

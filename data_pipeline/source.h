@@ -1,0 +1,47 @@
+/* Where sequences come from: a dataset file or a generated task, behind one
+ * interface. Sequence `index` of a split is the same for everybody, and is a
+ * function of (seed, index) alone: not of the layout, not of what was read
+ * before. Training step k of batch B uses the indices k B ... k B + B - 1. */
+#ifndef RW_SOURCE_H
+#define RW_SOURCE_H
+
+#include "base/config.h"
+#include "data_pipeline/task.h"
+
+typedef struct rw_source rw_source;
+
+typedef enum { RW_TRAIN, RW_HELDOUT } rw_split_name;
+
+/* Opens what the mapping `data` of the configuration names (keys dataset or
+ * task, length, batch; tables in rw_data_keys). Relative paths are as given,
+ * from the working directory. Not collective; reads the index of the file only.
+ * Errors: missing or truncated file, no room for one sequence of `length`. */
+rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out);
+void rw_source_close(rw_source **source);
+extern const rw_key rw_data_keys[];
+
+const rw_format *rw_source_format(const rw_source *source);
+/* Of a task: its name; of a dataset: its path. */
+const char *rw_source_name(const rw_source *source);
+/* True where tokens are bytes of text, so that bits per byte make sense. */
+bool rw_source_is_bytes(const rw_source *source);
+/* How a token is shown to people: a dataset's alphabet (256 entries at most,
+ * e.g. "ACGTN" for FASTA), or NULL for bytes and tasks. */
+const char *rw_source_alphabet(const rw_source *source);
+/* A fingerprint of the data (content hash of a dataset, configuration of a task). */
+uint64_t rw_source_fingerprint(const rw_source *source);
+/* Number of distinct sequences in one pass over the held-out split; 0: unlimited. */
+uint64_t rw_source_heldout_count(const rw_source *source);
+/* Tokens of the training split (datasets), 0 for tasks. */
+uint64_t rw_source_tokens(const rw_source *source);
+
+/* Writes tokens [first, first + count) of sequence `index`, and their targets,
+ * to `out` (arrays of count rows). Reads no more than that part from disk.
+ * RW_TRAIN: order is a keyed permutation per pass; window starts shift from
+ * pass to pass. RW_HELDOUT: consecutive windows in file order; the last may be
+ * short, what is beyond the end is token 0 with target RW_IGNORE.
+ * Thread-safe against other rw_ calls (takes the HDF5 lock). */
+rw_status rw_source_read(rw_source *source, rw_split_name split, uint64_t index, long first,
+                         long count, rw_sequence *out);
+
+#endif

@@ -1,0 +1,54 @@
+/* The layout: which rank and thread does which sequences and chunks.
+ *
+ * World rank r has dp_rank = r / sp and sp_rank = r % sp: the ranks that share
+ * a sequence are neighbours. Each rank holds a contiguous range of sequences
+ * of the batch and a contiguous range of chunks of each; ranges differ by at
+ * most one. Results do not depend on the layout (docs/architecture.md). */
+#ifndef RW_LAYOUT_H
+#define RW_LAYOUT_H
+
+#include <mpi.h>
+
+#include "base/status.h"
+
+typedef struct {
+    MPI_Comm world;   /* all ranks; a duplicate owned by the layout */
+    MPI_Comm sp_comm; /* the ranks that share this rank's sequences, by sp_rank */
+    int rank, size;
+    int dp, sp;
+    int dp_rank, sp_rank;
+    int threads; /* OpenMP threads of this rank */
+} rw_layout;
+
+typedef struct {
+    long begin, end; /* half open */
+} rw_range;
+
+/* Part `index` of `parts` contiguous parts of {0..n-1}; sizes differ by at most one. */
+rw_range rw_split(long n, int parts, int index);
+
+/* Collective over MPI_COMM_WORLD. dp or sp may be 0 (auto): dp takes what sp
+ * leaves, sp is 1 unless dp is given. dp * sp must equal the number of ranks
+ * (RW_USAGE). threads 0: cores of this host divided by its ranks, at least 1. */
+rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out);
+/* A layout of this process alone (MPI_COMM_SELF). */
+rw_status rw_layout_alone(int threads, rw_layout *out);
+void rw_layout_free(rw_layout *layout);
+
+/* Collective over layout->world: every rank gets the status of the lowest
+ * rank that failed, RW_OK if none did; that rank's message replaces the
+ * message of all. To be called before any decision that changes later
+ * collectives. */
+rw_status rw_agree(const rw_layout *layout, rw_status status);
+/* The same over any communicator. */
+rw_status rw_agree_comm(MPI_Comm comm, rw_status status);
+
+/* Counters of what this rank sent and how long it waited, since the start. */
+typedef struct {
+    double seconds;  /* inside MPI */
+    double exposed;  /* of these, with all threads of the rank waiting */
+    double bytes;    /* payload sent to other ranks */
+} rw_comm_counters;
+extern rw_comm_counters rw_comm_count;
+
+#endif

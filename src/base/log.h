@@ -1,0 +1,25 @@
+/* Log lines for people: to standard error and, once a run folder exists, to
+ * its log.txt. Only the rank that was told to speak prints. */
+#ifndef RW_LOG_H
+#define RW_LOG_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+/* Rank 0 speaks, others are silent. Call once after MPI_Init. */
+void rw_log_speak(bool speaks);
+/* Also appends all later lines to the file at `path`. */
+rw_status rw_log_open(const char *path);
+void rw_log_close(void);
+
+void rw_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void rw_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The progress line: on a terminal it overwrites itself and is cleared before
+ * any other line; elsewhere it is a plain line. `last` ends it. */
+void rw_progress(bool last, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Is standard error a terminal? Callers print progress less often if not. */
+bool rw_on_terminal(void);
+
+#endif

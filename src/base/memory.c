@@ -1,0 +1,87 @@
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The size stands in front of each block, on a line of its own so that the
+ * block stays aligned:  | size, padding to RW_ALIGNMENT | block ... | */
+static atomic_size_t in_use, peak, allocations;
+static atomic_long fail_after;
+
+static void *take(size_t bytes)
+{
+    long left = atomic_load(&fail_after);
+    if (left > 0 && atomic_fetch_sub(&fail_after, 1) == 1) return NULL;
+    if (bytes > SIZE_MAX - 2 * RW_ALIGNMENT) return NULL;
+    size_t whole = (bytes + 2 * RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT;
+    char *base = aligned_alloc(RW_ALIGNMENT, whole);
+    if (!base) return NULL;
+    memcpy(base, &bytes, sizeof bytes);
+    memset(base + RW_ALIGNMENT, 0, whole - RW_ALIGNMENT);
+    size_t now = atomic_fetch_add(&in_use, bytes) + bytes;
+    size_t most = atomic_load(&peak);
+    while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
+    }
+    atomic_fetch_add(&allocations, 1);
+    return base + RW_ALIGNMENT;
+}
+
+static size_t size_of(const void *block)
+{
+    size_t bytes;
+    memcpy(&bytes, (const char *)block - RW_ALIGNMENT, sizeof bytes);
+    return bytes;
+}
+
+rw_status rw_alloc(size_t count, size_t size, const char *what, void *out)
+{
+    void *block = size && count > SIZE_MAX / size ? NULL : take(count * size);
+    memcpy(out, &block, sizeof block);
+    if (!block)
+        return rw_fail(RW_ERROR, "out of memory: %s needs %.1f MiB more (%.1f MiB in use); use a "
+                       "smaller model, data.batch or data.length, or more ranks",
+                       what, (double)count * (double)size / 1048576.0,
+                       (double)rw_memory_in_use() / 1048576.0);
+    return RW_OK;
+}
+
+rw_status rw_strdup(const char *text, char **out)
+{
+    size_t bytes = strlen(text) + 1;
+    RW_TRY(rw_alloc(bytes, 1, "a string", out));
+    memcpy(*out, text, bytes);
+    return RW_OK;
+}
+
+rw_status rw_grow(void *array, size_t *capacity, size_t need, size_t size)
+{
+    if (need <= *capacity) return RW_OK;
+    size_t wanted = *capacity ? *capacity : 8;
+    while (wanted < need) wanted *= 2;
+    void *old, *grown;
+    memcpy(&old, array, sizeof old);
+    RW_TRY(rw_alloc(wanted, size, "a growing list", &grown));
+    if (old) memcpy(grown, old, *capacity * size);
+    rw_free(&old);
+    memcpy(array, &grown, sizeof grown);
+    *capacity = wanted;
+    return RW_OK;
+}
+
+void rw_free(void *pointer)
+{
+    void *block;
+    memcpy(&block, pointer, sizeof block);
+    if (!block) return;
+    atomic_fetch_sub(&in_use, size_of(block));
+    free((char *)block - RW_ALIGNMENT);
+    block = NULL;
+    memcpy(pointer, &block, sizeof block);
+}
+
+size_t rw_memory_in_use(void) { return atomic_load(&in_use); }
+size_t rw_memory_peak(void) { return atomic_load(&peak); }
+size_t rw_memory_allocations(void) { return atomic_load(&allocations); }
+void rw_memory_fail_after(long n) { atomic_store(&fail_after, n); }

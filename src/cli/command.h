@@ -1,0 +1,27 @@
+/* A command of the ropewalk program. One file, one descriptor: the file
+ * src/cli/command_NAME.c defines `const rw_command rw_command_NAME`. */
+#ifndef RW_COMMAND_H
+#define RW_COMMAND_H
+
+#include <argp.h>
+
+#include "base/status.h"
+
+typedef struct {
+    const char *name;    /* as typed: "train" */
+    const char *summary; /* one line for `ropewalk --help` */
+    /* Runs the command; argv[0] is "ropewalk NAME". MPI is initialised.
+     * Collective over MPI_COMM_WORLD: every rank calls it with the same
+     * arguments, and returns. Messages are recorded with rw_fail; main()
+     * makes all ranks agree, prints one message and exits. */
+    rw_status (*run)(int argc, char **argv);
+} rw_command;
+
+extern const rw_command *const rw_command_registry[]; /* NULL-terminated */
+
+/* argp_parse for a command, with the exit codes of the program: usage errors
+ * return RW_USAGE after argp's message (from rank 0 only); --help prints on
+ * rank 0 and sets *stop, upon which the command returns RW_OK at once. */
+rw_status rw_command_parse(const struct argp *argp, int argc, char **argv, void *input, int *stop);
+
+#endif

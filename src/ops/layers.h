@@ -1,0 +1,50 @@
+/* Builders: one call adds an op with its parameters to a graph. What mixers
+ * and models are written in. */
+#ifndef RW_LAYERS_H
+#define RW_LAYERS_H
+
+#include "ops/graph.h"
+
+/* y = x W^T (+ bias): W `name`.weight (width, x.width), normal with deviation
+ * gain / sqrt(x.width); `name`.bias starts at zero. */
+typedef struct {
+    const char *name;
+    int width;
+    double gain; /* 0 means 1 */
+    bool bias;
+    void (*bias_init)(const rw_param *param, rw_random stream, real *out); /* NULL: zero */
+} rw_linear_options;
+rw_status rw_linear(rw_graph *graph, rw_value x, const rw_linear_options *options, rw_value *y);
+
+/* Tokens of the data -> rows of `name`.weight (vocab, width); *table is its index. */
+rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, int *table,
+                       rw_value *y);
+/* Real features of the data, as a value (tokens, features). */
+rw_status rw_features(rw_graph *graph, int features, rw_value *y);
+
+/* y = x / rms(x) * weight, over `groups` equal parts of the columns. */
+rw_status rw_rms_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y);
+/* The same of x * silu(gate) (Mamba-2's gated norm). */
+rw_status rw_gated_rms_norm(rw_graph *graph, rw_value x, rw_value gate, const char *name,
+                            rw_value *y);
+rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y);
+
+/* Causal depthwise convolution over `taps` tokens with bias, then SiLU if asked. */
+rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps, bool silu,
+                        rw_value *y);
+
+rw_status rw_silu(rw_graph *graph, rw_value x, rw_value *y);
+rw_status rw_gelu(rw_graph *graph, rw_value x, rw_value *y);
+rw_status rw_softplus(rw_graph *graph, rw_value x, rw_value *y);
+rw_status rw_product(rw_graph *graph, rw_value a, rw_value b, rw_value *y);  /* a * b */
+rw_status rw_residual(rw_graph *graph, rw_value a, rw_value b, rw_value *y); /* a + b */
+/* silu(first half of the columns) * second half. */
+rw_status rw_swiglu(rw_graph *graph, rw_value x, rw_value *y);
+rw_status rw_dropout(rw_graph *graph, rw_value x, double rate, rw_value *y);
+
+/* Losses. `table`: index of a parameter (vocab, width) to share (tied
+ * embeddings), or -1 for one of its own, `name`.weight. */
+rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vocab, int table);
+rw_status rw_squared_error(rw_graph *graph, rw_value x, const char *name, int features);
+
+#endif

@@ -1,0 +1,165 @@
+/* An op: the differentiable unit of a model. One file, one const descriptor.
+ *
+ * An op works on one chunk of consecutive tokens of one sequence at a time,
+ * all arrays row-major (token, feature), real; ld = reals from one row to the
+ * next. Callbacks are pure: they write only the outputs named here, allocate
+ * nothing, call no MPI, and run in parallel on different chunks. The result
+ * for a chunk may depend on nothing but the arguments: it has the same bits
+ * whoever computes it.
+ *
+ * What crosses chunks is the op's carry:
+ *   none   nothing: tokens (or at least chunks) are independent
+ *   shift  the next chunk needs something of this one alone (the last rows
+ *          before a short convolution)
+ *   tree   a linear recurrence h' = A h + b of the state h over chunks: the
+ *          chunk's own (A, b) is its summary; the engine combines summaries on
+ *          the chunk tree and hands each chunk the state at its start.
+ *
+ * Training step, seen from an op with a carry:
+ *   summary(chunk)            for all chunks   -> map, state  (tree) / state (shift)
+ *   [engine: exchange]                         -> state_in of each chunk
+ *   forward(chunk)            for all chunks
+ *   ... rest of the model, loss, backward of the rest ...
+ *   adjoint(chunk)            for all chunks   -> dstate_in: d loss/d state_in, local part
+ *   [engine: exchange, mirrored]               -> dstate_out of each chunk
+ *   backward(chunk)           for all chunks
+ */
+#ifndef RW_OP_H
+#define RW_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "tensor/real.h"
+
+#define RW_MAX_INPUTS 6
+#define RW_MAX_OP_PARAMS 8
+
+typedef struct rw_op rw_op;
+typedef struct rw_graph rw_graph;
+
+/* Columns [begin, begin + width) of value `id` of a graph. */
+typedef struct {
+    int id, begin, width;
+} rw_value;
+
+typedef enum { RW_CARRY_NONE, RW_CARRY_SHIFT, RW_CARRY_TREE } rw_carry;
+
+/* An op's place in a graph. Filled by rw_graph_apply and op->shape. */
+typedef struct {
+    const rw_op *op;
+    int index; /* in the graph */
+    int block;
+    int chunk; /* tokens of a full chunk, T: set by the engine before op->shape is
+                  called again for planning (0 while building) */
+    int ins, params;
+    int in[RW_MAX_INPUTS], in_begin[RW_MAX_INPUTS], in_width[RW_MAX_INPUTS];
+    int out;        /* value id, -1: none */
+    int out_width;  /* set by shape */
+    int param[RW_MAX_OP_PARAMS];
+    long param_rows[RW_MAX_OP_PARAMS], param_cols[RW_MAX_OP_PARAMS];
+    const void *attributes;
+    /* Set by shape (from widths, attributes and chunk), in reals: */
+    size_t derived;      /* what prepare computes from the parameters */
+    size_t derived_grad; /* gradient with respect to it, summed over chunks */
+    size_t scratch;      /* working memory of one call, one thread */
+    size_t map, state;   /* the carry: transition and state; map may be 0 */
+    int lanes;           /* prepare, prepare_backward and advance may be called on
+                            disjoint ranges of lanes (heads, channel groups); >= 1 */
+} rw_node;
+
+/* The arguments of a call. What does not apply is NULL. */
+typedef struct {
+    const rw_node *node;
+    int rows;          /* tokens of this chunk, 1..T; the last chunk may be short */
+    long sequence;     /* index of the sequence in the step's batch */
+    long position;     /* of the first row in the sequence */
+    uint64_t seed, step;
+    bool training;     /* dropout is on */
+
+    const real *in[RW_MAX_INPUTS];
+    int in_ld[RW_MAX_INPUTS];
+    real *out;
+    int out_ld;
+    const real *param[RW_MAX_OP_PARAMS];
+    const real *derived;
+    real *scratch;
+
+    /* Data of the chunk's rows, for ops that read data (embedding, losses). */
+    const int32_t *tokens, *targets;
+    const real *features, *target_features;
+    double *loss;      /* losses: sum over the rows that count */
+    real *row_loss;    /* losses: per row, or NULL if not wanted */
+    real loss_scale;   /* losses: factor of the gradient (1 / number of targets) */
+    real *scores;      /* losses, in `step`: predictions of the one row (vocabulary) */
+
+    /* Carry. */
+    const real *state_in;  /* state at the chunk's start; NULL: zero */
+    real *map, *state;     /* summary writes both; step updates state in place */
+    const real *dstate_out;/* d loss / d (state at the chunk's end); NULL: zero */
+    real *dstate_in;       /* adjoint writes it */
+
+    /* Backward. */
+    const real *dout;
+    int dout_ld;
+    real *din[RW_MAX_INPUTS]; /* NULL: not wanted */
+    int din_ld[RW_MAX_INPUTS];
+    bool din_add[RW_MAX_INPUTS]; /* add to din instead of writing it */
+    real *dparam[RW_MAX_OP_PARAMS]; /* always add */
+    real *dderived;                 /* always add */
+} rw_call;
+
+struct rw_op {
+    const char *name;
+    const char *doc;      /* one line */
+    const char *source;   /* paper and equation, where there is one */
+    rw_carry carry;
+    bool rowwise;         /* rows are independent: may be called on any part of a chunk */
+    bool is_loss;         /* has no output; backward also computes the loss */
+    unsigned keeps_in;    /* bit i: backward or adjoint reads in[i] */
+    bool keeps_out;       /* backward reads out */
+
+    /* Checks inputs and attributes, sets out_width and the sizes of the node. */
+    rw_status (*shape)(rw_node *node);
+    /* Once a step, before the first chunk: derived from params, for lanes
+     * [begin, end) (scratch: node->scratch reals). */
+    void (*prepare)(const rw_node *node, const real *const *param, real *derived, int begin,
+                    int end, real *scratch);
+    /* Once a step, after the gradients of all chunks are summed: adds the part
+     * of the gradient that came by way of derived. */
+    void (*prepare_backward)(const rw_node *node, const real *const *param, const real *derived,
+                             const real *dderived, real *const *dparam, int begin, int end,
+                             real *scratch);
+    void (*forward)(const rw_call *call);
+    void (*backward)(const rw_call *call);
+    /* The naive definition: plain loops over a whole sequence (rows = L, state_in
+     * NULL), from params, not derived. Shares no code with forward. */
+    void (*reference)(const rw_call *call);
+    /* One token (rows = 1); `state` is updated in place. NULL where carry is
+     * none: forward is used. Uses derived (prepared with chunk = node->chunk). */
+    void (*step)(const rw_call *call);
+
+    /* Carry only (see above). */
+    void (*summary)(const rw_call *call);
+    void (*adjoint)(const rw_call *call);
+    /* Tree only. y = A x + b on lanes [begin, end), where A is the transition of
+     * 2^level full chunks with the given map, transposed if asked. y may be b. */
+    void (*advance)(const rw_node *node, const real *derived, const real *map, int level,
+                    bool transpose, int begin, int end, const real *x, const real *b, real *y);
+    /* Tree with map > 0: the map of two neighbouring ranges, left before right. */
+    void (*compose)(const rw_node *node, const real *left, const real *right, real *out);
+
+    /* Floating-point operations of forward (with summary) on `rows` tokens;
+     * backward counts twice that. */
+    double (*flops)(const rw_node *node, int rows);
+
+    /* A small use of the op on `x` (any width that is a multiple of 8), for the
+     * tests and the benchmark that every op gets. Losses return no value. */
+    rw_status (*sample)(rw_graph *graph, rw_value x, rw_value *y);
+};
+
+extern const rw_op *const rw_op_registry[]; /* NULL-terminated: those of src/ops */
+
+#endif

@@ -1,0 +1,1 @@
+rw_sources += src/tensor/real.h
