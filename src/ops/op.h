@@ -54,6 +54,7 @@ typedef struct {
     int block;
     int chunk; /* tokens of a full chunk, T: set by the engine before op->shape is
                   called again for planning (0 while building) */
+    int levels; /* advance will be called with levels 0 .. levels-1; set with chunk */
     int ins, params;
     int in[RW_MAX_INPUTS], in_begin[RW_MAX_INPUTS], in_width[RW_MAX_INPUTS];
     int out;        /* value id, -1: none */
