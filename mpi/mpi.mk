@@ -1,1 +1,6 @@
-# files of mpi
+rw_sources += \
+	mpi/layout.c mpi/layout.h \
+	mpi/shift.c mpi/shift.h \
+	mpi/tree.c mpi/tree.h \
+	mpi/tree_reduce.c mpi/tree_reduce.h \
+	mpi/tree_scan.c mpi/tree_scan.h

@@ -1,1 +1,1 @@
-rw_sources += src/tensor/real.h
+rw_sources += src/tensor/real.h src/tensor/target.h

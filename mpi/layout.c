@@ -1,0 +1,99 @@
+#include "mpi/layout.h"
+
+#include <omp.h>
+#include <string.h>
+
+rw_comm_counters rw_comm_count;
+
+rw_range rw_split(long n, int parts, int index)
+{
+    return (rw_range){n * index / parts, n * (index + 1) / parts};
+}
+
+/* Ranks of world that run on this host. */
+static int ranks_of_host(MPI_Comm world)
+{
+    MPI_Comm host;
+    int n;
+    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+    MPI_Comm_size(host, &n);
+    MPI_Comm_free(&host);
+    return n;
+}
+
+static void fill(rw_layout *out, MPI_Comm world, int threads)
+{
+    MPI_Comm_dup(world, &out->world);
+    MPI_Comm_rank(out->world, &out->rank);
+    MPI_Comm_size(out->world, &out->size);
+    if (threads <= 0) threads = omp_get_num_procs() / ranks_of_host(out->world);
+    out->threads = threads < 1 ? 1 : threads;
+    omp_set_num_threads(out->threads);
+}
+
+rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out)
+{
+    memset(out, 0, sizeof *out);
+    int size;
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (dp <= 0 && sp <= 0) sp = 1;
+    if (dp <= 0) dp = size / sp;
+    if (sp <= 0) sp = size / dp;
+    if (dp < 1 || sp < 1 || dp * sp != size)
+        return rw_fail(RW_USAGE,
+                       "%d x %d (dp x sp) ranks do not make up the %d ranks that were started; "
+                       "start dp * sp ranks (mpirun -n), or leave parallel.dp or parallel.sp at auto",
+                       dp, sp, size);
+    fill(out, MPI_COMM_WORLD, threads);
+    out->dp = dp;
+    out->sp = sp;
+    out->dp_rank = out->rank / sp;
+    out->sp_rank = out->rank % sp;
+    MPI_Comm_split(out->world, out->dp_rank, out->sp_rank, &out->sp_comm);
+    return RW_OK;
+}
+
+rw_status rw_layout_alone(int threads, rw_layout *out)
+{
+    memset(out, 0, sizeof *out);
+    fill(out, MPI_COMM_SELF, threads);
+    out->dp = out->sp = 1;
+    MPI_Comm_dup(MPI_COMM_SELF, &out->sp_comm);
+    return RW_OK;
+}
+
+void rw_layout_free(rw_layout *layout)
+{
+    if (!layout->size) return;
+    MPI_Comm_free(&layout->sp_comm);
+    MPI_Comm_free(&layout->world);
+    memset(layout, 0, sizeof *layout);
+}
+
+rw_status rw_agree(const rw_layout *layout, rw_status status)
+{
+    return rw_agree_comm(layout->world, status);
+}
+
+rw_status rw_agree_comm(MPI_Comm comm, rw_status status)
+{
+    struct {
+        int rank, status;
+        char message[RW_MESSAGE_SIZE];
+    } report = {0};
+    int rank, size, first;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &size);
+    int failed = status == RW_OK ? size : rank;
+    MPI_Allreduce(&failed, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first == size) return RW_OK;
+    report.rank = rank;
+    report.status = status;
+    strncpy(report.message, rw_message(), sizeof report.message - 1);
+    MPI_Bcast(&report, sizeof report, MPI_BYTE, first, comm);
+    if (rank != first) {
+        rw_clear_message();
+        rw_fail((rw_status)report.status, "%s", report.message);
+    }
+    return (rw_status)report.status;
+}

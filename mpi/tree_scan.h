@@ -1,0 +1,49 @@
+/* Prefixes over the chunk tree: states handed from chunk to chunk by a linear
+ * recurrence  h_{c+1} = A_c h_c + b_c,  h_0 = 0, and its mirror image for
+ * gradients  g_c = A_{c+1}^T g_{c+1} + r_{c+1},  g_{C-1} = 0.
+ *
+ * The prefix of chunk c is evaluated as the canonical tree demands: with
+ * k = number of trailing zero bits of c, node (k, c/2^k - 1) is the last of the
+ * maximal nodes of chunks [0, c), and
+ *     prefix(c) = A_node prefix(c - 2^k) + b_node.
+ * The mirror image: with e = c + 1 and k its trailing zero bits,
+ *     suffix(c) = A_node^T suffix(e + 2^k - 1) + r_node,  node (k, e/2^k).
+ *
+ * Under sequence parallelism the ranks of layout->sp_comm all-gather their
+ * maximal nodes. Predicted volume sent by a rank: (P-1) m S (map + state)
+ * reals, m <= 2 log2(local chunks) its maximal nodes (1 where the ranges are
+ * aligned), S its sequences. */
+#ifndef RW_TREE_SCAN_H
+#define RW_TREE_SCAN_H
+
+#include "mpi/layout.h"
+#include "mpi/tree.h"
+
+/* The affine map's arithmetic: see rw_op.advance and rw_op.compose. */
+typedef struct {
+    size_t map, state; /* reals a chunk */
+    int lanes;
+    const void *context;
+    void (*advance)(const void *context, const real *map, int level, bool transpose, int begin,
+                    int end, const real *x, const real *b, real *y);
+    void (*compose)(const void *context, const real *left, const real *right, real *out);
+} rw_affine;
+
+typedef struct rw_scan rw_scan;
+
+/* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward
+ * and mirrored, for affine maps of at most `map` + `state` reals. Not collective. */
+rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size_t map,
+                      size_t state, rw_scan **out);
+void rw_scan_destroy(rw_scan **scan);
+
+/* Collective over layout->sp_comm. map (sequences, local chunks, affine->map):
+ * of each local chunk; part (sequences, local chunks, affine->state): b (or r,
+ * mirrored). out, same shape as part: the state at each chunk's start (mirrored:
+ * the gradient at its end). Those that are zero by definition (chunk 0; mirrored
+ * the last) are not written. map and part of the last chunk (mirrored: part of
+ * the first) are not read. */
+void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
+                 const real *map, const real *part, real *out);
+
+#endif

@@ -1,0 +1,39 @@
+/* The engine runs a plan: training steps and evaluations of a model on a
+ * layout. Everything is allocated when it is made; a step allocates nothing. */
+#ifndef RW_ENGINE_H
+#define RW_ENGINE_H
+
+#include "data_pipeline/loader.h"
+#include "model/model.h"
+#include "model/plan.h"
+
+typedef struct rw_engine rw_engine;
+
+/* Plans `model` on `layout` and allocates all memory. Borrows both. Not
+ * collective, but every rank must call it with the same options; let the ranks
+ * agree on the status before the first step. */
+rw_status rw_engine_new(rw_model *model, const rw_layout *layout, const rw_plan_options *options,
+                        rw_engine **out);
+void rw_engine_destroy(rw_engine **engine);
+
+/* This rank's part of a batch: sequences, and tokens of each. */
+rw_range rw_engine_sequences(const rw_engine *engine);
+rw_range rw_engine_rows(const rw_engine *engine);
+/* Bytes of memory that the engine holds. */
+size_t rw_engine_bytes(const rw_engine *engine);
+
+typedef struct {
+    double loss;    /* mean over the counted targets of the whole step, natural log */
+    double counted; /* their number, over all ranks */
+} rw_loss;
+
+/* Forward, loss and backward of one step: model->gradient receives the gradient
+ * of the mean loss, on every rank the same bits. Collective over the layout.
+ * `step` and `seed` key the dropout. */
+void rw_engine_train(rw_engine *engine, const rw_batch *batch, uint64_t seed, uint64_t step,
+                     rw_loss *out);
+
+/* Loss only. row_loss (local sequences, local rows) may be NULL. Collective. */
+void rw_engine_evaluate(rw_engine *engine, const rw_batch *batch, real *row_loss, rw_loss *out);
+
+#endif

@@ -1,0 +1,244 @@
+#include "model/gradient_sum.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* A stack of nodes whose values lie one above the other: slot = position. */
+typedef struct {
+    rw_tree_stack stack;
+    real *values;
+} sum_stack;
+
+/* to += from, or to = from. */
+typedef struct {
+    real *to;
+    const real *from;
+    bool copies;
+} action;
+
+struct rw_gradient_sum {
+    const rw_plan *plan;
+    const rw_layout *layout;
+    sum_stack *thread;  /* one a thread; values (depth, largest leaf) */
+    sum_stack *segment; /* one a segment; values (depth, leaf of the segment) */
+    action *actions;
+    int action_count, action_capacity;
+    rw_reduction *reduction;
+    real *total;
+    real **nodes; /* this rank's maximal nodes, for the reduction */
+};
+
+/* ---- Sizes --------------------------------------------------------------- */
+
+/* Peak depth of the threads' and the rank's stacks, found by playing through
+ * all pushes of a step. */
+typedef struct {
+    int thread, rank;
+} depths;
+
+static void push_part(const rw_plan *p, rw_range part, rw_range leaves, rw_tree_stack *stack,
+                      int *peak)
+{
+    long local = p->chunks.end - p->chunks.begin;
+    for (long i = leaves.begin; i < leaves.end; i++) {
+        long b = p->sequences.begin + part.begin + i / local, c = p->chunks.begin + i % local;
+        if (stack->depth + 1 > *peak) *peak = stack->depth + 1;
+        rw_tree_push(&p->tree, stack, (rw_tree_node){0, rw_tree_leaf(&p->tree, b, c), 0}, NULL,
+                     NULL);
+    }
+}
+
+static depths find_depths(const rw_plan *p, const rw_layout *layout)
+{
+    static rw_tree_node nodes[2][RW_TREE_MAX_DEPTH];
+    rw_tree_stack rank = {nodes[0], 0, RW_TREE_MAX_DEPTH}, thread = {nodes[1], 0, RW_TREE_MAX_DEPTH};
+    depths d = {0, 0};
+    long local = p->chunks.end - p->chunks.begin;
+    for (int m = 0; m < p->options.accumulate; m++) {
+        rw_range part = rw_split(p->sequences.end - p->sequences.begin, p->options.accumulate, m);
+        for (int t = 0; t < layout->threads; t++) {
+            thread.depth = 0;
+            push_part(p, part, rw_split((part.end - part.begin) * local, layout->threads, t),
+                      &thread, &d.thread);
+            for (int i = 0; i < thread.depth; i++) {
+                if (rank.depth + 1 > d.rank) d.rank = rank.depth + 1;
+                rw_tree_push(&p->tree, &rank, thread.node[i], NULL, NULL);
+            }
+        }
+    }
+    return d;
+}
+
+static rw_status new_stack(sum_stack *s, int depth, size_t reals)
+{
+    size_t n = (size_t)depth + 1;
+    RW_TRY(rw_alloc(n, sizeof(rw_tree_node), "gradient sums", &s->stack.node));
+    s->stack.capacity = depth + 1;
+    return rw_alloc(n * reals, sizeof(real), "gradients of chunks", &s->values);
+}
+
+rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_gradient_sum **out)
+{
+    rw_status status = RW_OK;
+    rw_gradient_sum *s = NULL;
+    size_t threads = (size_t)layout->threads, segments = (size_t)plan->segment_count;
+    RW_TRY(rw_alloc(1, sizeof *s, "gradient sums", &s));
+    s->plan = plan;
+    s->layout = layout;
+    depths d = find_depths(plan, layout);
+    RW_TRY_DONE(rw_alloc(threads, sizeof *s->thread, "gradient sums", &s->thread));
+    RW_TRY_DONE(rw_alloc(segments, sizeof *s->segment, "gradient sums", &s->segment));
+    for (size_t t = 0; t < threads; t++)
+        RW_TRY_DONE(new_stack(&s->thread[t], d.thread, plan->largest_leaf));
+    for (size_t i = 0; i < segments; i++)
+        RW_TRY_DONE(new_stack(&s->segment[i], d.rank, plan->segments[i].leaf));
+    s->action_capacity = 2 * (layout->threads * (d.thread + 1) + d.rank + 1);
+    RW_TRY_DONE(rw_alloc((size_t)s->action_capacity, sizeof *s->actions, "gradient sums",
+                         &s->actions));
+    RW_TRY_DONE(rw_alloc((size_t)d.rank + 1, sizeof *s->nodes, "gradient sums", &s->nodes));
+    RW_TRY_DONE(rw_alloc(plan->largest_leaf, sizeof(real), "summed gradients", &s->total));
+    RW_TRY_DONE(rw_reduction_new(layout, &plan->tree, plan->largest_leaf, &s->reduction));
+done:
+    if (status != RW_OK) rw_gradient_sum_destroy(&s);
+    *out = s;
+    return status;
+}
+
+static void free_stacks(sum_stack **stacks, int count)
+{
+    for (int i = 0; *stacks && i < count; i++) {
+        rw_free(&(*stacks)[i].stack.node);
+        rw_free(&(*stacks)[i].values);
+    }
+    rw_free(stacks);
+}
+
+void rw_gradient_sum_destroy(rw_gradient_sum **sum)
+{
+    rw_gradient_sum *s = *sum;
+    if (!s) return;
+    free_stacks(&s->thread, s->layout->threads);
+    free_stacks(&s->segment, s->plan->segment_count);
+    rw_free(&s->actions);
+    rw_free(&s->nodes);
+    rw_free(&s->total);
+    rw_reduction_destroy(&s->reduction);
+    rw_free(sum);
+}
+
+void rw_gradient_sum_reset(rw_gradient_sum *s)
+{
+    for (int i = 0; i < s->plan->segment_count; i++) s->segment[i].stack.depth = 0;
+}
+
+/* ---- Leaves, by one thread ------------------------------------------------ */
+
+real *rw_gradient_sum_leaf(rw_gradient_sum *s, int thread, size_t reals)
+{
+    sum_stack *t = &s->thread[thread];
+    real *leaf = t->values + (size_t)t->stack.depth * reals;
+    memset(leaf, 0, reals * sizeof(real));
+    return leaf;
+}
+
+typedef struct {
+    real *values;
+    size_t reals;
+} leaf_values;
+
+static void add_leaves(void *context, int left, int right)
+{
+    const leaf_values *v = context;
+    real *a = v->values + (size_t)left * v->reals;
+    const real *b = v->values + (size_t)right * v->reals;
+    for (size_t i = 0; i < v->reals; i++) a[i] += b[i];
+}
+
+void rw_gradient_sum_push(rw_gradient_sum *s, int thread, long leaf, size_t reals)
+{
+    sum_stack *t = &s->thread[thread];
+    leaf_values v = {t->values, reals};
+    rw_tree_push(&s->plan->tree, &t->stack, (rw_tree_node){0, leaf, t->stack.depth}, add_leaves,
+                 &v);
+}
+
+/* ---- Threads to rank ------------------------------------------------------ */
+
+/* While the nodes of the threads are pushed onto the segment's stack: what is
+ * to be added to what. A node that is combined at once needs no copy. */
+typedef struct {
+    rw_gradient_sum *sum;
+    real *values;
+    size_t reals;
+    int pending;          /* slot whose value is still `source`; -1: none */
+    const real *source;
+} collection;
+
+static void record(rw_gradient_sum *s, real *to, const real *from, bool copies)
+{
+    s->actions[s->action_count++] = (action){to, from, copies};
+}
+
+static void add_nodes(void *context, int left, int right)
+{
+    collection *c = context;
+    const real *from = right == c->pending ? c->source : c->values + (size_t)right * c->reals;
+    record(c->sum, c->values + (size_t)left * c->reals, from, false);
+    if (right == c->pending) c->pending = -1;
+}
+
+static void run_actions(const rw_gradient_sum *s, size_t reals)
+{
+#pragma omp parallel
+    {
+        rw_range part = rw_split((long)(reals / 16), omp_get_num_threads(), omp_get_thread_num());
+        for (int i = 0; i < s->action_count; i++) {
+            const action *a = &s->actions[i];
+            if (a->copies)
+                memcpy(a->to + 16 * part.begin, a->from + 16 * part.begin,
+                       (size_t)(part.end - part.begin) * 16 * sizeof(real));
+            else
+                for (long j = 16 * part.begin; j < 16 * part.end; j++) a->to[j] += a->from[j];
+        }
+    }
+}
+
+void rw_gradient_sum_collect(rw_gradient_sum *s, int segment)
+{
+    sum_stack *own = &s->segment[segment];
+    size_t reals = s->plan->segments[segment].leaf;
+    collection c = {.sum = s, .values = own->values, .reals = reals};
+    s->action_count = 0;
+    for (int t = 0; t < s->layout->threads; t++) {
+        sum_stack *from = &s->thread[t];
+        for (int i = 0; i < from->stack.depth; i++) {
+            rw_tree_node node = from->stack.node[i];
+            c.source = from->values + (size_t)node.slot * reals;
+            c.pending = node.slot = own->stack.depth;
+            rw_tree_push(&s->plan->tree, &own->stack, node, add_nodes, &c);
+            if (c.pending >= 0)
+                record(s, own->values + (size_t)c.pending * reals, c.source, true);
+        }
+        from->stack.depth = 0;
+    }
+    run_actions(s, reals);
+}
+
+/* ---- Ranks ---------------------------------------------------------------- */
+
+const real *rw_gradient_sum_total(rw_gradient_sum *s, int segment)
+{
+    sum_stack *own = &s->segment[segment];
+    size_t reals = s->plan->segments[segment].leaf;
+    if (s->layout->size == 1) return own->values;
+    for (int i = 0; i < own->stack.depth; i++) s->nodes[i] = own->values + (size_t)i * reals;
+    rw_reduction_run(s->reduction, reals, s->nodes, s->total);
+    return s->total;
+}
+
+double rw_gradient_sum_scalar(rw_gradient_sum *s, const double *leaf)
+{
+    return rw_reduction_scalar(s->reduction, leaf);
+}

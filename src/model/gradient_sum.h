@@ -1,0 +1,36 @@
+/* Sums the gradients of chunks ("leaves") over the chunk tree: on each thread,
+ * over the threads of a rank, over micro-batches, over ranks. */
+#ifndef RW_GRADIENT_SUM_H
+#define RW_GRADIENT_SUM_H
+
+#include "model/plan.h"
+#include "mpi/tree_reduce.h"
+
+typedef struct rw_gradient_sum rw_gradient_sum;
+
+/* Allocates all memory that the sums of a plan need: for each thread a stack
+ * of leaves, for each segment the rank's maximal nodes. Not collective. */
+rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_gradient_sum **out);
+void rw_gradient_sum_destroy(rw_gradient_sum **sum);
+
+/* Forgets the last step's sums. */
+void rw_gradient_sum_reset(rw_gradient_sum *sum);
+
+/* Within a parallel region, by thread `thread`: a zeroed leaf of segment s, and
+ * its return for chunk leaf number `leaf` (rw_tree_leaf). A thread's leaves
+ * come in increasing order and lie between those of its neighbours. */
+real *rw_gradient_sum_leaf(rw_gradient_sum *sum, int thread, size_t reals);
+void rw_gradient_sum_push(rw_gradient_sum *sum, int thread, long leaf, size_t reals);
+
+/* After the parallel region over segment s: moves the threads' nodes to the
+ * segment's own. */
+void rw_gradient_sum_collect(rw_gradient_sum *sum, int segment);
+
+/* After the last micro-batch: the total over all ranks. Collective over the
+ * layout. The result is the sum's own, valid until the next call. */
+const real *rw_gradient_sum_total(rw_gradient_sum *sum, int segment);
+
+/* The sum of one double a chunk of the step; (local sequences, local chunks). */
+double rw_gradient_sum_scalar(rw_gradient_sum *sum, const double *leaf);
+
+#endif

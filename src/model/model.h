@@ -1,0 +1,37 @@
+/* A model: a graph with its weights. Built from the `model` part of a
+ * configuration and the format of the data. */
+#ifndef RW_MODEL_H
+#define RW_MODEL_H
+
+#include "base/config.h"
+#include "data_pipeline/source.h"
+#include "ops/graph.h"
+
+typedef struct {
+    rw_graph *graph;
+    real *weights;   /* rw_graph_weights reals; parameter i at its offset */
+    real *gradient;  /* same shape; NULL unless trained */
+    int chunk;       /* tokens of a chunk, T */
+    char *identity;  /* one line: what checkpoints must agree on */
+} rw_model;
+
+/* Keys of `model`: width, chunk, tie_embeddings, repeat, blocks, dropout, norm. */
+extern const rw_key rw_model_keys[];
+
+/* Checks config["model"], builds the graph for this data and objective, and
+ * draws the initial weights (a function of the seed alone). Not collective.
+ * The caller owns *out. Errors: RW_USAGE, naming the key. */
+rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed, bool trained,
+                       rw_model **out);
+/* A model of any graph (tests): takes ownership of the graph. */
+rw_status rw_model_of_graph(rw_graph *graph, int chunk, uint64_t seed, bool trained,
+                            rw_model **out);
+void rw_model_destroy(rw_model **model);
+
+/* Number of learned values. */
+long rw_model_parameters(const rw_model *model);
+/* Floating-point operations of one training step on `tokens` tokens (forward
+ * plus twice that for backward), nothing recomputed. */
+double rw_model_step_flops(const rw_model *model, long length, double tokens);
+
+#endif

@@ -1,0 +1,93 @@
+/* The plan: what a step does, decided once. From a graph, a layout and the
+ * sizes of a batch it fixes the segments, where every value and gradient lies,
+ * who adds to which gradient, and how large the gradient of a chunk is.
+ *
+ * A segment is a run of nodes without a carry between them: it is executed
+ * chunk by chunk, all its ops on a chunk while that is in cache.
+ *
+ *      segment s                          segment s+1
+ *   | carry op k: forward | ops ... | carry op k+1: summary |  exchange | ...
+ *
+ * and backward, in reverse:
+ *
+ *   ... exchange | carry op k+1: backward | ops ... reversed | carry op k: adjoint | exchange
+ */
+#ifndef RW_PLAN_H
+#define RW_PLAN_H
+
+#include "model/liveness.h"
+#include "mpi/layout.h"
+#include "mpi/tree.h"
+#include "ops/graph.h"
+
+typedef struct {
+    int first, last; /* nodes [first, last) */
+    bool opens;      /* node `first` has a carry */
+    int closes;      /* node with a carry whose summary ends the segment, or -1 */
+    int block;
+    size_t leaf;     /* reals of the gradient that one chunk's backward yields */
+} rw_segment;
+
+/* Where a value (or its gradient) lies. */
+typedef struct {
+    bool stored;   /* in the arena, for all local tokens; else in thread scratch */
+    size_t offset; /* reals */
+} rw_place;
+
+/* Where the carry of a node lies in the arena: (sequences, local chunks, n). */
+typedef struct {
+    size_t map, part, value, gradient;
+} rw_carry_place;
+
+typedef struct {
+    int chunk;       /* tokens of a chunk, T */
+    long length;     /* tokens of a sequence, L */
+    long batch;      /* sequences of a step, over all ranks */
+    int accumulate;  /* micro-batches of a step */
+    bool training;   /* plan a backward pass */
+    bool recompute;  /* keep block inputs only, run each block forward again */
+} rw_plan_options;
+
+typedef struct {
+    rw_plan_options options;
+    const rw_graph *graph;
+    rw_tree tree;        /* over all chunks of the step */
+    rw_range chunks;     /* of this rank */
+    rw_range sequences;  /* of this rank */
+    long micro;          /* largest number of sequences of a micro-batch on this rank */
+
+    rw_node *nodes;      /* copies, planned for this chunk size */
+    int node_count;
+    rw_segment *segments;
+    int segment_count;
+    rw_place *value, *gradient;               /* by value id */
+    bool *needs_gradient;                     /* by value id */
+    bool (*add)[RW_MAX_INPUTS];               /* by node: din_add */
+    size_t (*leaf_param)[RW_MAX_OP_PARAMS];   /* by node: offset in its segment's leaf */
+    size_t *leaf_derived;                     /* by node: likewise */
+    size_t *derived;                          /* by node: offset in the derived memory */
+    rw_carry_place *carry;                    /* by node */
+    size_t arena;         /* reals of all stored buffers */
+    size_t scratch;       /* reals a thread: scratch values and gradients */
+    size_t op_scratch;    /* reals a thread: working memory of an op, behind those */
+    size_t derived_total; /* reals */
+    size_t largest_leaf;
+} rw_plan;
+
+/* Not collective; every rank plans the same graph with the same options.
+ * Errors (RW_USAGE): more ranks than chunks or sequences, a value nobody uses. */
+rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
+                      const rw_plan_options *options, rw_plan **out);
+void rw_plan_destroy(rw_plan **plan);
+
+/* Tokens of this rank of one sequence. */
+long rw_plan_rows(const rw_plan *plan);
+/* Tokens of chunk `chunk` (absolute). */
+int rw_plan_chunk_rows(const rw_plan *plan, long chunk);
+/* Rowwise nodes that follow one another run together, tile by tile: the end of
+ * the run that begins with `node`, within [node, last). */
+int rw_plan_run_end(const rw_plan *plan, int node, int last);
+/* Is node i the carry op that opens segment s? */
+static inline bool rw_opens(const rw_segment *s, int node) { return s->opens && node == s->first; }
+
+#endif

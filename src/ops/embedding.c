@@ -1,0 +1,74 @@
+/* Embedding: y[t] = table[token[t]]. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/layers.h"
+
+static rw_status shape(rw_node *node)
+{
+    node->out_width = (int)node->param_cols[0];
+    return RW_OK;
+}
+
+static void forward(const rw_call *call)
+{
+    size_t width = (size_t)call->node->out_width;
+    for (int t = 0; t < call->rows; t++)
+        memcpy(call->out + (size_t)t * (size_t)call->out_ld,
+               call->param[0] + (size_t)call->tokens[t] * width, width * sizeof(real));
+}
+
+static void backward(const rw_call *call)
+{
+    int width = call->node->out_width;
+    for (int t = 0; t < call->rows; t++) {
+        real *row = call->dparam[0] + (size_t)call->tokens[t] * (size_t)width;
+        const real *dout = call->dout + (size_t)t * (size_t)call->dout_ld;
+        for (int d = 0; d < width; d++) row[d] += dout[d];
+    }
+}
+
+static void reference(const rw_call *call)
+{
+    for (int t = 0; t < call->rows; t++)
+        for (int d = 0; d < call->node->out_width; d++)
+            call->out[t * call->out_ld + d] =
+                call->param[0][call->tokens[t] * call->node->out_width + d];
+}
+
+static double flops(const rw_node *node, int rows)
+{
+    (void)node, (void)rows;
+    return 0;
+}
+
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    int table;
+    rw_value e;
+    RW_TRY(rw_embedding(graph, "embedding", 11, x.width, &table, &e));
+    return rw_residual(graph, x, e, y);
+}
+
+const rw_op rw_op_embedding = {
+    .name = "embedding",
+    .doc = "a learned vector for each token",
+    .rowwise = true,
+    .shape = shape,
+    .forward = forward,
+    .backward = backward,
+    .reference = reference,
+    .flops = flops,
+    .sample = sample,
+};
+
+rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, int *table,
+                       rw_value *y)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    rw_param param = {.name = full, .rows = vocab, .cols = width, .group = RW_GROUP_WEIGHT,
+                      .init = rw_init_normal, .scale = 0.02};
+    RW_TRY(rw_graph_param(graph, &param, table));
+    return rw_graph_apply(graph, &rw_op_embedding, NULL, 0, NULL, 0, table, 1, y);
+}

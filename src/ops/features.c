@@ -1,0 +1,65 @@
+/* Features: the real inputs of the data, as a value of the graph. */
+#include <string.h>
+
+#include "ops/layers.h"
+
+typedef struct {
+    int width;
+} attributes;
+
+static rw_status shape(rw_node *node)
+{
+    node->out_width = ((const attributes *)node->attributes)->width;
+    return RW_OK;
+}
+
+static void forward(const rw_call *call)
+{
+    size_t width = (size_t)call->node->out_width;
+    for (int t = 0; t < call->rows; t++)
+        memcpy(call->out + (size_t)t * (size_t)call->out_ld, call->features + (size_t)t * width,
+               width * sizeof(real));
+}
+
+/* Data has no gradient. */
+static void backward(const rw_call *call) { (void)call; }
+
+static void reference(const rw_call *call)
+{
+    for (int t = 0; t < call->rows; t++)
+        for (int d = 0; d < call->node->out_width; d++)
+            call->out[t * call->out_ld + d] = call->features[t * call->node->out_width + d];
+}
+
+static double flops(const rw_node *node, int rows)
+{
+    (void)node, (void)rows;
+    return 0;
+}
+
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    rw_value f, wide;
+    RW_TRY(rw_features(graph, 3, &f));
+    rw_linear_options options = {.name = "wide", .width = x.width};
+    RW_TRY(rw_linear(graph, f, &options, &wide));
+    return rw_residual(graph, x, wide, y);
+}
+
+const rw_op rw_op_features = {
+    .name = "features",
+    .doc = "the real-valued inputs of the data",
+    .rowwise = true,
+    .shape = shape,
+    .forward = forward,
+    .backward = backward,
+    .reference = reference,
+    .flops = flops,
+    .sample = sample,
+};
+
+rw_status rw_features(rw_graph *graph, int features, rw_value *y)
+{
+    attributes a = {features};
+    return rw_graph_apply(graph, &rw_op_features, &a, sizeof a, NULL, 0, NULL, 0, y);
+}

@@ -1,0 +1,122 @@
+/* Squared error fused with the output projection:
+ * loss = mean over features of (x W^T + b - target)^2; a row whose first target
+ * is NAN does not count. */
+#include <math.h>
+#include <stdio.h>
+
+#include "kernels/gemm.h"
+#include "ops/layers.h"
+
+static rw_status shape(rw_node *node)
+{
+    if (node->param_cols[0] != node->in_width[0])
+        return rw_fail(RW_USAGE, "the output projection takes width %ld, its input has %d",
+                       node->param_cols[0], node->in_width[0]);
+    node->scratch = (size_t)node->chunk * (size_t)node->param_rows[0];
+    return RW_OK;
+}
+
+static void predict(const rw_call *call, real *out)
+{
+    int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
+    rw_gemm(false, true, call->rows, features, width, 1, call->in[0], call->in_ld[0],
+            call->param[0], width, 0, out, features);
+    for (int t = 0; t < call->rows; t++)
+        for (int f = 0; f < features; f++) out[t * features + f] += call->param[1][f];
+}
+
+/* The loss of a row; leaves its gradient in place of the prediction. */
+static double row_loss(real *prediction, const real *target, int features, real scale)
+{
+    double sum = 0;
+    bool counts = !isnan(target[0]);
+    for (int f = 0; f < features; f++) {
+        real error = counts ? prediction[f] - target[f] : 0;
+        sum += (double)error * (double)error;
+        prediction[f] = 2 * scale * error / (real)features;
+    }
+    return sum / features;
+}
+
+static void forward(const rw_call *call)
+{
+    int features = (int)call->node->param_rows[0];
+    predict(call, call->scratch);
+    *call->loss = 0;
+    for (int t = 0; t < call->rows; t++) {
+        double loss = row_loss(call->scratch + t * features, call->target_features + t * features,
+                               features, call->loss_scale);
+        if (call->row_loss) call->row_loss[t] = (real)loss;
+        *call->loss += loss;
+    }
+}
+
+static void backward(const rw_call *call)
+{
+    int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
+    forward(call);
+    rw_gemm(false, false, call->rows, width, features, 1, call->scratch, features, call->param[0],
+            width, call->din_add[0] ? 1 : 0, call->din[0], call->din_ld[0]);
+    rw_gemm(true, false, features, width, call->rows, 1, call->scratch, features, call->in[0],
+            call->in_ld[0], 1, call->dparam[0], width);
+    for (int t = 0; t < call->rows; t++)
+        for (int f = 0; f < features; f++) call->dparam[1][f] += call->scratch[t * features + f];
+}
+
+static void reference(const rw_call *call)
+{
+    int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
+    *call->loss = 0;
+    for (int t = 0; t < call->rows; t++) {
+        if (isnan(call->target_features[t * features])) continue;
+        for (int f = 0; f < features; f++) {
+            double error = call->param[1][f] - call->target_features[t * features + f];
+            for (int d = 0; d < width; d++)
+                error += (double)call->in[0][t * call->in_ld[0] + d] *
+                         (double)call->param[0][f * width + d];
+            *call->loss += error * error / features;
+        }
+    }
+}
+
+static void step(const rw_call *call) { predict(call, call->scores); }
+
+static double flops(const rw_node *node, int rows)
+{
+    return 2.0 * rows * (double)node->param_rows[0] * node->in_width[0];
+}
+
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    (void)y;
+    return rw_squared_error(graph, x, "head", 3);
+}
+
+const rw_op rw_op_squared_error = {
+    .name = "squared_error",
+    .doc = "output projection and mean squared error in one",
+    .is_loss = true,
+    .keeps_in = 1,
+    .shape = shape,
+    .forward = forward,
+    .backward = backward,
+    .reference = reference,
+    .step = step,
+    .flops = flops,
+    .sample = sample,
+};
+
+rw_status rw_squared_error(rw_graph *graph, rw_value x, const char *name, int features)
+{
+    char weight[64], bias[64];
+    int params[2];
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    rw_param w = {.name = weight, .rows = features, .cols = x.width, .group = RW_GROUP_WEIGHT,
+                  .init = rw_init_normal, .scale = 1 / sqrt(x.width)};
+    rw_param b = {.name = bias, .rows = 1, .cols = features, .group = RW_GROUP_PLAIN,
+                  .init = rw_init_constant};
+    RW_TRY(rw_graph_param(graph, &w, &params[0]));
+    RW_TRY(rw_graph_param(graph, &b, &params[1]));
+    return rw_graph_apply(graph, &rw_op_squared_error, NULL, 0, &x, 1, params, 2, NULL);
+}
