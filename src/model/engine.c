@@ -23,6 +23,7 @@ struct rw_engine {
     real *dderived; /* its gradient */
     real *shift;    /* exchange buffer of shift carries */
     double *losses; /* (local sequences, local chunks) */
+    double *corrects; /* same shape */
 };
 
 /* One step (or evaluation) under way. */
@@ -57,6 +58,7 @@ static rw_status allocate(rw_engine *e)
     RW_TRY(rw_alloc(p->derived_total, sizeof(real), "derived parameters", &e->derived));
     RW_TRY(rw_alloc(2 * (size_t)p->micro * shift, sizeof(real), "halos", &e->shift));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->losses));
+    RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
     RW_TRY(rw_scan_new(e->layout, p->micro, p->tree.chunks, map, state, &e->scan));
     size_t dderived = 0;
     for (int i = 0; i < p->node_count; i++)
@@ -93,6 +95,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_free(&e->dderived);
     rw_free(&e->shift);
     rw_free(&e->losses);
+    rw_free(&e->corrects);
     rw_plan_destroy(&e->plan);
     rw_free(engine);
 }
@@ -148,8 +151,9 @@ static void set_data(const pass *w, rw_call *call, long b, long c)
     if (d->target_features)
         call->target_features = d->target_features + row * d->target_width;
     if (w->row_loss) call->row_loss = w->row_loss + row;
-    call->loss = w->e->losses + (size_t)w->part.begin * (size_t)local_chunks(p) +
-                 chunk_number(w, b, c);
+    size_t leaf = (size_t)(w->part.begin * local_chunks(p)) + chunk_number(w, b, c);
+    call->loss = w->e->losses + leaf;
+    if (!w->training) call->correct = w->e->corrects + leaf;
 }
 
 static void set_carry(const pass *w, rw_call *call, long b, long c)
@@ -462,6 +466,11 @@ static double count_targets(const rw_engine *e, const rw_batch *batch)
     return (double)counted;
 }
 
+static double mean_loss(rw_engine *e, double counted)
+{
+    return rw_gradient_sum_scalar(e->sum, e->losses) / (counted > 0 ? counted : 1);
+}
+
 static bool first_of_block(const rw_plan *p, int s)
 {
     return s == 0 || p->segments[s - 1].block != p->segments[s].block;
@@ -496,7 +505,8 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
         for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
         backward_micro(&w, m == p->options.accumulate - 1);
     }
-    out->loss = rw_gradient_sum_scalar(e->sum, e->losses) / (out->counted > 0 ? out->counted : 1);
+    out->loss = mean_loss(e, out->counted);
+    out->correct = 0;
 }
 
 void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_loss *out)
@@ -509,5 +519,6 @@ void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
         for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
     }
-    out->loss = rw_gradient_sum_scalar(e->sum, e->losses) / (out->counted > 0 ? out->counted : 1);
+    out->loss = mean_loss(e, out->counted);
+    out->correct = rw_gradient_sum_scalar(e->sum, e->corrects);
 }

@@ -25,6 +25,7 @@ size_t rw_engine_bytes(const rw_engine *engine);
 typedef struct {
     double loss;    /* mean over the counted targets of the whole step, natural log */
     double counted; /* their number, over all ranks */
+    double correct; /* of these, predicted best (evaluation of token ids; else 0) */
 } rw_loss;
 
 /* Forward, loss and backward of one step: model->gradient receives the gradient

@@ -1,1 +1,8 @@
-# files of src/model
+rw_sources += \
+	src/model/engine.c src/model/engine.h \
+	src/model/gradient_sum.c src/model/gradient_sum.h \
+	src/model/liveness.c src/model/liveness.h \
+	src/model/model.c src/model/model.h \
+	src/model/plan.c src/model/plan.h \
+	src/model/recurrent.c src/model/recurrent.h \
+	src/model/reference.c src/model/reference.h

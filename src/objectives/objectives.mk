@@ -1,1 +1,1 @@
-# files of src/objectives
+rw_sources += src/objectives/objective.c src/objectives/objective.h

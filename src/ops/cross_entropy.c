@@ -69,6 +69,11 @@ static double row_loss(real *logits, int vocab, int32_t target, real scale)
     return log((double)sum) - (double)at_target;
 }
 
+static bool is_best(const real *logits, int vocab, int32_t target)
+{
+    return target != RW_IGNORE && logits[target] >= row_max(logits, vocab);
+}
+
 /* Logits of rows [first, first + rows), then loss and gradient in their place. */
 static double block_loss(const rw_call *call, int first, int rows)
 {
@@ -78,8 +83,9 @@ static double block_loss(const rw_call *call, int first, int rows)
             call->scratch, vocab);
     double sum = 0;
     for (int t = 0; t < rows; t++) {
-        double loss = row_loss(call->scratch + (size_t)t * (size_t)vocab, vocab,
-                               call->targets[first + t], call->loss_scale);
+        real *logits = call->scratch + (size_t)t * (size_t)vocab;
+        if (call->correct) *call->correct += is_best(logits, vocab, call->targets[first + t]);
+        double loss = row_loss(logits, vocab, call->targets[first + t], call->loss_scale);
         if (call->row_loss) call->row_loss[first + t] = (real)loss;
         sum += loss;
     }
@@ -90,6 +96,7 @@ static void forward(const rw_call *call)
 {
     int step = block_rows((int)call->node->param_rows[0]);
     *call->loss = 0;
+    if (call->correct) *call->correct = 0;
     for (int t = 0; t < call->rows; t += step)
         *call->loss += block_loss(call, t, call->rows - t < step ? call->rows - t : step);
 }

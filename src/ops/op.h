@@ -93,6 +93,7 @@ typedef struct {
     const real *features, *target_features;
     double *loss;      /* losses: sum over the rows that count */
     real *row_loss;    /* losses: per row, or NULL if not wanted */
+    double *correct;   /* losses, in `forward`: rows whose best-scored id is the target */
     real loss_scale;   /* losses: factor of the gradient (1 / number of targets) */
     real *scores;      /* losses, in `step`: predictions of the one row (vocabulary) */
 

@@ -1,1 +1,7 @@
-# files of src/train
+rw_sources += \
+	src/train/evaluation.c src/train/evaluation.h \
+	src/train/run_folder.c src/train/run_folder.h \
+	src/train/settings.c src/train/settings.h \
+	src/train/state.c src/train/state.h \
+	src/train/stop_signal.c src/train/stop_signal.h \
+	src/train/trainer.c src/train/trainer.h

@@ -1,0 +1,242 @@
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/memory.h"
+#include "mixers/mixer.h"
+#include "objectives/objective.h"
+
+const rw_key rw_model_keys[] = {
+    {.name = "width", .type = RW_KEY_INT, .fallback = "256", .min = 1, .max = 65536,
+     .doc = "features of a token between blocks, D"},
+    {.name = "chunk", .type = RW_KEY_INT, .fallback = "256", .min = 1, .max = 65536,
+     .doc = "tokens of a chunk, T: the unit of computation; a power of two"},
+    {.name = "tie_embeddings", .type = RW_KEY_BOOL, .fallback = "true",
+     .doc = "the output projection is the embedding table"},
+    {.name = "repeat", .type = RW_KEY_INT, .fallback = "1", .min = 1, .max = 1000,
+     .doc = "the list of blocks, this many times"},
+    {.name = "dropout", .type = RW_KEY_REAL, .fallback = "0", .min = 0, .max = 0.95,
+     .doc = "share of a block's output that is dropped in training"},
+    {.name = "norm", .type = RW_KEY_STRING, .fallback = "rms", .choices = "rms|layer",
+     .doc = "normalisation in front of each block"},
+    {.name = "objective", .type = RW_KEY_STRING, .fallback = "auto",
+     .doc = "what is learned: next_token, regression, or what fits the data"},
+    {.name = "blocks", .type = RW_KEY_LIST, .required = true,
+     .doc = "mixers and mlps, in order: {mixer: NAME, ...} or {mlp: swiglu|gelu, expand: 2}"},
+    RW_KEYS_END,
+};
+
+static const rw_key mixer_key[] = {
+    {.name = "mixer", .type = RW_KEY_STRING, .required = true, .doc = "sequence mixer"},
+    RW_KEYS_END,
+};
+
+static const rw_key mlp_keys[] = {
+    {.name = "mlp", .type = RW_KEY_STRING, .required = true, .choices = "swiglu|gelu",
+     .doc = "feed-forward block"},
+    {.name = "expand", .type = RW_KEY_REAL, .fallback = "2", .min = 0.1, .max = 64,
+     .doc = "inner width over width"},
+    RW_KEYS_END,
+};
+
+/* ---- Blocks ------------------------------------------------------------------ */
+
+static rw_status build_mlp(rw_graph *graph, rw_config *block, rw_value x, rw_value *y)
+{
+    RW_TRY(rw_config_check(block, (const rw_key *const[]){mlp_keys}, 1));
+    bool gated = strcmp(rw_config_string(block, "mlp"), "swiglu") == 0;
+    int inner = (int)ceil(x.width * rw_config_real(block, "expand") / 8) * 8;
+    rw_value up, active;
+    rw_linear_options in = {.name = "up", .width = gated ? 2 * inner : inner};
+    rw_linear_options out = {.name = "down", .width = x.width};
+    RW_TRY(rw_linear(graph, x, &in, &up));
+    RW_TRY(gated ? rw_swiglu(graph, up, &active) : rw_gelu(graph, up, &active));
+    return rw_linear(graph, active, &out, y);
+}
+
+static rw_status build_mixer(rw_graph *graph, rw_config *block, rw_value x, rw_value *y)
+{
+    const char *name = rw_config_raw(block, "mixer");
+    const rw_mixer *mixer = name ? rw_mixer_find(name) : NULL;
+    if (!mixer) {
+        const char *known[64];
+        int count = 0;
+        for (; rw_mixer_registry[count] && count < 64; count++)
+            known[count] = rw_mixer_registry[count]->name;
+        const char *near = rw_nearest(name ? name : "", known, count);
+        return rw_config_fail(block, "mixer", "unknown mixer %s%s%s; `ropewalk mixers` lists them",
+                              name ? name : "", near ? "; did you mean " : "", near ? near : "");
+    }
+    RW_TRY(rw_config_check(block, (const rw_key *const[]){mixer_key, mixer->keys}, 2));
+    return mixer->build(graph, block, x, y);
+}
+
+static rw_status build_norm(rw_graph *graph, const rw_config *model, const char *name, rw_value x,
+                            rw_value *y)
+{
+    if (strcmp(rw_config_string(model, "norm"), "layer") == 0)
+        return rw_layer_norm(graph, x, name, y);
+    return rw_rms_norm(graph, x, name, y);
+}
+
+/* x + dropout(f(norm(x))) */
+static rw_status build_block(rw_graph *graph, const rw_config *model, rw_config *block, rw_value *x)
+{
+    const char *kind = rw_config_first_key(block);
+    bool mlp = rw_config_raw(block, "mlp") != NULL;
+    if (!mlp && !rw_config_raw(block, "mixer"))
+        return rw_config_fail(block, kind ? kind : "", "a block begins with `mixer:` or `mlp:`");
+    rw_value normal, y, sum;
+    rw_graph_begin_block(graph);
+    RW_TRY(build_norm(graph, model, "norm", *x, &normal));
+    RW_TRY(mlp ? build_mlp(graph, block, normal, &y) : build_mixer(graph, block, normal, &y));
+    double rate = rw_config_real(model, "dropout");
+    if (rate > 0) RW_TRY(rw_dropout(graph, y, rate, &y));
+    RW_TRY(rw_residual(graph, *x, y, &sum));
+    *x = sum;
+    return RW_OK;
+}
+
+static rw_status build_blocks(rw_graph *graph, const rw_config *model, rw_value *x)
+{
+    int count = rw_config_count(model, "blocks"), repeat = (int)rw_config_int(model, "repeat");
+    for (int i = 0; i < count * repeat; i++) {
+        char scope[32];
+        snprintf(scope, sizeof scope, "blocks.%d.", i);
+        RW_TRY(rw_graph_scope(graph, scope));
+        rw_config *block = rw_config_at(model, "blocks", i % count);
+        if (!block)
+            return rw_config_fail(model, "blocks", "element %d is not a mapping like {mixer: ssd}",
+                                  i % count);
+        RW_TRY(build_block(graph, model, block, x));
+    }
+    return rw_graph_scope(graph, "");
+}
+
+static rw_status build_input(rw_graph *graph, const rw_format *format, int width, int *table,
+                             rw_value *x)
+{
+    *table = -1;
+    if (format->vocab > 0) return rw_embedding(graph, "embedding", format->vocab, width, table, x);
+    rw_value features;
+    RW_TRY(rw_features(graph, format->features, &features));
+    rw_linear_options in = {.name = "embedding", .width = width, .bias = true};
+    return rw_linear(graph, features, &in, x);
+}
+
+static rw_status build(rw_graph *graph, rw_config *model, const rw_format *format)
+{
+    const rw_objective *objective;
+    RW_TRY(rw_objective_find(rw_config_string(model, "objective"), format, &objective));
+    rw_value x, normal;
+    int table;
+    RW_TRY(build_input(graph, format, (int)rw_config_int(model, "width"), &table, &x));
+    RW_TRY(build_blocks(graph, model, &x));
+    rw_graph_begin_block(graph);
+    RW_TRY(build_norm(graph, model, "norm", x, &normal));
+    if (!rw_config_bool(model, "tie_embeddings")) table = -1;
+    return objective->build(graph, format, normal, table);
+}
+
+/* ---- Models ------------------------------------------------------------------- */
+
+static void draw_weights(rw_model *model, uint64_t seed)
+{
+    for (int i = 0; i < rw_graph_params(model->graph); i++) {
+        const rw_param *p = rw_graph_param_at(model->graph, i);
+        p->init(p, rw_random_stream(seed, RW_RANDOM_WEIGHTS, (uint64_t)i), model->weights + p->offset);
+    }
+}
+
+/* Names and shapes of all parameters, hashed. */
+static rw_status identify(rw_model *model)
+{
+    XXH64_hash_t hash = 0;
+    for (int i = 0; i < rw_graph_params(model->graph); i++) {
+        const rw_param *p = rw_graph_param_at(model->graph, i);
+        long shape[2] = {p->rows, p->cols};
+        hash = XXH3_64bits_withSeed(p->name, strlen(p->name), hash);
+        hash = XXH3_64bits_withSeed(shape, sizeof shape, hash);
+    }
+    char line[128];
+    snprintf(line, sizeof line, "%ld parameters in %d tensors, %016" PRIx64,
+             rw_model_parameters(model), rw_graph_params(model->graph), (uint64_t)hash);
+    return rw_strdup(line, &model->identity);
+}
+
+rw_status rw_model_of_graph(rw_graph *graph, int chunk, uint64_t seed, bool trained, rw_model **out)
+{
+    rw_status status = RW_OK;
+    rw_model *m = NULL;
+    *out = NULL;
+    size_t reals = rw_graph_weights(graph);
+    RW_TRY_DONE(rw_alloc(1, sizeof *m, "a model", &m));
+    m->graph = graph;
+    graph = NULL;
+    m->chunk = chunk;
+    RW_TRY_DONE(rw_alloc(reals, sizeof(real), "weights", &m->weights));
+    if (trained) RW_TRY_DONE(rw_alloc(reals, sizeof(real), "gradients", &m->gradient));
+    RW_TRY_DONE(identify(m));
+    draw_weights(m, seed);
+done:
+    rw_graph_destroy(&graph);
+    if (status != RW_OK) rw_model_destroy(&m);
+    *out = m;
+    return status;
+}
+
+rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed, bool trained,
+                       rw_model **out)
+{
+    rw_graph *graph = NULL;
+    *out = NULL;
+    RW_TRY(rw_config_check(model, (const rw_key *const[]){rw_model_keys}, 1));
+    int64_t chunk = rw_config_int(model, "chunk");
+    if (chunk & (chunk - 1))
+        return rw_config_fail(model, "chunk", "%lld is not a power of two", (long long)chunk);
+    RW_TRY(rw_graph_new(&graph));
+    rw_status status = build(graph, model, format);
+    if (status != RW_OK) {
+        rw_graph_destroy(&graph);
+        return status;
+    }
+    return rw_model_of_graph(graph, (int)chunk, seed, trained, out);
+}
+
+void rw_model_destroy(rw_model **model)
+{
+    rw_model *m = *model;
+    if (!m) return;
+    rw_graph_destroy(&m->graph);
+    rw_free(&m->weights);
+    rw_free(&m->gradient);
+    rw_free(&m->identity);
+    rw_free(model);
+}
+
+long rw_model_parameters(const rw_model *model)
+{
+    long n = 0;
+    for (int i = 0; i < rw_graph_params(model->graph); i++) {
+        const rw_param *p = rw_graph_param_at(model->graph, i);
+        n += p->rows * p->cols;
+    }
+    return n;
+}
+
+double rw_model_step_flops(const rw_model *model, long length, double tokens)
+{
+    int rows = length < model->chunk ? (int)length : model->chunk;
+    double each = 0;
+    for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
+        rw_node node = *rw_graph_node(model->graph, i);
+        node.chunk = model->chunk;
+        node.levels = 1;
+        if (node.op->shape(&node) == RW_OK) each += node.op->flops(&node, rows);
+    }
+    return 3 * each / rows * tokens;
+}

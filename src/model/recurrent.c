@@ -1,0 +1,136 @@
+#include "model/recurrent.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+struct rw_recurrent {
+    const rw_model *model;
+    rw_node *nodes;
+    int count;
+    size_t *derived_at, *state_at; /* by node */
+    real **value;                  /* by value id: one row */
+    real *values, *derived, *state, *scratch;
+    size_t states;
+    long position;
+};
+
+static void params_of(const rw_recurrent *r, const rw_node *node, const real **param)
+{
+    for (int k = 0; k < node->params; k++)
+        param[k] = r->model->weights + rw_graph_param_at(r->model->graph, node->param[k])->offset;
+}
+
+static rw_status plan(rw_recurrent *r, size_t *derived, size_t *scratch)
+{
+    const rw_graph *g = r->model->graph;
+    size_t n = (size_t)r->count;
+    RW_TRY(rw_alloc(n, sizeof *r->nodes, "generation", &r->nodes));
+    RW_TRY(rw_alloc(n, sizeof(size_t), "generation", &r->derived_at));
+    RW_TRY(rw_alloc(n, sizeof(size_t), "generation", &r->state_at));
+    for (int i = 0; i < r->count; i++) {
+        rw_node *node = &r->nodes[i];
+        *node = *rw_graph_node(g, i);
+        node->chunk = r->model->chunk;
+        if (!node->lanes) node->lanes = 1;
+        RW_TRY(node->op->shape(node));
+        r->derived_at[i] = *derived;
+        r->state_at[i] = r->states;
+        *derived += (node->derived + 15) / 16 * 16;
+        r->states += node->op->carry == RW_CARRY_NONE ? 0 : (node->state + 15) / 16 * 16;
+        if (node->scratch > *scratch) *scratch = node->scratch;
+    }
+    return RW_OK;
+}
+
+static rw_status allocate(rw_recurrent *r, size_t derived, size_t scratch)
+{
+    const rw_graph *g = r->model->graph;
+    size_t width = 0, values = (size_t)rw_graph_values(g);
+    for (size_t v = 0; v < values; v++) width += ((size_t)rw_graph_width(g, (int)v) + 15) / 16 * 16;
+    RW_TRY(rw_alloc(values + 1, sizeof *r->value, "generation", &r->value));
+    RW_TRY(rw_alloc(width, sizeof(real), "generation", &r->values));
+    RW_TRY(rw_alloc(derived, sizeof(real), "derived parameters", &r->derived));
+    RW_TRY(rw_alloc(r->states, sizeof(real), "recurrent state", &r->state));
+    RW_TRY(rw_alloc(scratch, sizeof(real), "scratch memory", &r->scratch));
+    real *next = r->values;
+    for (size_t v = 0; v < values; v++) {
+        r->value[v] = next;
+        next += ((size_t)rw_graph_width(g, (int)v) + 15) / 16 * 16;
+    }
+    return RW_OK;
+}
+
+rw_status rw_recurrent_new(const rw_model *model, rw_recurrent **out)
+{
+    rw_status status = RW_OK;
+    size_t derived = 0, scratch = 0;
+    rw_recurrent *r = NULL;
+    RW_TRY(rw_alloc(1, sizeof *r, "generation", &r));
+    r->model = model;
+    r->count = rw_graph_nodes(model->graph);
+    RW_TRY_DONE(plan(r, &derived, &scratch));
+    RW_TRY_DONE(allocate(r, derived, scratch));
+    for (int i = 0; i < r->count; i++) {
+        const rw_node *node = &r->nodes[i];
+        const real *param[RW_MAX_OP_PARAMS];
+        params_of(r, node, param);
+        if (node->op->prepare)
+            node->op->prepare(node, param, r->derived + r->derived_at[i], 0, node->lanes,
+                              r->scratch);
+    }
+done:
+    if (status != RW_OK) rw_recurrent_destroy(&r);
+    *out = r;
+    return status;
+}
+
+void rw_recurrent_destroy(rw_recurrent **recurrent)
+{
+    rw_recurrent *r = *recurrent;
+    if (!r) return;
+    rw_free(&r->nodes);
+    rw_free(&r->derived_at);
+    rw_free(&r->state_at);
+    rw_free(&r->value);
+    rw_free(&r->values);
+    rw_free(&r->derived);
+    rw_free(&r->state);
+    rw_free(&r->scratch);
+    rw_free(recurrent);
+}
+
+void rw_recurrent_reset(rw_recurrent *r)
+{
+    memset(r->state, 0, r->states * sizeof(real));
+    r->position = 0;
+}
+
+size_t rw_recurrent_state(const rw_recurrent *r) { return r->states; }
+
+void rw_recurrent_step(rw_recurrent *r, int32_t token, const real *features, real *scores)
+{
+    for (int i = 0; i < r->count; i++) {
+        const rw_node *node = &r->nodes[i];
+        rw_call call = {.node = node, .rows = 1, .position = r->position, .tokens = &token};
+        call.features = features;
+        call.scores = scores;
+        call.scratch = r->scratch;
+        call.derived = r->derived + r->derived_at[i];
+        call.state = r->state + r->state_at[i];
+        params_of(r, node, call.param);
+        for (int k = 0; k < node->ins; k++) {
+            call.in[k] = r->value[node->in[k]] + node->in_begin[k];
+            call.in_ld[k] = rw_graph_width(r->model->graph, node->in[k]);
+        }
+        if (node->out >= 0) {
+            call.out = r->value[node->out];
+            call.out_ld = node->out_width;
+        }
+        if (node->op->step)
+            node->op->step(&call);
+        else
+            node->op->forward(&call);
+    }
+    r->position++;
+}

@@ -1,0 +1,25 @@
+/* An objective: what is predicted, and how far off counts. One file, one
+ * descriptor. */
+#ifndef RW_OBJECTIVE_H
+#define RW_OBJECTIVE_H
+
+#include "data_pipeline/task.h"
+#include "ops/layers.h"
+
+typedef struct {
+    const char *name;
+    const char *summary;
+    /* Does the data have what it needs? */
+    bool (*accepts)(const rw_format *format);
+    /* Adds the head and the loss on x (tokens, D). `table`: the embedding to
+     * share, or -1. */
+    rw_status (*build)(rw_graph *graph, const rw_format *format, rw_value x, int table);
+} rw_objective;
+
+extern const rw_objective *const rw_objective_registry[]; /* NULL-terminated */
+
+/* By name, or "auto": the first that accepts the data. RW_USAGE if there is
+ * none, or if it does not accept the data. */
+rw_status rw_objective_find(const char *name, const rw_format *format, const rw_objective **out);
+
+#endif

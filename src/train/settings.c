@@ -1,0 +1,187 @@
+#include "train/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "optim/schedule.h"
+#include "optim/update.h"
+
+#define SECTION(key, text)                                                                         \
+    {                                                                                              \
+        .name = key, .type = RW_KEY_MAP, .doc = text                                               \
+    }
+
+static const rw_key sections[] = {
+    SECTION("model", "the network"),
+    SECTION("data", "what it learns from"),
+    SECTION("train", "how long, and how"),
+    SECTION("optimizer", "how weights are updated"),
+    SECTION("schedule", "learning rate over the steps"),
+    SECTION("parallel", "ranks and threads"),
+    SECTION("checkpoint", "what is kept"),
+    SECTION("eval", "evaluation on held-out data"),
+    RW_KEYS_END,
+};
+
+const rw_key rw_train_keys[] = {
+    {.name = "steps", .type = RW_KEY_INT, .fallback = "500", .min = 0, .max = 1e12,
+     .doc = "optimizer steps of the whole run; the horizon of the schedule"},
+    {.name = "seed", .type = RW_KEY_INT, .fallback = "1", .min = 0, .max = 9e15,
+     .doc = "of weights, data order, dropout and noise"},
+    {.name = "precision", .type = RW_KEY_STRING, .fallback = "float32", .choices = "float32",
+     .doc = "of all arithmetic"},
+    {.name = "recompute", .type = RW_KEY_STRING, .fallback = "none", .choices = "none|block",
+     .doc = "block: keep block inputs only, run each block forward again in backward"},
+    {.name = "accumulate", .type = RW_KEY_INT, .fallback = "1", .min = 1, .max = 1e6,
+     .doc = "micro-batches that a step is cut into, to save memory; same bits"},
+    RW_KEYS_END,
+};
+
+const rw_key rw_parallel_keys[] = {
+    {.name = "dp", .type = RW_KEY_STRING, .fallback = "auto", .doc = "ranks that share the batch"},
+    {.name = "sp", .type = RW_KEY_STRING, .fallback = "auto", .doc = "ranks that share a sequence"},
+    {.name = "threads", .type = RW_KEY_STRING, .fallback = "auto", .doc = "threads of a rank"},
+    RW_KEYS_END,
+};
+
+const rw_key rw_checkpoint_keys[] = {
+    {.name = "every", .type = RW_KEY_INT, .fallback = "100", .min = 0, .max = 1e12,
+     .doc = "steps between checkpoints; 0: only at the end"},
+    {.name = "keep", .type = RW_KEY_INT, .fallback = "3", .min = 2, .max = 1e6,
+     .doc = "checkpoints that are kept"},
+    RW_KEYS_END,
+};
+
+const rw_key rw_eval_keys[] = {
+    {.name = "every", .type = RW_KEY_INT, .fallback = "100", .min = 0, .max = 1e12,
+     .doc = "steps between evaluations; 0: only at the end"},
+    {.name = "batches", .type = RW_KEY_INT, .fallback = "8", .min = 1, .max = 1e9,
+     .doc = "held-out batches of an evaluation"},
+    RW_KEYS_END,
+};
+
+static rw_status check_section(rw_config *section, const rw_key *keys, const rw_key *more)
+{
+    return rw_config_check(section, (const rw_key *const[]){keys, more}, more ? 2 : 1);
+}
+
+/* Appends a name to the list of those that are known. */
+static void list(char known[256], const char *name)
+{
+    size_t used = strlen(known);
+    snprintf(known + used, 256 - used, "%s%s", used ? ", " : "", name);
+}
+
+static rw_status check_optimizer(const rw_settings *s)
+{
+    const char *name = rw_config_raw(s->optimizer, "name");
+    const rw_optimizer *o = rw_optimizer_find(name ? name : "adamw");
+    if (o) return check_section(s->optimizer, rw_update_keys, o->keys);
+    char known[256] = "";
+    for (int i = 0; rw_optimizer_registry[i]; i++) list(known, rw_optimizer_registry[i]->name);
+    return rw_config_fail(s->optimizer, "name", "unknown optimizer %s; known: %s", name, known);
+}
+
+static rw_status check_schedule(const rw_settings *s)
+{
+    const char *name = rw_config_raw(s->schedule, "name");
+    const rw_schedule *c = rw_schedule_find(name ? name : "cosine");
+    if (c) return check_section(s->schedule, rw_schedule_keys, c->keys);
+    char known[256] = "";
+    for (int i = 0; rw_schedule_registry[i]; i++) list(known, rw_schedule_registry[i]->name);
+    return rw_config_fail(s->schedule, "name", "unknown schedule %s; known: %s", name, known);
+}
+
+static rw_status check(rw_settings *s)
+{
+    RW_TRY(rw_config_check(s->root, (const rw_key *const[]){sections}, 1));
+    s->model = rw_config_map(s->root, "model");
+    s->data = rw_config_map(s->root, "data");
+    s->train = rw_config_map(s->root, "train");
+    s->optimizer = rw_config_map(s->root, "optimizer");
+    s->schedule = rw_config_map(s->root, "schedule");
+    s->parallel = rw_config_map(s->root, "parallel");
+    s->checkpoint = rw_config_map(s->root, "checkpoint");
+    s->eval = rw_config_map(s->root, "eval");
+    RW_TRY(check_section(s->data, rw_data_keys, NULL));
+    RW_TRY(check_section(s->train, rw_train_keys, NULL));
+    RW_TRY(check_section(s->parallel, rw_parallel_keys, NULL));
+    RW_TRY(check_section(s->checkpoint, rw_checkpoint_keys, NULL));
+    RW_TRY(check_section(s->eval, rw_eval_keys, NULL));
+    RW_TRY(check_optimizer(s));
+    RW_TRY(check_schedule(s));
+    s->length = rw_config_int(s->data, "length");
+    s->batch = rw_config_int(s->data, "batch");
+    s->seed = (uint64_t)rw_config_int(s->train, "seed");
+    s->steps = (uint64_t)rw_config_int(s->train, "steps");
+    return RW_OK;
+}
+
+static rw_status keep_if_right(rw_settings *s)
+{
+    rw_status status = check(s);
+    if (status != RW_OK) rw_settings_free(s);
+    return status;
+}
+
+rw_status rw_settings_load(const char *path, const char *const *overrides, int count,
+                           rw_settings *out)
+{
+    memset(out, 0, sizeof *out);
+    RW_TRY(rw_config_load(path, overrides, count, &out->root));
+    return keep_if_right(out);
+}
+
+rw_status rw_settings_parse(const char *text, const char *name, const char *const *overrides,
+                            int count, rw_settings *out)
+{
+    memset(out, 0, sizeof *out);
+    RW_TRY(rw_config_parse(text, name, overrides, count, &out->root));
+    return keep_if_right(out);
+}
+
+void rw_settings_free(rw_settings *settings)
+{
+    rw_config_destroy(&settings->root);
+    memset(settings, 0, sizeof *settings);
+}
+
+/* A number of ranks or threads: auto is 0. */
+static rw_status ranks_of(const rw_config *parallel, const char *key, int *out)
+{
+    const char *text = rw_config_string(parallel, key);
+    char *end;
+    *out = 0;
+    if (strcmp(text, "auto") == 0) return RW_OK;
+    long n = strtol(text, &end, 10);
+    if (*end || n < 1 || n > 1000000)
+        return rw_config_fail(parallel, key, "%s is neither auto nor a positive number", text);
+    *out = (int)n;
+    return RW_OK;
+}
+
+rw_status rw_settings_layout(const rw_settings *s, rw_layout *out)
+{
+    int dp, sp, threads, size;
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    rw_status status = ranks_of(s->parallel, "dp", &dp);
+    if (status == RW_OK) status = ranks_of(s->parallel, "sp", &sp);
+    if (status == RW_OK) status = ranks_of(s->parallel, "threads", &threads);
+    RW_TRY(rw_agree_comm(MPI_COMM_WORLD, status));
+    if (!dp && !sp)
+        for (dp = size; dp > 1 && (size % dp || dp > s->batch);) dp--;
+    return rw_layout_new(dp, sp, threads, out);
+}
+
+rw_plan_options rw_settings_plan(const rw_settings *s, int chunk, bool training)
+{
+    return (rw_plan_options){
+        .chunk = chunk,
+        .length = s->length,
+        .batch = s->batch,
+        .accumulate = (int)rw_config_int(s->train, "accumulate"),
+        .training = training,
+        .recompute = training && strcmp(rw_config_string(s->train, "recompute"), "block") == 0,
+    };
+}

@@ -1,0 +1,38 @@
+/* The settings of a run: the configuration, checked as a whole, and what
+ * follows from it. */
+#ifndef RW_SETTINGS_H
+#define RW_SETTINGS_H
+
+#include "base/config.h"
+#include "data_pipeline/source.h"
+#include "model/plan.h"
+#include "mpi/layout.h"
+
+typedef struct {
+    rw_config *root; /* owned */
+    rw_config *model, *data, *train, *optimizer, *schedule, *parallel, *checkpoint, *eval;
+    long length, batch;
+    uint64_t seed;
+    uint64_t steps;
+} rw_settings;
+
+/* Tables of the sections that have no home elsewhere. */
+extern const rw_key rw_train_keys[], rw_parallel_keys[], rw_checkpoint_keys[], rw_eval_keys[];
+
+/* Loads CONFIG and checks every section but those that need the data's format
+ * (model). RW_USAGE with a message on any mistake. Not collective. */
+rw_status rw_settings_load(const char *path, const char *const *overrides, int count,
+                           rw_settings *out);
+/* The same from the text that a checkpoint carries. */
+rw_status rw_settings_parse(const char *text, const char *name, const char *const *overrides,
+                            int count, rw_settings *out);
+void rw_settings_free(rw_settings *settings);
+
+/* Makes the layout that parallel.dp, sp and threads ask for; auto shares the
+ * batch first, then sequences. Collective over MPI_COMM_WORLD. */
+rw_status rw_settings_layout(const rw_settings *settings, rw_layout *out);
+
+/* What the engine is to plan, for training or evaluation with these sizes. */
+rw_plan_options rw_settings_plan(const rw_settings *settings, int chunk, bool training);
+
+#endif
