@@ -1,5 +1,6 @@
 #include "base/yaml_tree.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
