@@ -21,12 +21,12 @@
 #include "base/status.h"
 
 typedef enum {
-    RW_KEY_INT,    /* 64-bit; 1_000 and 4k, 2M (x1024, x1024^2) are understood */
+    RW_KEY_INT, /* 64-bit; 1_000 and 4k, 2M (x1024, x1024^2) are understood */
     RW_KEY_REAL,
-    RW_KEY_BOOL,   /* true, false */
+    RW_KEY_BOOL, /* true, false */
     RW_KEY_STRING,
-    RW_KEY_MAP,    /* a sub-mapping, checked by a table of its own */
-    RW_KEY_LIST,   /* a list of mappings or scalars */
+    RW_KEY_MAP,  /* a sub-mapping, checked by a table of its own */
+    RW_KEY_LIST, /* a list of mappings or scalars */
 } rw_key_type;
 
 typedef struct {
@@ -35,13 +35,16 @@ typedef struct {
     const char *fallback; /* default as written in YAML; NULL: none. A key with
                              neither value nor default is absent (has() == false) */
     bool required;
-    double min, max;      /* for numbers, inclusive; both 0: unlimited; max below
-                             min: no upper limit */
-    const char *choices;  /* for strings: "a|b|c"; NULL: any */
-    const char *doc;      /* one line for --help and docs, units included */
+    double min, max;     /* for numbers, inclusive; both 0: unlimited; max below
+                            min: no upper limit */
+    const char *choices; /* for strings: "a|b|c"; NULL: any */
+    const char *doc;     /* one line for --help and docs, units included */
 } rw_key;
 
-#define RW_KEYS_END {.name = NULL} /* ends every table */
+#define RW_KEYS_END                                                                                \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    } /* ends every table */
 
 typedef struct rw_config rw_config;
 

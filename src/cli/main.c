@@ -2,6 +2,7 @@
  * turns the agreed status into one message and the exit code. */
 #include <mpi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
@@ -91,6 +92,8 @@ int main(int argc, char **argv)
 {
     int provided, rank;
     char name[64] = "ropewalk";
+    /* Alone, Open MPI would start a daemon of its own, which needs ssh and time. */
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_log_speak(rank == 0);
