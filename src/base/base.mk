@@ -1,7 +1,12 @@
 rw_sources += \
 	src/base/config.c src/base/config.h \
+	src/base/config_check.c \
 	src/base/hdf5_lock.c src/base/hdf5_lock.h \
 	src/base/log.c src/base/log.h \
 	src/base/memory.c src/base/memory.h \
+	src/base/nearest.c \
 	src/base/random.c src/base/random.h \
-	src/base/status.c src/base/status.h
+	src/base/scalar.c src/base/scalar.h \
+	src/base/status.c src/base/status.h \
+	src/base/yaml_tree.c src/base/yaml_tree.h \
+	src/base/yaml_write.c

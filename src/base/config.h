@@ -21,12 +21,12 @@
 #include "base/status.h"
 
 typedef enum {
-    RW_KEY_INT,    /* 64-bit; 1_000 and 4k, 2M (x1024, x1024^2) are understood */
+    RW_KEY_INT, /* 64-bit; 1_000 and 4k, 2M (x1024, x1024^2) are understood */
     RW_KEY_REAL,
-    RW_KEY_BOOL,   /* true, false */
+    RW_KEY_BOOL, /* true, false */
     RW_KEY_STRING,
-    RW_KEY_MAP,    /* a sub-mapping, checked by a table of its own */
-    RW_KEY_LIST,   /* a list of mappings or scalars */
+    RW_KEY_MAP,  /* a sub-mapping, checked by a table of its own */
+    RW_KEY_LIST, /* a list of mappings or scalars */
 } rw_key_type;
 
 typedef struct {
@@ -35,12 +35,16 @@ typedef struct {
     const char *fallback; /* default as written in YAML; NULL: none. A key with
                              neither value nor default is absent (has() == false) */
     bool required;
-    double min, max;      /* for numbers, inclusive; both 0: unlimited */
-    const char *choices;  /* for strings: "a|b|c"; NULL: any */
-    const char *doc;      /* one line for --help and docs, units included */
+    double min, max;     /* for numbers, inclusive; both 0: unlimited; max below
+                            min: no upper limit */
+    const char *choices; /* for strings: "a|b|c"; NULL: any */
+    const char *doc;     /* one line for --help and docs, units included */
 } rw_key;
 
-#define RW_KEYS_END {.name = NULL} /* ends every table */
+#define RW_KEYS_END                                                                                \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    } /* ends every table */
 
 typedef struct rw_config rw_config;
 
@@ -65,14 +69,20 @@ int64_t rw_config_int(const rw_config *config, const char *key);
 double rw_config_real(const rw_config *config, const char *key);
 bool rw_config_bool(const rw_config *config, const char *key);
 const char *rw_config_string(const rw_config *config, const char *key);
-/* A key of type MAP. An absent one with table defaults is created empty by
- * rw_config_check, so that its own check can fill it in; NULL if absent. */
+/* A key of type MAP. An absent one that is not required is created empty by
+ * rw_config_check, so that its own check can fill it in; has() stays false then,
+ * which tells a mapping that nobody wrote. NULL before the check. */
 rw_config *rw_config_map(const rw_config *config, const char *key);
-/* A key of type LIST: number of elements, and an element that is a mapping. */
+/* A key of type LIST: number of elements (0 if absent), and an element. One
+ * that is no mapping is refused by its own rw_config_check; first_key() of it
+ * is NULL. */
 int rw_config_count(const rw_config *config, const char *key);
 rw_config *rw_config_at(const rw_config *config, const char *key, int index);
+/* An element that is a scalar, as written; NULL if it is none. */
+const char *rw_config_item(const rw_config *config, const char *key, int index);
 
-/* An error about a key of this mapping, with file, line and path in front:
+/* An error about a key of this mapping (NULL: about the mapping itself), with
+ * file, line and path in front:
  *   train.yaml:12: model.blocks.0.heads: 8 heads do not divide width 100; ... */
 rw_status rw_config_fail(const rw_config *config, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,1 +1,7 @@
-# files of src/cli
+cli_sources = \
+	src/cli/catalog.c src/cli/catalog.h \
+	src/cli/command.c src/cli/command.h \
+	src/cli/doctor.c src/cli/doctor.h \
+	src/cli/doctor_libraries.c \
+	src/cli/doctor_machine.c \
+	src/cli/doctor_speed.c

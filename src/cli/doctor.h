@@ -1,0 +1,45 @@
+/* The findings of `ropewalk doctor`: one line each, with a verdict, and what to
+ * do about it. Rank 0 runs the checks, except where one says it is collective.
+ * A check never fails itself: what it cannot find out, it says. */
+#ifndef RW_DOCTOR_H
+#define RW_DOCTOR_H
+
+typedef enum {
+    RW_VERDICT_OK,
+    RW_VERDICT_WARN, /* training works, but slower or with less safety */
+    RW_VERDICT_FAIL, /* training is impossible here */
+    RW_VERDICT_COUNT
+} rw_verdict;
+
+typedef struct {
+    int count[RW_VERDICT_COUNT];
+} rw_doctor;
+
+/* Prints a finding: its subject in a column, then the text. */
+void rw_doctor_say(rw_doctor *doctor, rw_verdict verdict, const char *subject, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
+/* Prints what to do about the finding before. */
+void rw_doctor_advise(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* doctor_machine.c: what the machine has and allows. */
+void rw_doctor_processor(rw_doctor *doctor);
+void rw_doctor_cores(rw_doctor *doctor);
+void rw_doctor_memory(rw_doctor *doctor);
+void rw_doctor_folder(rw_doctor *doctor);
+void rw_doctor_limits(rw_doctor *doctor);
+
+/* doctor_libraries.c: what ropewalk runs on. */
+typedef struct {
+    int ranks, hosts;
+} rw_job_shape;
+/* Collective over MPI_COMM_WORLD. */
+rw_job_shape rw_doctor_job_shape(void);
+void rw_doctor_mpi(rw_doctor *doctor, rw_job_shape shape);
+void rw_doctor_libraries(rw_doctor *doctor);
+void rw_doctor_slurm(rw_doctor *doctor);
+
+/* doctor_speed.c: short measurements, under a second in all. */
+void rw_doctor_products(rw_doctor *doctor);
+void rw_doctor_bandwidth(rw_doctor *doctor);
+
+#endif

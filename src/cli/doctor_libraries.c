@@ -1,0 +1,115 @@
+#include <cblas.h>
+#include <fftw3.h>
+#include <hdf5.h>
+#include <mpi.h>
+#include <omp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/hdf5_lock.h"
+#include "cli/doctor.h"
+
+/* OpenBLAS's own, absent from other libraries. */
+char *openblas_get_corename(void) __attribute__((weak));
+char *openblas_get_config(void) __attribute__((weak));
+int openblas_get_num_threads(void) __attribute__((weak));
+
+rw_job_shape rw_doctor_job_shape(void)
+{
+    rw_job_shape shape = {0};
+    MPI_Comm host;
+    int rank_on_host = 0;
+    MPI_Comm_size(MPI_COMM_WORLD, &shape.ranks);
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+    MPI_Comm_rank(host, &rank_on_host);
+    int first = rank_on_host == 0;
+    MPI_Allreduce(&first, &shape.hosts, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    MPI_Comm_free(&host);
+    return shape;
+}
+
+void rw_doctor_mpi(rw_doctor *doctor, rw_job_shape shape)
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length, level = MPI_THREAD_SINGLE;
+    MPI_Get_library_version(version, &length);
+    version[strcspn(version, ",\n")] = '\0';
+    MPI_Query_thread(&level);
+    rw_doctor_say(doctor, level < MPI_THREAD_FUNNELED ? RW_VERDICT_FAIL : RW_VERDICT_OK, "MPI",
+                  "%s; %d rank%s on %d host%s", version, shape.ranks, shape.ranks == 1 ? "" : "s",
+                  shape.hosts, shape.hosts == 1 ? "" : "s");
+    if (level < MPI_THREAD_FUNNELED)
+        rw_doctor_advise("it does not allow threads (MPI_THREAD_FUNNELED): use another MPI");
+    else if (shape.ranks == 1)
+        rw_doctor_advise("check a whole job with mpirun -n 4 ropewalk doctor");
+}
+
+static void say_blas(rw_doctor *doctor)
+{
+    if (!openblas_get_corename || !openblas_get_config || !openblas_get_num_threads) {
+        rw_doctor_say(doctor, RW_VERDICT_WARN, "BLAS", "not OpenBLAS");
+        rw_doctor_advise("make sure that it uses one thread (OMP, MKL, BLIS: *_NUM_THREADS=1)");
+        return;
+    }
+    const char *core = openblas_get_corename(), *version = openblas_get_config();
+    size_t name = strcspn(version, " "); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
+    if (version[name]) name += 1 + strcspn(version + name + 1, " ");
+    int threads = openblas_get_num_threads();
+    bool generic = strcasecmp(core, "generic") == 0 || strcasecmp(core, "prescott") == 0;
+    bool good = threads == 1 && !generic;
+    rw_doctor_say(doctor, good ? RW_VERDICT_OK : RW_VERDICT_WARN, "BLAS",
+                  "%.*s, kernels for %s, %d thread%s", (int)name, version, core, threads,
+                  threads == 1 ? "" : "s");
+    if (generic)
+        rw_doctor_advise("it does not know this processor: set OPENBLAS_CORETYPE=Haswell (AVX2) or "
+                         "install a newer OpenBLAS");
+    if (threads != 1) rw_doctor_advise("set OPENBLAS_NUM_THREADS=1: ropewalk threads over chunks");
+}
+
+void rw_doctor_libraries(rw_doctor *doctor)
+{
+    unsigned major = 0, minor = 0, release = 0;
+    say_blas(doctor);
+    int threads = omp_get_max_threads();
+    const char *setting = getenv("OMP_NUM_THREADS");
+    rw_doctor_say(doctor, RW_VERDICT_OK, "OpenMP", "%d thread%s (OMP_NUM_THREADS %s)", threads,
+                  threads == 1 ? "" : "s", setting ? setting : "not set");
+    rw_doctor_say(doctor, RW_VERDICT_OK, "FFTW", "%s", fftwf_version);
+    rw_hdf5_lock();
+    H5get_libversion(&major, &minor, &release);
+    rw_hdf5_unlock();
+    bool other = major != H5_VERS_MAJOR || minor != H5_VERS_MINOR;
+    rw_doctor_say(doctor, other ? RW_VERDICT_FAIL : RW_VERDICT_OK, "HDF5",
+                  "%u.%u.%u (built with %s)", major, minor, release, H5_VERS_INFO);
+    if (other) rw_doctor_advise("load the HDF5 that ropewalk was built with, or build again");
+    rw_doctor_say(doctor, RW_VERDICT_OK, "zstd", "%s", ZSTD_versionString());
+}
+
+static bool in_path(const char *program)
+{
+    const char *path = getenv("PATH");
+    char folders[4096], file[4352];
+    snprintf(folders, sizeof folders, "%s", path ? path : "");
+    for (char *rest, *folder = strtok_r(folders, ":", &rest); folder;
+         folder = strtok_r(NULL, ":", &rest)) {
+        snprintf(file, sizeof file, "%s/%s", folder, program);
+        if (access(file, X_OK) == 0) return true;
+    }
+    return false;
+}
+
+void rw_doctor_slurm(rw_doctor *doctor)
+{
+    const char *job = getenv("SLURM_JOB_ID"), *tasks = getenv("SLURM_NTASKS");
+    if (job)
+        rw_doctor_say(doctor, RW_VERDICT_OK, "SLURM", "job %s, %s tasks", job,
+                      tasks ? tasks : "unknown");
+    else if (in_path("sbatch") && in_path("srun"))
+        rw_doctor_say(doctor, RW_VERDICT_OK, "SLURM", "sbatch and srun found; not inside a job");
+    else
+        rw_doctor_say(doctor, RW_VERDICT_OK, "SLURM", "not here: ropewalk submit will not work");
+}

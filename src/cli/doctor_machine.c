@@ -1,0 +1,213 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cli/doctor.h"
+
+#define GIB (1024.0 * 1024.0 * 1024.0)
+
+/* Copies what follows "name" and its separator in the first line of a file
+ * such as /proc/meminfo that starts with it; all of the first line if name is
+ * empty. False if there is none. */
+static bool read_line(const char *path, const char *name, char *value, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    char line[4096];
+    bool found = false;
+    if (!file) return false;
+    while (!found && fgets(line, sizeof line, file)) {
+        if (strncmp(line, name, strlen(name)) != 0) continue;
+        const char *start = line + strlen(name);
+        start += strspn(start, name[0] ? " \t:" : "");
+        snprintf(value, size, "%.*s", (int)strcspn(start, "\n"), start);
+        found = true;
+    }
+    fclose(file);
+    return found;
+}
+
+static const char *built_for(void)
+{
+#if defined(__AVX512F__)
+    return "AVX-512";
+#elif defined(__AVX2__)
+    return "AVX2";
+#elif defined(__AVX__)
+    return "AVX";
+#else
+    return "portable vectors";
+#endif
+}
+
+/* How the processor compares with the build: < 0 it lacks what was built for,
+ * > 0 it has wider vectors. */
+static int compare_vectors(void)
+{
+#if defined(__x86_64__)
+    int built = 0, has = 0;
+#if defined(__AVX512F__)
+    built = 3;
+#elif defined(__AVX2__)
+    built = 2;
+#elif defined(__AVX__)
+    built = 1;
+#endif
+    if (__builtin_cpu_supports("avx")) has = 1;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) has = 2;
+    if (__builtin_cpu_supports("avx512f")) has = 3;
+    return has - built;
+#else
+    return 0;
+#endif
+}
+
+void rw_doctor_processor(rw_doctor *doctor)
+{
+    char model[128] = "unknown processor";
+    read_line("/proc/cpuinfo", "model name", model, sizeof model);
+    int difference = compare_vectors();
+    rw_verdict verdict = difference < 0   ? RW_VERDICT_FAIL
+                         : difference > 0 ? RW_VERDICT_WARN
+                                          : RW_VERDICT_OK;
+    rw_doctor_say(doctor, verdict, "processor", "%s; built for %s", model, built_for());
+    if (difference < 0)
+        rw_doctor_advise("it lacks these instructions: build for it with "
+                         "./configure --with-march=CPU (or on this machine)");
+    if (difference > 0)
+        rw_doctor_advise("it has wider vectors: build on this machine, or with --with-march=CPU");
+}
+
+/* Cores that the container's quota allows; 0: no quota. */
+static double quota_cores(void)
+{
+    char line[64];
+    double quota, period;
+    if (!read_line("/sys/fs/cgroup/cpu.max", "", line, sizeof line)) return 0;
+    if (sscanf(line, "%lf %lf", &quota, &period) != 2 || period <= 0) return 0;
+    return quota / period;
+}
+
+void rw_doctor_cores(rw_doctor *doctor)
+{
+    cpu_set_t allowed;
+    long online = sysconf(_SC_NPROCESSORS_ONLN), usable = online;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) usable = CPU_COUNT(&allowed);
+    double quota = quota_cores();
+    bool throttled = quota > 0 && quota < (double)usable;
+    rw_doctor_say(doctor, throttled ? RW_VERDICT_WARN : RW_VERDICT_OK, "cores",
+                  "%ld of %ld usable by this process", usable, online);
+    if (throttled)
+        rw_doctor_advise("a quota allows only %.1f of them: set parallel.threads so that ranks x "
+                         "threads stays below",
+                         quota);
+}
+
+void rw_doctor_memory(rw_doctor *doctor)
+{
+    char line[64] = "0";
+    read_line("/proc/meminfo", "MemTotal", line, sizeof line);
+    double total = strtod(line, NULL) * 1024 / GIB;
+    read_line("/proc/meminfo", "MemAvailable", line, sizeof line);
+    double available = strtod(line, NULL) * 1024 / GIB, limit = 0;
+    if (read_line("/sys/fs/cgroup/memory.max", "", line, sizeof line))
+        limit = strtod(line, NULL) / GIB; /* "max" reads as 0 */
+    if (limit > 0 && limit < total) total = limit;
+    if (available > total) available = total;
+    bool scarce = available < 1;
+    rw_doctor_say(doctor, scarce ? RW_VERDICT_WARN : RW_VERDICT_OK, "memory",
+                  "%.1f GiB of %.1f GiB available", available, total);
+    if (scarce) rw_doctor_advise("close other programs; a small model needs about 1 GiB");
+    char pages[64] = "";
+    if (!read_line("/sys/kernel/mm/transparent_hugepage/enabled", "", pages, sizeof pages)) return;
+    bool never = strstr(pages, "[never]") != NULL;
+    rw_doctor_say(doctor, never ? RW_VERDICT_WARN : RW_VERDICT_OK, "huge pages", "%s", pages);
+    if (never)
+        rw_doctor_advise("ask for 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled: "
+                         "large arrays are read faster");
+}
+
+/* A checkpoint is committed by write, fsync, rename and fsync of the folder.
+ * Returns the step that failed, or NULL. */
+static const char *try_commit(void)
+{
+    char name[] = ".ropewalk-doctor-XXXXXX", renamed[sizeof name + 2];
+    const char *failed = NULL;
+    int file = mkstemp(name);
+    if (file < 0) return "create a file";
+    snprintf(renamed, sizeof renamed, "%s.b", name);
+    if (write(file, name, sizeof name) != (ssize_t)sizeof name)
+        failed = "write a file";
+    else if (fsync(file) != 0)
+        failed = "fsync a file";
+    else if (rename(name, renamed) != 0)
+        failed = "rename a file";
+    int folder = open(".", O_RDONLY | O_DIRECTORY);
+    if (!failed && (folder < 0 || fsync(folder) != 0)) failed = "fsync the folder";
+    int reason = errno;
+    if (folder >= 0) close(folder);
+    close(file);
+    unlink(name);
+    unlink(renamed);
+    errno = reason;
+    return failed;
+}
+
+void rw_doctor_folder(rw_doctor *doctor)
+{
+    struct statvfs space;
+    const char *failed = try_commit();
+    if (failed) {
+        rw_doctor_say(doctor, RW_VERDICT_FAIL, "this folder", "cannot %s: %s", failed,
+                      strerror(errno));
+        rw_doctor_advise("checkpoints need it: work in another folder, or train --run-dir DIR");
+    } else {
+        rw_doctor_say(doctor, RW_VERDICT_OK, "this folder", "write, fsync and rename work");
+    }
+    if (statvfs(".", &space) == 0) {
+        double available = (double)space.f_bavail * (double)space.f_frsize / GIB;
+        rw_doctor_say(doctor, available < 2 ? RW_VERDICT_WARN : RW_VERDICT_OK, "disk",
+                      "%.1f GiB free here", available);
+        if (available < 2)
+            rw_doctor_advise("a checkpoint takes 12 bytes a parameter; lower checkpoint.keep");
+    }
+    if (statvfs("/dev/shm", &space) != 0) return;
+    double shared = (double)space.f_bavail * (double)space.f_frsize / GIB;
+    rw_doctor_say(doctor, shared < 0.0625 ? RW_VERDICT_WARN : RW_VERDICT_OK, "/dev/shm",
+                  "%.2f GiB free", shared);
+    if (shared < 0.0625)
+        rw_doctor_advise("ranks of one host talk through it: give the container --shm-size=1g");
+}
+
+static void say_limit(rw_doctor *doctor, const char *subject, int resource, double least,
+                      const char *advice)
+{
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)resource, &limit) != 0) return;
+    char text[32] = "unlimited";
+    if (limit.rlim_cur != RLIM_INFINITY)
+        snprintf(text, sizeof text, "%llu", (unsigned long long)limit.rlim_cur);
+    bool low = limit.rlim_cur != RLIM_INFINITY && (double)limit.rlim_cur < least;
+    rw_doctor_say(doctor, low ? RW_VERDICT_WARN : RW_VERDICT_OK, subject, "%s", text);
+    if (low) rw_doctor_advise("%s", advice);
+}
+
+void rw_doctor_limits(rw_doctor *doctor)
+{
+    say_limit(doctor, "open files", RLIMIT_NOFILE, 1024,
+              "ulimit -n 4096: each rank holds connections and files open");
+    say_limit(doctor, "stack bytes", RLIMIT_STACK, 4 << 20, "ulimit -s 8192");
+    say_limit(doctor, "locked bytes", RLIMIT_MEMLOCK, 64 << 10,
+              "ulimit -l unlimited: InfiniBand and the like need locked memory");
+    struct rlimit core;
+    if (getrlimit(RLIMIT_CORE, &core) == 0)
+        rw_doctor_say(doctor, RW_VERDICT_OK, "core dumps",
+                      core.rlim_cur == 0 ? "off (ulimit -c unlimited to debug a crash)"
+                                         : "on (as large as a rank's memory; ulimit -c 0)");
+}

@@ -1,0 +1,107 @@
+/* The program: starts MPI, finds the command, lets it run on every rank, and
+ * turns the agreed status into one message and the exit code. */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "config.h"
+#include "mpi/layout.h"
+
+/* OpenBLAS's, absent from other libraries: a chunk's products are made by one
+ * thread each, so that threads work on different chunks. */
+void openblas_set_num_threads(int count) __attribute__((weak));
+
+static const rw_command *find(const char *name)
+{
+    for (const rw_command *const *it = rw_command_registry; *it; it++)
+        if (strcmp((*it)->name, name) == 0) return *it;
+    return NULL;
+}
+
+static rw_status refuse_unknown(const char *name)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    int count = 0;
+    while (count < MOST && rw_command_registry[count]) {
+        names[count] = rw_command_registry[count]->name;
+        count++;
+    }
+    const char *nearest = rw_nearest(name, names, count);
+    if (nearest)
+        return rw_fail(RW_USAGE, "there is no command %.60s; did you mean %s?", name, nearest);
+    return rw_fail(RW_USAGE, "there is no command %.60s; ropewalk --help lists them", name);
+}
+
+static void print_help(void)
+{
+    puts("Usage: ropewalk COMMAND [OPTION...]\n"
+         "Trains long-context sequence models on CPU clusters: the same bits on any layout.\n\n"
+         "Commands:");
+    for (const rw_command *const *it = rw_command_registry; *it; it++)
+        printf("  %-12s %s\n", (*it)->name, (*it)->summary);
+    puts("\n"
+         "  ropewalk COMMAND --help   the options of a command\n"
+         "  ropewalk --version        the version\n\n"
+         "Runs alone, or on many ranks: mpirun -n 4 ropewalk train CONFIG.yaml, srun ropewalk ...\n"
+         "Exit codes: 0 done, 1 error, 2 usage, 75 stopped at a signal after a checkpoint.");
+}
+
+/* Runs what the arguments say. *name: the command's name for messages. */
+static rw_status run(int argc, char **argv, int rank, char *name, size_t size)
+{
+    if (argc < 2) return rw_fail(RW_USAGE, "no command given; ropewalk --help lists them");
+    const char *word = argv[1];
+    bool help = strcmp(word, "--help") == 0 || strcmp(word, "-?") == 0 || strcmp(word, "-h") == 0;
+    if (help || strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        if (rank == 0 && help) print_help();
+        if (rank == 0 && !help) puts(PACKAGE_NAME " " PACKAGE_VERSION);
+        return RW_OK;
+    }
+    const rw_command *command = find(word);
+    if (!command) return refuse_unknown(word);
+    snprintf(name, size, "ropewalk %s", command->name);
+    argv[1] = name;
+    return command->run(argc - 1, argv + 1);
+}
+
+static rw_status finish_output(rw_status status)
+{
+    int failed = fflush(stdout) != 0;
+    failed = ferror(stdout) || failed;
+    if (failed && status == RW_OK)
+        return rw_fail(RW_ERROR, "cannot write all of the output; is the disk full?");
+    return status;
+}
+
+/* Usage errors that argp has explained leave no message. */
+static void report(rw_status status, const char *name)
+{
+    const char *message = rw_message();
+    if (status == RW_ERROR)
+        rw_info("ropewalk: error: %s", message[0] ? message : "failed without saying why");
+    else if (status != RW_OK && message[0])
+        rw_info("%s: %s", name, message);
+}
+
+int main(int argc, char **argv)
+{
+    int provided, rank;
+    char name[64] = "ropewalk";
+    /* Alone, Open MPI would start a daemon of its own, which needs ssh and time. */
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    rw_log_speak(rank == 0);
+    if (openblas_set_num_threads) openblas_set_num_threads(1);
+    rw_status status = finish_output(run(argc, argv, rank, name, sizeof name));
+    status = rw_agree_comm(MPI_COMM_WORLD, status);
+    if (rank == 0) report(status, name);
+    rw_log_close();
+    MPI_Finalize();
+    return status;
+}
