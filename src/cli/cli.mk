@@ -4,4 +4,5 @@ cli_sources = \
 	src/cli/doctor.c src/cli/doctor.h \
 	src/cli/doctor_libraries.c \
 	src/cli/doctor_machine.c \
-	src/cli/doctor_speed.c
+	src/cli/doctor_speed.c \
+	src/cli/overrides.c src/cli/overrides.h

@@ -174,6 +174,13 @@ rw_status rw_settings_layout(const rw_settings *s, rw_layout *out)
     return rw_layout_new(dp, sp, threads, out);
 }
 
+rw_status rw_settings_forget_layout(rw_settings *s)
+{
+    RW_TRY(rw_config_set(s->parallel, "dp", "auto"));
+    RW_TRY(rw_config_set(s->parallel, "sp", "auto"));
+    return rw_config_set(s->parallel, "threads", "auto");
+}
+
 rw_plan_options rw_settings_plan(const rw_settings *s, int chunk, bool training)
 {
     return (rw_plan_options){

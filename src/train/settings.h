@@ -32,6 +32,9 @@ void rw_settings_free(rw_settings *settings);
  * batch first, then sequences. Collective over MPI_COMM_WORLD. */
 rw_status rw_settings_layout(const rw_settings *settings, rw_layout *out);
 
+/* Sets the layout back to auto: for another number of ranks than the run's. */
+rw_status rw_settings_forget_layout(rw_settings *settings);
+
 /* What the engine is to plan, for training or evaluation with these sizes. */
 rw_plan_options rw_settings_plan(const rw_settings *settings, int chunk, bool training);
 

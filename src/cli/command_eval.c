@@ -1,0 +1,134 @@
+#include <math.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/overrides.h"
+#include "train/evaluation.h"
+#include "train/saved_model.h"
+
+enum { OPTION_DATA = 256, OPTION_LENGTH, OPTION_BATCH, OPTION_BY_POSITION };
+
+static const struct argp_option options[] = {
+    {"data", OPTION_DATA, "FILE", 0, "Another dataset (default: the run's own)", 0},
+    {"length", OPTION_LENGTH, "L", 0, "Tokens of a sequence (default: the run's)", 0},
+    {"batch", OPTION_BATCH, "B", 0, "Sequences evaluated at a time (default: the run's)", 0},
+    {"by-position", OPTION_BY_POSITION, NULL, 0, "Also print the loss by position in the sequence", 0},
+    {0},
+};
+
+typedef struct {
+    const char *path;
+    rw_overrides overrides;
+    int by_position;
+    rw_status status;
+} arguments;
+
+static void take(arguments *a, const char *key, const char *value)
+{
+    if (a->status == RW_OK) a->status = rw_overrides_add(&a->overrides, key, value);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    arguments *a = state->input;
+    switch (key) {
+    case OPTION_DATA: take(a, "data.dataset", value); return 0;
+    case OPTION_LENGTH: take(a, "data.length", value); return 0;
+    case OPTION_BATCH: take(a, "data.batch", value); return 0;
+    case OPTION_BY_POSITION: a->by_position = 1; return 0;
+    case ARGP_KEY_ARG:
+        if (a->path) return ARGP_ERR_UNKNOWN;
+        a->path = value;
+        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "which run folder or checkpoint?"); return EINVAL;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp eval_argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "RUN_OR_CHECKPOINT",
+    .doc = "Evaluates a trained model on the whole held-out part of its data (of a generated "
+           "task: on 8 batches) and prints one figure a line.",
+};
+
+static void print_positions(const rw_by_position *p)
+{
+    printf("\n%-21s %12s %10s\n", "position", "tokens", "loss");
+    for (int k = 0; k < RW_POSITION_BUCKETS; k++) {
+        if (p->counted[k] == 0) continue;
+        long first = (1L << k) - 1, last = (2L << k) - 2;
+        printf("%9ld - %9ld %12.0f %10.5f\n", first, last, p->counted[k],
+               p->loss[k] / p->counted[k]);
+    }
+}
+
+static void print(const rw_saved_model *saved, const rw_loss *loss, const rw_by_position *positions)
+{
+    const rw_format *format = rw_source_format(saved->source);
+    printf("step %llu\n", (unsigned long long)saved->step);
+    printf("tokens %.0f\n", loss->counted);
+    printf("loss %.9g\n", loss->loss);
+    if (format->target_vocab > 0) {
+        printf("perplexity %.4f\n", exp(loss->loss));
+        printf("accuracy %.4f\n", loss->correct / loss->counted);
+    }
+    if (rw_source_is_bytes(saved->source)) printf("bits_per_byte %.4f\n", loss->loss / M_LN2);
+    if (positions) print_positions(positions);
+}
+
+static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_layout *layout)
+{
+    rw_evaluation *evaluation = NULL;
+    rw_by_position positions;
+    rw_loss loss;
+    rw_plan_options plan = rw_settings_plan(&saved->settings, saved->model->chunk, false);
+    plan.accumulate = 1;
+    rw_status status = rw_agree(
+        layout, rw_evaluation_new(saved->model, layout, saved->source, &plan, &evaluation));
+    if (status == RW_OK)
+        status = rw_evaluation_run(evaluation, 0, a->by_position ? &positions : NULL, &loss);
+    rw_progress(true, "");
+    if (status == RW_OK && loss.counted == 0)
+        status = rw_fail(RW_ERROR, "the held-out part of %s has nothing to predict",
+                         rw_source_name(saved->source));
+    if (status == RW_OK && layout->rank == 0) print(saved, &loss, a->by_position ? &positions : NULL);
+    rw_evaluation_destroy(&evaluation);
+    return status;
+}
+
+static rw_status open_and_evaluate(const arguments *a)
+{
+    rw_saved_model saved;
+    rw_layout layout = {0};
+    rw_status status = rw_agree_comm(
+        MPI_COMM_WORLD,
+        rw_saved_model_open(a->path, a->overrides.text, a->overrides.count, &saved));
+    /* The run's layout was for its own ranks: share the batch, then sequences. */
+    if (status == RW_OK)
+        status = rw_agree_comm(MPI_COMM_WORLD, rw_settings_forget_layout(&saved.settings));
+    if (status == RW_OK) status = rw_settings_layout(&saved.settings, &layout);
+    if (status == RW_OK) status = evaluate(a, &saved, &layout);
+    rw_layout_free(&layout);
+    rw_saved_model_free(&saved);
+    return status;
+}
+
+static rw_status run(int argc, char **argv)
+{
+    arguments a = {0};
+    int stop = 0;
+    rw_status status = rw_command_parse(&eval_argp, argc, argv, &a, &stop);
+    if (status == RW_OK) status = a.status;
+    if (status == RW_OK && !stop) status = open_and_evaluate(&a);
+    rw_overrides_free(&a.overrides);
+    return status;
+}
+
+const rw_command rw_command_eval = {
+    .name = "eval",
+    .summary = "Evaluate a trained model on held-out data",
+    .run = run,
+};
