@@ -20,10 +20,22 @@ static inline real *rw_row_out(real *matrix, int ld, int t)
     return matrix + (size_t)t * (size_t)ld;
 }
 
-/* The new value of an element of din (see rw_call.din_add). */
+#ifdef RW_DOUBLE
+typedef uint64_t rw_real_bits;
+#else
+typedef uint32_t rw_real_bits;
+#endif
+
+/* The new value of an element of din (see rw_call.din_add); `old` may be
+ * anything if it is not added to. A mask, because compilers do not take a
+ * branch out of a long loop, and then do not vectorise it. */
 static inline real rw_put(bool add, real old, real value)
 {
-    return add ? old + value : value;
+    rw_real_bits bits;
+    memcpy(&bits, &old, sizeof bits);
+    bits &= (rw_real_bits)0 - (rw_real_bits)add;
+    memcpy(&old, &bits, sizeof old);
+    return old + value;
 }
 
 typedef real rw_element(real x);

@@ -5,9 +5,15 @@
  *   dx_i = du_i silu(z_i),   dz_i = du_i x_i silu'(z_i) */
 #include "ops/row_norm.h"
 
-static void gate_row(int n, const real *restrict x, const real *restrict z, real *restrict u)
+static void sigmoid_row(int n, const real *restrict z, real *restrict s)
 {
-    for (int i = 0; i < n; i++) u[i] = x[i] * (z[i] * rw_sigmoid(z[i]));
+    for (int i = 0; i < n; i++) s[i] = rw_sigmoid(z[i]);
+}
+
+/* u = x silu(z), given s = sigmoid(z); u may be s. */
+static void gate_row(int n, const real *restrict x, const real *restrict z, const real *s, real *u)
+{
+    for (int i = 0; i < n; i++) u[i] = x[i] * (z[i] * s[i]);
 }
 
 static void norm_row(int n, const real *restrict w, real *restrict y)
@@ -21,8 +27,9 @@ static void forward(const rw_call *call)
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
         real *y = rw_row_out(call->out, call->out_ld, t);
-        gate_row(n, rw_row(call->in[0], call->in_ld[0], t), rw_row(call->in[1], call->in_ld[1], t),
-                 y);
+        const real *z = rw_row(call->in[1], call->in_ld[1], t);
+        sigmoid_row(n, z, y);
+        gate_row(n, rw_row(call->in[0], call->in_ld[0], t), z, y, y);
         norm_row(n, call->param[0], y);
     }
 }
@@ -38,36 +45,37 @@ static void norm_gradient_row(int n, const real *restrict u, const real *restric
     for (int i = 0; i < n; i++) g[i] = r * (g[i] - u[i] * along);
 }
 
-static void input_gradient_row(int n, const real *restrict g, const real *restrict z, bool add,
-                               real *restrict dx)
+/* The gradient of x from g = du; s = sigmoid(z). */
+static void input_gradient_row(int n, const real *restrict g, const real *restrict z,
+                               const real *restrict s, bool add, real *restrict dx)
 {
-    for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], g[i] * (z[i] * rw_sigmoid(z[i])));
+    for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], g[i] * (z[i] * s[i]));
 }
 
 static void gate_gradient_row(int n, const real *restrict g, const real *restrict x,
-                              const real *restrict z, bool add, real *restrict dz)
+                              const real *restrict z, const real *restrict s, bool add,
+                              real *restrict dz)
 {
-    for (int i = 0; i < n; i++) {
-        const real s = rw_sigmoid(z[i]);
-        dz[i] = rw_put(add, dz[i], g[i] * x[i] * (s + z[i] * s * (1 - s)));
-    }
+    for (int i = 0; i < n; i++)
+        dz[i] = rw_put(add, dz[i], g[i] * x[i] * (s[i] + z[i] * s[i] * (1 - s[i])));
 }
 
 static void backward(const rw_call *call)
 {
     const int n = call->node->out_width;
-    real *u = call->scratch, *g = call->scratch + n;
+    real *s = call->scratch, *u = s + n, *g = u + n;
     for (int t = 0; t < call->rows; t++) {
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
         const real *z = rw_row(call->in[1], call->in_ld[1], t);
-        gate_row(n, x, z, u);
+        sigmoid_row(n, z, s);
+        gate_row(n, x, z, s, u);
         norm_gradient_row(n, u, call->param[0], rw_row(call->dout, call->dout_ld, t), g,
                           call->dparam[0]);
         if (call->din[0])
-            input_gradient_row(n, g, z, call->din_add[0],
+            input_gradient_row(n, g, z, s, call->din_add[0],
                                rw_row_out(call->din[0], call->din_ld[0], t));
         if (call->din[1])
-            gate_gradient_row(n, g, x, z, call->din_add[1],
+            gate_gradient_row(n, g, x, z, s, call->din_add[1],
                               rw_row_out(call->din[1], call->din_ld[1], t));
     }
 }
@@ -93,7 +101,7 @@ static void reference(const rw_call *call)
 
 static rw_status shape(rw_node *node)
 {
-    return rw_norm_shape(node, 2);
+    return rw_norm_shape(node, 3);
 }
 
 static double flops(const rw_node *node, int rows)
