@@ -40,7 +40,10 @@ static inline real rw_exp(real x)
 }
 
 /* 1 / (1 + e^-x) */
-static inline real rw_sigmoid(real x) { return 1 / (1 + rw_exp(-x)); }
+static inline real rw_sigmoid(real x)
+{
+    return 1 / (1 + rw_exp(-x));
+}
 
 /* tanh x, as 2 sigmoid(2x) - 1; absolute error of a few 1e-7 in float. */
 static inline real rw_tanh(real x)

@@ -11,8 +11,8 @@ typedef struct {
     long count;
     real *weights;
     const real *gradient;
-    double lr_factor;  /* 1, or state_lr_factor for state-space parameters */
-    bool decays;       /* weight decay applies (not on norms, biases, state space) */
+    double lr_factor; /* 1, or state_lr_factor for state-space parameters */
+    bool decays;      /* weight decay applies (not on norms, biases, state space) */
 } rw_trained;
 
 typedef struct rw_updater rw_updater;
