@@ -40,7 +40,10 @@ static inline real rw_exp(real x)
 }
 
 /* 1 / (1 + e^-x) */
-static inline real rw_sigmoid(real x) { return 1 / (1 + rw_exp(-x)); }
+static inline real rw_sigmoid(real x)
+{
+    return 1 / (1 + rw_exp(-x));
+}
 
 /* tanh x, as 2 sigmoid(2x) - 1; absolute error of a few 1e-7 in float. */
 static inline real rw_tanh(real x)
@@ -52,10 +55,25 @@ static inline real rw_tanh(real x)
 #endif
 }
 
-/* log(1 + e^x), without overflow. */
+/* log(1 + e^x) = max(x, 0) + log(1 + u) with u = e^-|x| <= 1, which does not
+ * overflow. Float: log(1 + u) = 2 artanh(s), s = u / (2 + u) <= 1/3, by its
+ * series up to s^13. */
 static inline real rw_softplus_value(real x)
 {
-    return (x > 0 ? x : 0) + (real)log1p(exp(-fabs((double)x)));
+#ifdef RW_DOUBLE
+    return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+#else
+    const float u = rw_exp(-fabsf(x));
+    const float s = u / (2 + u), q = s * s;
+    float p = 1.0f / 13;
+    p = p * q + 1.0f / 11;
+    p = p * q + 1.0f / 9;
+    p = p * q + 1.0f / 7;
+    p = p * q + 1.0f / 5;
+    p = p * q + 1.0f / 3;
+    p = p * q + 1.0f;
+    return (x > 0 ? x : 0) + 2 * s * p;
+#endif
 }
 
 #endif

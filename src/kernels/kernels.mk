@@ -1,1 +1,3 @@
 # files of src/kernels
+rw_sources += \
+	src/kernels/row_sum.h

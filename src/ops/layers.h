@@ -22,7 +22,7 @@ rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, 
 /* Real features of the data, as a value (tokens, features). */
 rw_status rw_features(rw_graph *graph, int features, rw_value *y);
 
-/* y = x / rms(x) * weight, over `groups` equal parts of the columns. */
+/* y = x / rms(x) * weight, over all columns; `name`.weight starts at one. */
 rw_status rw_rms_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y);
 /* The same of x * silu(gate) (Mamba-2's gated norm). */
 rw_status rw_gated_rms_norm(rw_graph *graph, rw_value x, rw_value gate, const char *name,

@@ -1,4 +1,6 @@
 rw_sources += \
+	src/ops/elementwise.h \
 	src/ops/graph.c src/ops/graph.h \
 	src/ops/layers.h \
-	src/ops/op.h
+	src/ops/op.h \
+	src/ops/row_norm.h

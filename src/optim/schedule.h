@@ -17,8 +17,8 @@ typedef struct {
 } rw_schedule;
 
 extern const rw_schedule *const rw_schedule_registry[]; /* NULL-terminated */
-const rw_schedule *rw_schedule_find(const char *name);   /* NULL if unknown */
-extern const rw_key rw_schedule_keys[];                  /* name, warmup */
+const rw_schedule *rw_schedule_find(const char *name);  /* NULL if unknown */
+extern const rw_key rw_schedule_keys[];                 /* name, warmup */
 
 /* The learning-rate factor of step `step` (0-based) of `steps`. */
 double rw_schedule_at(const rw_schedule *schedule, const rw_config *config, uint64_t step,

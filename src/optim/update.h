@@ -11,8 +11,8 @@ typedef struct {
     long count;
     real *weights;
     const real *gradient;
-    double lr_factor;  /* 1, or state_lr_factor for state-space parameters */
-    bool decays;       /* weight decay applies (not on norms, biases, state space) */
+    double lr_factor; /* 1, or state_lr_factor for state-space parameters */
+    bool decays;      /* weight decay applies (not on norms, biases, state space) */
 } rw_trained;
 
 typedef struct rw_updater rw_updater;
@@ -34,7 +34,9 @@ double rw_updater_norm(const rw_updater *updater);
 /* Updates all weights with learning rate lr (before group factors), gradient
  * norm `norm` from rw_updater_norm. `step` counts from 0. Noise (variance
  * eta / (1 + step)^gamma, drawn once per element from its global index) is added
- * after clipping. Uses OpenMP; element-wise, so the same bits for any threads. */
+ * after clipping. Uses OpenMP; element-wise, so the same bits for any threads.
+ * If norm is not finite nothing changes: callers count such steps, see
+ * max_skipped. */
 void rw_updater_step(rw_updater *updater, uint64_t step, double lr, double norm);
 
 /* Moments as named tensors for checkpoints: tensor `index`, moment `moment`. */

@@ -1,0 +1,104 @@
+/* What element-wise ops share: the loops over the rows of a chunk, around a
+ * function of one element that is inlined and vectorised. */
+#ifndef RW_ELEMENTWISE_H
+#define RW_ELEMENTWISE_H
+
+#include "kernels/elementary.h"
+#include "ops/layers.h"
+
+/* Operations that an exponential counts for in `flops`: those of the
+ * polynomial in kernels/elementary.h. */
+#define RW_EXP_FLOPS 16
+
+/* Row `t` of a matrix with leading dimension ld. */
+static inline const real *rw_row(const real *matrix, int ld, int t)
+{
+    return matrix + (size_t)t * (size_t)ld;
+}
+static inline real *rw_row_out(real *matrix, int ld, int t)
+{
+    return matrix + (size_t)t * (size_t)ld;
+}
+
+#ifdef RW_DOUBLE
+typedef uint64_t rw_real_bits;
+#else
+typedef uint32_t rw_real_bits;
+#endif
+
+/* The new value of an element of din (see rw_call.din_add); `old` may be
+ * anything if it is not added to. A mask, because compilers do not take a
+ * branch out of a long loop, and then do not vectorise it. */
+static inline real rw_put(bool add, real old, real value)
+{
+    rw_real_bits bits;
+    memcpy(&bits, &old, sizeof bits);
+    bits &= (rw_real_bits)0 - (rw_real_bits)add;
+    memcpy(&old, &bits, sizeof old);
+    return old + value;
+}
+
+typedef real rw_element(real x);
+
+static inline __attribute__((always_inline)) void
+rw_map_row(int n, rw_element *f, const real *restrict x, real *restrict y)
+{
+    for (int i = 0; i < n; i++) y[i] = f(x[i]);
+}
+
+static inline __attribute__((always_inline)) void rw_map_row_backward(int n, rw_element *slope,
+                                                                      const real *restrict x,
+                                                                      const real *restrict dy,
+                                                                      bool add, real *restrict dx)
+{
+    for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], dy[i] * slope(x[i]));
+}
+
+/* y = f(x) for all elements. */
+static inline __attribute__((always_inline)) void rw_map(const rw_call *call, rw_element *f)
+{
+    for (int t = 0; t < call->rows; t++)
+        rw_map_row(call->node->out_width, f, rw_row(call->in[0], call->in_ld[0], t),
+                   rw_row_out(call->out, call->out_ld, t));
+}
+
+/* dx = dy slope(x) for all elements, slope being the derivative of f. */
+static inline __attribute__((always_inline)) void rw_map_backward(const rw_call *call,
+                                                                  rw_element *slope)
+{
+    if (!call->din[0]) return;
+    for (int t = 0; t < call->rows; t++)
+        rw_map_row_backward(call->node->out_width, slope, rw_row(call->in[0], call->in_ld[0], t),
+                            rw_row(call->dout, call->dout_ld, t), call->din_add[0],
+                            rw_row_out(call->din[0], call->din_ld[0], t));
+}
+
+/* The same for references: in double, with the functions of libm. */
+static inline void rw_map_reference(const rw_call *call, double (*f)(double x))
+{
+    for (int t = 0; t < call->rows; t++)
+        for (int i = 0; i < call->node->out_width; i++)
+            rw_row_out(call->out, call->out_ld, t)[i] =
+                (real)f(rw_row(call->in[0], call->in_ld[0], t)[i]);
+}
+
+/* rw_op.shape of an op whose output is as wide as all its inputs. */
+static inline rw_status rw_elementwise_shape(rw_node *node)
+{
+    for (int i = 1; i < node->ins; i++)
+        if (node->in_width[i] != node->in_width[0])
+            return rw_fail(RW_USAGE,
+                           "%s: inputs 0 and %d have %d and %d columns; give both as many",
+                           node->op->name, i, node->in_width[0], node->in_width[i]);
+    node->out_width = node->in_width[0];
+    node->lanes = 1;
+    return RW_OK;
+}
+
+/* Builder of an op with one input, without parameters and attributes. */
+static inline rw_status rw_apply_unary(rw_graph *graph, const rw_op *op, rw_value x, rw_value *y)
+{
+    return rw_graph_apply(graph, op, NULL, 0, &x, 1, NULL, 0, y);
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* RMS normalisation of a gated row, u = x silu(z), z being the gate:
+ *
+ *   y_i = w_i u_i r,   r = 1 / sqrt(mean(u^2) + epsilon)
+ *   du_i = r (w_i dy_i - u_i r^2 mean_j(w_j dy_j u_j)),   dw_i += dy_i u_i r
+ *   dx_i = du_i silu(z_i),   dz_i = du_i x_i silu'(z_i) */
+#include "ops/row_norm.h"
+
+static void sigmoid_row(int n, const real *restrict z, real *restrict s)
+{
+    for (int i = 0; i < n; i++) s[i] = rw_sigmoid(z[i]);
+}
+
+/* u = x silu(z), given s = sigmoid(z); u may be s. */
+static void gate_row(int n, const real *restrict x, const real *restrict z, const real *s, real *u)
+{
+    for (int i = 0; i < n; i++) u[i] = x[i] * (z[i] * s[i]);
+}
+
+static void norm_row(int n, const real *restrict w, real *restrict y)
+{
+    const real r = rw_inverse_root(n, rw_row_dot(n, y, y));
+    for (int i = 0; i < n; i++) y[i] = y[i] * r * w[i];
+}
+
+static void forward(const rw_call *call)
+{
+    const int n = call->node->out_width;
+    for (int t = 0; t < call->rows; t++) {
+        real *y = rw_row_out(call->out, call->out_ld, t);
+        const real *z = rw_row(call->in[1], call->in_ld[1], t);
+        sigmoid_row(n, z, y);
+        gate_row(n, rw_row(call->in[0], call->in_ld[0], t), z, y, y);
+        norm_row(n, call->param[0], y);
+    }
+}
+
+/* g = du, and the gradient of the weight. */
+static void norm_gradient_row(int n, const real *restrict u, const real *restrict w,
+                              const real *restrict dy, real *restrict g, real *restrict dw)
+{
+    const real r = rw_inverse_root(n, rw_row_dot(n, u, u));
+    for (int i = 0; i < n; i++) dw[i] += dy[i] * (u[i] * r);
+    for (int i = 0; i < n; i++) g[i] = w[i] * dy[i];
+    const real along = rw_row_dot(n, g, u) * r * r / (real)n;
+    for (int i = 0; i < n; i++) g[i] = r * (g[i] - u[i] * along);
+}
+
+/* The gradient of x from g = du; s = sigmoid(z). */
+static void input_gradient_row(int n, const real *restrict g, const real *restrict z,
+                               const real *restrict s, bool add, real *restrict dx)
+{
+    for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], g[i] * (z[i] * s[i]));
+}
+
+static void gate_gradient_row(int n, const real *restrict g, const real *restrict x,
+                              const real *restrict z, const real *restrict s, bool add,
+                              real *restrict dz)
+{
+    for (int i = 0; i < n; i++)
+        dz[i] = rw_put(add, dz[i], g[i] * x[i] * (s[i] + z[i] * s[i] * (1 - s[i])));
+}
+
+static void backward(const rw_call *call)
+{
+    const int n = call->node->out_width;
+    real *s = call->scratch, *u = s + n, *g = u + n;
+    for (int t = 0; t < call->rows; t++) {
+        const real *x = rw_row(call->in[0], call->in_ld[0], t);
+        const real *z = rw_row(call->in[1], call->in_ld[1], t);
+        sigmoid_row(n, z, s);
+        gate_row(n, x, z, s, u);
+        norm_gradient_row(n, u, call->param[0], rw_row(call->dout, call->dout_ld, t), g,
+                          call->dparam[0]);
+        if (call->din[0])
+            input_gradient_row(n, g, z, s, call->din_add[0],
+                               rw_row_out(call->din[0], call->din_ld[0], t));
+        if (call->din[1])
+            gate_gradient_row(n, g, x, z, s, call->din_add[1],
+                              rw_row_out(call->din[1], call->din_ld[1], t));
+    }
+}
+
+static double naive_gate(double x, double z)
+{
+    return x * z / (1 + exp(-z));
+}
+
+static void reference(const rw_call *call)
+{
+    const int n = call->node->in_width[0];
+    for (int t = 0; t < call->rows; t++) {
+        const real *x = rw_row(call->in[0], call->in_ld[0], t);
+        const real *z = rw_row(call->in[1], call->in_ld[1], t);
+        double square = 0;
+        for (int i = 0; i < n; i++) square += pow(naive_gate(x[i], z[i]), 2);
+        for (int i = 0; i < n; i++)
+            rw_row_out(call->out, call->out_ld, t)[i] =
+                (real)(call->param[0][i] * naive_gate(x[i], z[i]) / sqrt(square / n + 1e-5));
+    }
+}
+
+static rw_status shape(rw_node *node)
+{
+    return rw_norm_shape(node, 3);
+}
+
+static double flops(const rw_node *node, int rows)
+{
+    return (RW_EXP_FLOPS + 9.0) * rows * node->out_width;
+}
+
+/* The right half of x gates the left one. */
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    const int half = x.width / 2;
+    return rw_gated_rms_norm(graph, rw_columns(x, 0, half), rw_columns(x, half, half), "norm", y);
+}
+
+const rw_op rw_op_gated_rms_norm = {
+    .name = "gated_rms_norm",
+    .doc = "y = u / rms(u) * weight, u = x silu(gate)",
+    .source = "Dao and Gu 2024, Transformers are SSMs, section 7.1",
+    .rowwise = true,
+    .keeps_in = 1u << 0 | 1u << 1,
+    .shape = shape,
+    .forward = forward,
+    .backward = backward,
+    .reference = reference,
+    .flops = flops,
+    .sample = sample,
+};
+
+rw_status rw_gated_rms_norm(rw_graph *graph, rw_value x, rw_value gate, const char *name,
+                            rw_value *y)
+{
+    int weight;
+    const rw_value in[] = {x, gate};
+    RW_TRY(rw_norm_param(graph, name, "weight", x.width, 1, &weight));
+    return rw_graph_apply(graph, &rw_op_gated_rms_norm, NULL, 0, in, 2, &weight, 1, y);
+}
