@@ -1,0 +1,26 @@
+/* Matrix product by BLAS, for real. Called from one thread, on one chunk: with
+ * a serial BLAS the bits of the result depend on the arguments alone. */
+#ifndef RW_GEMM_H
+#define RW_GEMM_H
+
+#include <cblas.h>
+#include <stdbool.h>
+
+#include "tensor/real.h"
+
+/* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),
+ * c is (m, n); op transposes if trans* is set. lda, ldb, ldc are reals from one
+ * row of the array as stored to the next. With beta = 0, c is not read. */
+static inline void rw_gemm(bool transa, bool transb, int m, int n, int k, real alpha, const real *a,
+                           int lda, const real *b, int ldb, real beta, real *c, int ldc)
+{
+#ifdef RW_DOUBLE
+    cblas_dgemm
+#else
+    cblas_sgemm
+#endif
+        (CblasRowMajor, transa ? CblasTrans : CblasNoTrans, transb ? CblasTrans : CblasNoTrans, m,
+         n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+#endif

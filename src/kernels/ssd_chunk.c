@@ -1,0 +1,531 @@
+#include "kernels/ssd_chunk.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/elementary.h"
+#include "kernels/gemm.h"
+
+#define BLOCK RW_SSD_BLOCK
+#define STRIP 16 /* entries of a row of a (BLOCK, BLOCK) matrix treated at once */
+
+/* Working arrays of one call, in the order in which they lie in scratch. The
+ * small ones are reused by every block of every head and stay in cache. */
+typedef struct {
+    int blocks, padded; /* blocks of the chunk; their tokens */
+    real *dt, *cum;     /* (H, padded): step sizes; sums of a from the block's start */
+    real *scores;       /* (padded, BLOCK): C_t.B_s of the block of t */
+    real *mix;          /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
+    real *scaled;       /* (BLOCK, N): B or C, each row scaled */
+    real *states;       /* (blocks, N, P): a head's state at the start of each block */
+    /* Backward only: */
+    real *dstate;   /* (N, P): d loss / d (a head's state at the end of a block) */
+    real *dscores;  /* (padded, BLOCK) */
+    real *pairs;    /* (BLOCK, BLOCK): dy_t.x_s */
+    real *products; /* (BLOCK, N): dy h^T, then x dstate^T */
+} workspace;
+
+/* One block of one head. */
+typedef struct {
+    int head, begin, rows; /* begin: first token in the chunk */
+    const real *x, *b, *c; /* at the first token; x at the head's columns */
+    const real *dt, *cum;  /* (rows) */
+    real decay;            /* e^{cum of the last row} */
+} block;
+
+static int padded_rows(int rows)
+{
+    return (rows + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state)
+{
+    size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
+    size_t matrix = (size_t)state * head_width;
+    return 2 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
+           (blocks + 1) * matrix;
+}
+
+static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
+{
+    size_t matrix = (size_t)chunk->state * chunk->head_width;
+    workspace work = {.padded = padded_rows(chunk->rows)};
+    size_t padded = (size_t)work.padded, heads = (size_t)chunk->heads;
+    work.blocks = work.padded / BLOCK;
+    work.dt = scratch;
+    work.cum = work.dt + heads * padded;
+    work.scores = work.cum + heads * padded;
+    work.mix = work.scores + padded * BLOCK;
+    work.scaled = work.mix + BLOCK * BLOCK;
+    work.states = work.scaled + BLOCK * (size_t)chunk->state;
+    work.dstate = work.states + (size_t)work.blocks * matrix;
+    work.dscores = work.dstate + matrix;
+    work.pairs = work.dscores + padded * BLOCK;
+    work.products = work.pairs + BLOCK * BLOCK;
+    return work;
+}
+
+static real transition(const rw_ssd_chunk *chunk, int head)
+{
+    return -(real)exp((double)chunk->a_log[head]);
+}
+
+/* dt and cum of all heads. */
+static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
+{
+    size_t padded = (size_t)work->padded;
+    for (int h = 0; h < chunk->heads; h++) {
+        real *restrict dt = work->dt + (size_t)h * padded, *restrict cum = work->cum + h * padded;
+        real a = transition(chunk, h), sum = 0;
+        for (int t = 0; t < chunk->rows; t++)
+            dt[t] = chunk->raw[(size_t)t * chunk->raw_ld + h] + chunk->dt_bias[h];
+        for (int t = 0; t < chunk->rows; t++) dt[t] = rw_softplus_value(dt[t]);
+        for (int t = 0; t < chunk->rows; t++) {
+            sum = (t % BLOCK ? sum : 0) + a * dt[t];
+            cum[t] = sum;
+        }
+        for (int t = chunk->rows; t < work->padded; t++) dt[t] = cum[t] = 0;
+    }
+}
+
+/* C_t.B_s inside each block: shared by the heads. */
+static void block_scores(const rw_ssd_chunk *chunk, const workspace *work)
+{
+    for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
+        int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
+        size_t first = (size_t)begin * chunk->ld;
+        rw_gemm(false, true, rows, rows, chunk->state, 1, chunk->c + first, chunk->ld,
+                chunk->b + first, chunk->ld, 0, work->scores + (size_t)begin * BLOCK, BLOCK);
+    }
+}
+
+static block block_at(const rw_ssd_chunk *chunk, const workspace *work, int head, int index)
+{
+    int begin = index * BLOCK, left = chunk->rows - begin;
+    size_t first = (size_t)begin * chunk->ld, gate = (size_t)head * work->padded + begin;
+    block part = {.head = head, .begin = begin, .rows = left < BLOCK ? left : BLOCK};
+    part.x = chunk->x + first + (size_t)head * chunk->head_width;
+    part.b = chunk->b + first;
+    part.c = chunk->c + first;
+    part.dt = work->dt + gate;
+    part.cum = work->cum + gate;
+    part.decay = rw_exp(part.cum[part.rows - 1]);
+    return part;
+}
+
+/* scaled[t] = e^{cum_t} C_t: what reads h_in. */
+static void scale_c(const rw_ssd_chunk *chunk, const block *part, real *restrict scaled)
+{
+    for (int t = 0; t < part->rows; t++) {
+        real factor = rw_exp(part->cum[t]);
+        const real *restrict c = part->c + (size_t)t * chunk->ld;
+        for (int n = 0; n < chunk->state; n++) scaled[(size_t)t * chunk->state + n] = factor * c[n];
+    }
+}
+
+/* e^{cum_n-cum_s} dt_s: the weight of token s in h_out. */
+static real weight_out(const block *part, int s)
+{
+    return rw_exp(part->cum[part->rows - 1] - part->cum[s]) * part->dt[s];
+}
+
+static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *restrict scaled)
+{
+    for (int s = 0; s < part->rows; s++) {
+        real factor = weight_out(part, s);
+        const real *restrict b = part->b + (size_t)s * chunk->ld;
+        for (int n = 0; n < chunk->state; n++) scaled[(size_t)s * chunk->state + n] = factor * b[n];
+    }
+}
+
+/* h = decay h + (scaled B)^T x for one block; scaled is overwritten. */
+static void advance_state(const rw_ssd_chunk *chunk, const block *part, real *scaled, real keep,
+                          real *h, int ldh)
+{
+    scale_b(chunk, part, scaled);
+    rw_gemm(true, false, chunk->state, chunk->head_width, part->rows, 1, scaled, chunk->state,
+            part->x, chunk->ld, keep, h, ldh);
+}
+
+void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scratch)
+{
+    workspace work = workspace_carve(chunk, scratch);
+    int width = chunk->heads * chunk->head_width;
+    step_sizes(chunk, &work);
+    for (int h = 0; h < chunk->heads; h++) {
+        real total = 0;
+        for (int i = 0; i < work.blocks; i++) {
+            block part = block_at(chunk, &work, h, i);
+            advance_state(chunk, &part, work.scaled, i ? part.decay : 0,
+                          state + (size_t)h * chunk->head_width, width);
+            total += part.cum[part.rows - 1];
+        }
+        map[h] = rw_exp(total);
+    }
+}
+
+/* e[s] = e^{cum_t-cum_s} of a strip of s; zero for s > t. */
+static inline void decay_strip(const real *restrict cum, int t, int begin, real *restrict e)
+{
+    for (int s = 0; s < STRIP; s++) {
+        real exponent = cum[t] - cum[begin + s];
+        real value = rw_exp(exponent < 0 ? exponent : 0);
+        e[s] = begin + s <= t ? value : 0;
+    }
+}
+
+/* mix_ts = e^{cum_t-cum_s} (C_t.B_s) dt_s for s <= t, plus skip on the diagonal.
+ * Rows are written up to the strip of the diagonal. */
+static void fill_mix(const block *part, const real *scores, real skip, real *mix)
+{
+    real e[STRIP];
+    for (int t = 0; t < part->rows; t++) {
+        const real *restrict score = scores + (size_t)t * BLOCK;
+        real *restrict out = mix + (size_t)t * BLOCK;
+        for (int begin = 0; begin <= t; begin += STRIP) {
+            decay_strip(part->cum, t, begin, e);
+            for (int s = 0; s < STRIP; s++)
+                out[begin + s] = e[s] * score[begin + s] * part->dt[begin + s];
+        }
+        out[t] += skip;
+    }
+}
+
+/* The state of a head, (N, P) dense, from the columns of one of all heads. */
+static void load_state(const rw_ssd_chunk *chunk, int head, const real *from, real *to)
+{
+    size_t width = (size_t)chunk->head_width, ld = width * (size_t)chunk->heads;
+    if (!from) {
+        memset(to, 0, sizeof(real) * (size_t)chunk->state * width);
+        return;
+    }
+    for (int n = 0; n < chunk->state; n++)
+        memcpy(to + (size_t)n * width, from + (size_t)n * ld + (size_t)head * width,
+               sizeof(real) * width);
+}
+
+/* y of one block: mix x, then (scaled C) h. */
+static void block_output(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                         const real *h, real *y, int ldy)
+{
+    int width = chunk->head_width;
+    real *out = y + (size_t)part->begin * ldy + (size_t)part->head * width;
+    fill_mix(part, work->scores + (size_t)part->begin * BLOCK, chunk->skip[part->head], work->mix);
+    rw_gemm(false, false, part->rows, width, part->rows, 1, work->mix, BLOCK, part->x, chunk->ld, 0,
+            out, ldy);
+    scale_c(chunk, part, work->scaled);
+    rw_gemm(false, false, part->rows, width, chunk->state, 1, work->scaled, chunk->state, h, width,
+            1, out, ldy);
+}
+
+void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, int ldy,
+                    real *scratch)
+{
+    workspace work = workspace_carve(chunk, scratch);
+    step_sizes(chunk, &work);
+    memset(work.scores, 0, sizeof(real) * (size_t)work.padded * BLOCK);
+    memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
+    block_scores(chunk, &work);
+    for (int head = 0; head < chunk->heads; head++) {
+        load_state(chunk, head, state_in, work.states);
+        for (int i = 0; i < work.blocks; i++) {
+            block part = block_at(chunk, &work, head, i);
+            block_output(chunk, &work, &part, work.states, y, ldy);
+            if (i + 1 < work.blocks)
+                advance_state(chunk, &part, work.scaled, part.decay, work.states,
+                              chunk->head_width);
+        }
+    }
+}
+
+/* dstate = keep dstate + (scaled C)^T dy for one block; scaled is overwritten. */
+static void retreat_state(const rw_ssd_chunk *chunk, const block *part, const real *dy, int lddy,
+                          real *scaled, real keep, real *dstate, int ld)
+{
+    scale_c(chunk, part, scaled);
+    rw_gemm(true, false, chunk->state, chunk->head_width, part->rows, 1, scaled, chunk->state, dy,
+            lddy, keep, dstate, ld);
+}
+
+static const real *block_rows(const rw_ssd_chunk *chunk, const block *part, const real *dy,
+                              int lddy)
+{
+    return dy + (size_t)part->begin * lddy + (size_t)part->head * chunk->head_width;
+}
+
+void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *dstate_in,
+                    real *scratch)
+{
+    workspace work = workspace_carve(chunk, scratch);
+    int width = chunk->heads * chunk->head_width;
+    step_sizes(chunk, &work);
+    for (int head = 0; head < chunk->heads; head++)
+        for (int i = work.blocks - 1; i >= 0; i--) {
+            block part = block_at(chunk, &work, head, i);
+            retreat_state(chunk, &part, block_rows(chunk, &part, dy, lddy), lddy, work.scaled,
+                          i + 1 < work.blocks ? part.decay : 0,
+                          dstate_in + (size_t)head * chunk->head_width, width);
+        }
+}
+
+/* Backward. With M_ts = e^{cum_t-cum_s} C_t.B_s, g = dstate_out of the block and
+ * w_s = e^{cum_n-cum_s} dt_s, all per head, every gradient comes from three small
+ * products: pairs K = dy x^T, dy h_in^T and x g^T.
+ *
+ *   d(C_t.B_s) += e^{cum_t-cum_s} dt_s K_ts           (summed over heads: dscores)
+ *   dC_t += e^{cum_t} h_in dy_t + sum_s dscores_ts B_s
+ *   dB_s += w_s g x_s           + sum_t dscores_ts C_t
+ *   dx_s  = sum_t M_ts dt_s dy_t + w_s g^T B_s + skip dy_s
+ *   let  from_s = sum_t M_ts K_ts + e^{cum_n-cum_s} B_s.(g x_s)    (= x_s.d(dt_s x_s))
+ *   dcum_t = sum_s M_ts dt_s K_ts + e^{cum_t} C_t.(h_in dy_t) - dt_t from_t
+ *   dcum_n += sum_s w_s B_s.(g x_s) + e^{cum_n} <g, h_in>
+ *   da_t = sum_{t'>=t} dcum_t'     ddt_t = from_t + A da_t     dA = sum dt_t da_t
+ */
+
+/* What the tokens of a block collect. */
+typedef struct {
+    real from[BLOCK], dcum[BLOCK];
+} token_sums;
+
+static real dot(const real *restrict a, const real *restrict b, int count)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < count; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* Everything that comes from the pairs t >= s inside the block; also fills mix. */
+static void pairs_backward(const block *part, const workspace *work, real skip, token_sums *sums)
+{
+    real e[STRIP];
+    memset(sums, 0, sizeof *sums);
+    for (int t = 0; t < part->rows; t++) {
+        size_t row = (size_t)t * BLOCK;
+        const real *restrict score = work->scores + (size_t)part->begin * BLOCK + row;
+        const real *restrict pair = work->pairs + row;
+        real *restrict dscore = work->dscores + (size_t)part->begin * BLOCK + row;
+        real *restrict mix = work->mix + row;
+        real sum = 0;
+        for (int begin = 0; begin <= t; begin += STRIP) {
+            decay_strip(part->cum, t, begin, e);
+#pragma omp simd reduction(+ : sum)
+            for (int s = 0; s < STRIP; s++) {
+                real dt = part->dt[begin + s], m = e[s] * score[begin + s];
+                mix[begin + s] = m * dt;
+                dscore[begin + s] += e[s] * pair[begin + s] * dt;
+                sums->from[begin + s] += m * pair[begin + s];
+                sum += m * pair[begin + s] * dt;
+            }
+        }
+        mix[t] += skip;
+        sums->dcum[t] = sum;
+    }
+}
+
+/* dC and dcum from e^{cum_t} C_t.(h_in dy_t). */
+static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                              const real *dy, int lddy, const real *h, const rw_ssd_grad *grad,
+                              token_sums *sums)
+{
+    int states = chunk->state, width = chunk->head_width;
+    rw_gemm(false, true, part->rows, states, width, 1, dy, lddy, h, width, 0, work->products,
+            states);
+    for (int t = 0; t < part->rows; t++) {
+        real factor = rw_exp(part->cum[t]);
+        const real *restrict product = work->products + (size_t)t * states;
+        sums->dcum[t] += factor * dot(part->c + (size_t)t * chunk->ld, product, states);
+        if (!grad->c) continue;
+        real *restrict dc = grad->c + (size_t)(part->begin + t) * grad->ld;
+        for (int n = 0; n < states; n++) dc[n] += factor * product[n];
+    }
+}
+
+/* dB, from and dcum of the last token from h_out = decay h_in + sum_s w_s B_s x_s^T. */
+static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                               const real *h, const rw_ssd_grad *grad, token_sums *sums)
+{
+    int states = chunk->state, width = chunk->head_width, last = part->rows - 1;
+    real end = part->decay * dot(work->dstate, h, states * width);
+    rw_gemm(false, true, part->rows, states, width, 1, part->x, chunk->ld, work->dstate, width, 0,
+            work->products, states);
+    for (int s = 0; s < part->rows; s++) {
+        real factor = rw_exp(part->cum[last] - part->cum[s]), weight = factor * part->dt[s];
+        const real *restrict product = work->products + (size_t)s * states;
+        real along = dot(part->b + (size_t)s * chunk->ld, product, states);
+        sums->from[s] += factor * along;
+        end += weight * along;
+        if (!grad->b) continue;
+        real *restrict db = grad->b + (size_t)(part->begin + s) * grad->ld;
+        for (int n = 0; n < states; n++) db[n] += weight * product[n];
+    }
+    sums->dcum[last] += end;
+}
+
+/* dx = mix^T dy + (scaled B) g. */
+static void input_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                           const real *dy, int lddy, const rw_ssd_grad *grad)
+{
+    int width = chunk->head_width;
+    real *dx = grad->x + (size_t)part->begin * grad->ld + (size_t)part->head * width;
+    rw_gemm(true, false, part->rows, width, part->rows, 1, work->mix, BLOCK, dy, lddy, grad->add,
+            dx, grad->ld);
+    scale_b(chunk, part, work->scaled);
+    rw_gemm(false, false, part->rows, width, chunk->state, 1, work->scaled, chunk->state,
+            work->dstate, width, 1, dx, grad->ld);
+}
+
+/* From what the tokens collected to raw, dt_bias and a_log. The running sum is
+ * one of cancelling terms: double. */
+static void gates_backward(const rw_ssd_chunk *chunk, const block *part, const token_sums *sums,
+                           const rw_ssd_grad *grad)
+{
+    int head = part->head;
+    real a = transition(chunk, head);
+    double da = 0, dtransition = 0, dbias = 0;
+    for (int t = part->rows - 1; t >= 0; t--) {
+        size_t token = (size_t)(part->begin + t);
+        real raw = chunk->raw[token * chunk->raw_ld + head] + chunk->dt_bias[head];
+        da += (double)sums->dcum[t] - (double)part->dt[t] * sums->from[t];
+        dtransition += part->dt[t] * da;
+        real draw = (real)(sums->from[t] + a * da) * rw_sigmoid(raw);
+        dbias += draw;
+        if (!grad->raw) continue;
+        real *out = grad->raw + token * grad->raw_ld + head;
+        *out = grad->raw_add ? *out + draw : draw;
+    }
+    grad->dt_bias[head] += (real)dbias;
+    grad->a_log[head] += (real)(dtransition * a);
+}
+
+static void block_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                           const real *h, const real *dy, int lddy, const rw_ssd_grad *grad)
+{
+    token_sums sums;
+    real trace = 0;
+    rw_gemm(false, true, part->rows, part->rows, chunk->head_width, 1, dy, lddy, part->x, chunk->ld,
+            0, work->pairs, BLOCK);
+    pairs_backward(part, work, chunk->skip[part->head], &sums);
+    state_in_backward(chunk, work, part, dy, lddy, h, grad, &sums);
+    state_out_backward(chunk, work, part, h, grad, &sums);
+    if (grad->x) input_backward(chunk, work, part, dy, lddy, grad);
+    gates_backward(chunk, part, &sums, grad);
+    for (int t = 0; t < part->rows; t++) trace += work->pairs[(size_t)t * BLOCK + t];
+    grad->skip[part->head] += trace;
+}
+
+/* dB and dC through the scores, once for all heads. */
+static void scores_backward(const rw_ssd_chunk *chunk, const workspace *work,
+                            const rw_ssd_grad *grad)
+{
+    for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
+        int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
+        size_t first = (size_t)begin * chunk->ld, out = (size_t)begin * grad->ld;
+        const real *dscores = work->dscores + (size_t)begin * BLOCK;
+        rw_gemm(false, false, rows, chunk->state, rows, 1, dscores, BLOCK, chunk->b + first,
+                chunk->ld, 1, grad->c + out, grad->ld);
+        rw_gemm(true, false, rows, chunk->state, rows, 1, dscores, BLOCK, chunk->c + first,
+                chunk->ld, 1, grad->b + out, grad->ld);
+    }
+}
+
+/* One head: its states forwards, then its blocks backwards. */
+static void head_backward(const rw_ssd_chunk *chunk, const workspace *work, int head,
+                          const real *state_in, const real *dstate_out, const real *dy, int lddy,
+                          const rw_ssd_grad *grad)
+{
+    size_t matrix = (size_t)chunk->state * chunk->head_width;
+    load_state(chunk, head, state_in, work->states);
+    load_state(chunk, head, dstate_out, work->dstate);
+    for (int i = 0; i + 1 < work->blocks; i++) {
+        block part = block_at(chunk, work, head, i);
+        real *h = work->states + (size_t)i * matrix;
+        memcpy(h + matrix, h, sizeof(real) * matrix);
+        advance_state(chunk, &part, work->scaled, part.decay, h + matrix, chunk->head_width);
+    }
+    for (int i = work->blocks - 1; i >= 0; i--) {
+        block part = block_at(chunk, work, head, i);
+        const real *rows = block_rows(chunk, &part, dy, lddy);
+        block_backward(chunk, work, &part, work->states + (size_t)i * matrix, rows, lddy, grad);
+        if (i > 0)
+            retreat_state(chunk, &part, rows, lddy, work->scaled, part.decay, work->dstate,
+                          chunk->head_width);
+    }
+}
+
+void rw_ssd_backward(const rw_ssd_chunk *chunk, const real *state_in, const real *dstate_out,
+                     const real *dy, int lddy, const rw_ssd_grad *grad, real *scratch)
+{
+    workspace work = workspace_carve(chunk, scratch);
+    size_t square = (size_t)work.padded * BLOCK;
+    step_sizes(chunk, &work);
+    memset(work.scores, 0, sizeof(real) * square);
+    memset(work.dscores, 0, sizeof(real) * square);
+    memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
+    memset(work.pairs, 0, sizeof(real) * BLOCK * BLOCK);
+    block_scores(chunk, &work);
+    for (int t = 0; grad->b && !grad->add && t < chunk->rows; t++) {
+        memset(grad->b + (size_t)t * grad->ld, 0, sizeof(real) * (size_t)chunk->state);
+        memset(grad->c + (size_t)t * grad->ld, 0, sizeof(real) * (size_t)chunk->state);
+    }
+    for (int head = 0; head < chunk->heads; head++)
+        head_backward(chunk, &work, head, state_in, dstate_out, dy, lddy, grad);
+    if (grad->b) scores_backward(chunk, &work, grad);
+}
+
+void rw_ssd_step(const rw_ssd_chunk *chunk, real *state, real *y)
+{
+    int width = chunk->head_width, all = chunk->heads * width;
+    for (int head = 0; head < chunk->heads; head++) {
+        real dt = rw_softplus_value(chunk->raw[head] + chunk->dt_bias[head]);
+        real decay = rw_exp(dt * transition(chunk, head));
+        const real *restrict x = chunk->x + (size_t)head * width;
+        real *restrict out = y + (size_t)head * width;
+        for (int p = 0; p < width; p++) out[p] = chunk->skip[head] * x[p];
+        for (int n = 0; n < chunk->state; n++) {
+            real *restrict h = state + (size_t)n * all + (size_t)head * width;
+            real b = dt * chunk->b[n], c = chunk->c[n];
+            for (int p = 0; p < width; p++) {
+                h[p] = decay * h[p] + b * x[p];
+                out[p] += c * h[p];
+            }
+        }
+    }
+}
+
+/* One column (head, p) of the recurrence over all tokens. */
+static void reference_column(const rw_ssd_chunk *chunk, int head, int column, real *y, int ldy)
+{
+    double h[RW_SSD_MAX_STATE] = {0}, a = -exp((double)chunk->a_log[head]);
+    for (int t = 0; t < chunk->rows; t++) {
+        double raw = (double)chunk->raw[(size_t)t * chunk->raw_ld + head] + chunk->dt_bias[head];
+        double dt = raw > 0 ? raw + log1p(exp(-raw)) : log1p(exp(raw));
+        double x = chunk->x[(size_t)t * chunk->ld + column], sum = chunk->skip[head] * x;
+        double decay = exp(dt * a);
+        for (int n = 0; n < chunk->state; n++) {
+            h[n] = decay * h[n] + dt * chunk->b[(size_t)t * chunk->ld + n] * x;
+            sum += chunk->c[(size_t)t * chunk->ld + n] * h[n];
+        }
+        y[(size_t)t * ldy + column] = (real)sum;
+    }
+}
+
+void rw_ssd_reference(const rw_ssd_chunk *chunk, real *y, int ldy)
+{
+    for (int head = 0; head < chunk->heads; head++)
+        for (int p = 0; p < chunk->head_width; p++)
+            reference_column(chunk, head, head * chunk->head_width + p, y, ldy);
+}
+
+double rw_ssd_flops(int rows, int heads, int head_width, int state)
+{
+    double flops = 0, width = (double)heads * head_width;
+    for (int begin = 0; begin < rows; begin += BLOCK) {
+        double n = rows - begin < BLOCK ? rows - begin : BLOCK, pairs = n * (n + 1) / 2;
+        flops += pairs * (2.0 * state + 2.0 * heads + 2 * width); /* scores, mix, mix x */
+        flops += 2 * n * heads * state;                           /* scaled B and C */
+        flops += 4 * n * state * width;                           /* into and out of the state */
+        flops += state * width;                                   /* its decay */
+    }
+    return flops;
+}
