@@ -1,11 +1,13 @@
 /* Causal convolution of one chunk with a kernel per channel, by FFT across
- * channels: one vector lane a channel pair, no reordering (decimation in
- * frequency forward, in time backward), the zero half skipped.
+ * channels: one vector lane a channel, n complex points for n tokens, neither
+ * reordering nor padding (convolution.c has the algebra).
  *
  *   y[t][d] = sum_{s<=t} kernel[t-s][d] x[s][d],   0 <= t < rows <= chunk
  *
  * All arrays row-major (time, channel), channel contiguous, leading dimension
- * in reals. Kernels are pure: no allocation, no I/O, no globals.
+ * in reals. Kernels are pure: no allocation, no I/O, no globals. y may be x
+ * (dx may be dy); otherwise arrays do not overlap. Any alignment gives the same
+ * bits; spectrum and scratch are fastest on RW_ALIGNMENT.
  * Channels are treated in groups; the result for a channel does not depend on
  * which other channels or how many are computed. */
 #ifndef RW_CONVOLUTION_H
@@ -15,8 +17,8 @@
 
 #include "tensor/real.h"
 
-/* Tables for a chunk of T tokens (a power of two, >= 1): twiddles of the
- * transform of 2T points. rw_conv_plan_reals(T) reals, filled by _init. */
+/* Tables for a chunk of T tokens (a power of two, >= 1): twiddle factors.
+ * rw_conv_plan_reals(T) reals, filled by _init. */
 size_t rw_conv_plan_reals(int chunk);
 void rw_conv_plan_init(int chunk, real *plan);
 
@@ -25,8 +27,9 @@ void rw_conv_plan_init(int chunk, real *plan);
 size_t rw_conv_spectrum_reals(int chunk, int channels);
 size_t rw_conv_scratch_reals(int chunk, int channels);
 
-/* Spectrum of channels [begin, end) of kernel (T, channels) dense. begin is a
- * multiple of RW_CONV_GROUP. */
+/* Spectrum of channels [begin, end) of kernel (T, channels) dense; `spectrum` is
+ * that of all channels, so that threads can share the work. begin and end are
+ * multiples of RW_CONV_GROUP, or end is `channels`. */
 #define RW_CONV_GROUP (2 * RW_LANES)
 void rw_conv_transform(int chunk, const real *plan, int channels, int begin, int end,
                        const real *kernel, real *spectrum, real *scratch);
