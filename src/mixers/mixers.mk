@@ -1,1 +1,2 @@
 # files of src/mixers
+rw_sources += src/mixers/mixer.h src/mixers/state_space.c src/mixers/state_space.h
