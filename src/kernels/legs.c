@@ -104,7 +104,7 @@ INLINE void adjoint_tile(int tokens, int state, const real *coefficients, const 
         for (int i = tokens - 1; i >= 0; i--) {
             if (dy) x += c * weight[i];
             rw_vector rate = alpha * x;
-            x = x - order * rate - b * zeta[i];
+            x = (x - b * zeta[i]) - order * rate;
             zeta[i] = a * zeta[i] + rate;
         }
         rw_lanes_store(p, n, x);
@@ -222,17 +222,22 @@ INLINE void double_tile(int count, long n, long m, real *M)
 {
     const real *row = M + triangle_row(n) * RW_LANES;
     rw_vector sum[TRIANGLE_TILE];
+#pragma GCC unroll 8
     for (int j = 0; j < count; j++) sum[j] = 2 * rw_lanes_load(row, m + j);
-    long k = m;
-    for (; k < m + count - 1; k++) /* where row k ends within the tile */
-        for (int j = 0; j <= k - m; j++)
-            sum[j] += rw_lanes_load(row, k) * rw_lanes_load(M, triangle_row(k) + m + j);
-    for (; k <= n; k++) {
+#pragma GCC unroll 8
+    for (int i = 0; i < count - 1; i++) { /* rows that end within the tile */
+        const real *other = M + (triangle_row(m + i) + m) * RW_LANES;
+        rw_vector left = rw_lanes_load(row, m + i);
+#pragma GCC unroll 8
+        for (int j = 0; j <= i; j++) sum[j] += left * rw_lanes_load(other, j);
+    }
+    for (long k = m + count - 1; k <= n; k++) {
         const real *other = M + (triangle_row(k) + m) * RW_LANES;
         rw_vector left = rw_lanes_load(row, k);
 #pragma GCC unroll 8
         for (int j = 0; j < count; j++) sum[j] += left * rw_lanes_load(other, j);
     }
+#pragma GCC unroll 8
     for (int j = 0; j < count; j++) rw_lanes_store(M, triangle_row(n) + m + j, sum[j]);
 }
 

@@ -185,13 +185,11 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
     return rw_state_space_block(graph, &options, x, add, y);
 }
 
-static const rw_key keys[] = {RW_STATE_SPACE_KEYS, RW_KEYS_END};
-
 const rw_mixer rw_mixer_lssl = {
     .name = "lssl",
     .summary = "linear state-space layer with HiPPO-LegS memory, by FFT inside a chunk",
     .source = "Gu et al. 2021, Combining recurrent, convolutional, and continuous-time models "
               "with linear state-space layers",
-    .keys = keys,
+    .keys = rw_state_space_keys,
     .build = build,
 };

@@ -300,13 +300,11 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
     return rw_state_space_block(graph, &options, x, add, y);
 }
 
-static const rw_key keys[] = {RW_STATE_SPACE_KEYS, RW_KEYS_END};
-
 const rw_mixer rw_mixer_s4d = {
     .name = "s4d",
     .summary = "diagonal state-space layer (S4D-Lin), by FFT inside a chunk",
     .source = "Gu, Gupta, Goel, Re 2022, On the parameterization and initialization of diagonal "
               "state space models",
-    .keys = keys,
+    .keys = rw_state_space_keys,
     .build = build,
 };

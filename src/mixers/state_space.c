@@ -283,6 +283,28 @@ double rw_state_space_flops(const rw_node *node, int rows, double recurrence)
     return node->in_width[0] * (convolution + rows * (recurrence + 2));
 }
 
+const rw_key rw_state_space_keys[] = {
+    {.name = "state",
+     .type = RW_KEY_INT,
+     .fallback = "64",
+     .min = 2,
+     .max = RW_STATE_SPACE_MAX_STATE,
+     .doc = "real numbers of state per channel"},
+    {.name = "dt_min",
+     .type = RW_KEY_REAL,
+     .fallback = "1.0e-3",
+     .min = 1e-8,
+     .max = 1e3,
+     .doc = "smallest initial time step; a channel sees about 1/dt tokens back"},
+    {.name = "dt_max",
+     .type = RW_KEY_REAL,
+     .fallback = "1.0e-1",
+     .min = 1e-8,
+     .max = 1e3,
+     .doc = "largest initial time step"},
+    RW_KEYS_END,
+};
+
 rw_status rw_state_space_options(const rw_config *config, rw_state_space *options)
 {
     options->state = (int)rw_config_int(config, "state");

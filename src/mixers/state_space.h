@@ -95,23 +95,7 @@ double rw_state_space_flops(const rw_node *node, int rows, double recurrence);
 void rw_state_space_channels(const rw_node *node, int begin, int end, int *first, int *last);
 
 /* Keys of a block, and what they say. */
-#define RW_STATE_SPACE_KEYS                                                                        \
-    {.name = "state",                                                                              \
-     .type = RW_KEY_INT,                                                                           \
-     .fallback = "64",                                                                             \
-     .min = 2,                                                                                     \
-     .max = RW_STATE_SPACE_MAX_STATE,                                                              \
-     .doc = "real numbers of state per channel"},                                                  \
-        {.name = "dt_min",                                                                         \
-         .type = RW_KEY_REAL,                                                                      \
-         .fallback = "1.0e-3",                                                                     \
-         .min = 1e-8,                                                                              \
-         .max = 1e3,                                                                               \
-         .doc = "smallest initial step; 1/dt tokens is about how far a channel sees"},             \
-    {                                                                                              \
-        .name = "dt_max", .type = RW_KEY_REAL, .fallback = "1.0e-1", .min = 1e-8, .max = 1e3,      \
-        .doc = "largest initial step"                                                              \
-    }
+extern const rw_key rw_state_space_keys[];
 rw_status rw_state_space_options(const rw_config *config, rw_state_space *options);
 
 /* Adds log_dt, C (normal with deviation `deviation`) and skip to the graph. */
