@@ -1,0 +1,56 @@
+/* Columns of lanes: RW_LANES neighbouring channels of a row-major matrix, copied
+ * to a dense array (row, RW_LANES). A recurrence that runs over one column keeps
+ * its state, its coefficients and its tokens in the first-level cache whatever
+ * the width of the model is, and never meets a partial vector: the lanes beyond
+ * `width` are zero. */
+#ifndef RW_LANES_H
+#define RW_LANES_H
+
+#include "tensor/real.h"
+
+/* Row `index` of a column. */
+static inline rw_vector rw_lanes_load(const real *column, long index)
+{
+    return *(const rw_vector_unaligned *)(column + index * RW_LANES);
+}
+
+static inline void rw_lanes_store(real *column, long index, rw_vector value)
+{
+    *(rw_vector_unaligned *)(column + index * RW_LANES) = value;
+}
+
+/* column (rows, RW_LANES) = the first `width` <= RW_LANES columns of x (rows, ld). */
+static inline void rw_lanes_pack(int rows, int width, const real *x, long ld, real *column)
+{
+    if (width == RW_LANES) {
+        for (long t = 0; t < rows; t++) rw_lanes_store(column, t, rw_lanes_load(x + t * ld, 0));
+        return;
+    }
+    for (long t = 0; t < rows; t++)
+        for (int i = 0; i < RW_LANES; i++) column[t * RW_LANES + i] = i < width ? x[t * ld + i] : 0;
+}
+
+/* The way back. */
+static inline void rw_lanes_unpack(int rows, int width, const real *column, real *x, long ld)
+{
+    if (width == RW_LANES) {
+        for (long t = 0; t < rows; t++) rw_lanes_store(x + t * ld, 0, rw_lanes_load(column, t));
+        return;
+    }
+    for (long t = 0; t < rows; t++)
+        for (int i = 0; i < width; i++) x[t * ld + i] = column[t * RW_LANES + i];
+}
+
+/* The way back, added to what x holds. */
+static inline void rw_lanes_unpack_add(int rows, int width, const real *column, real *x, long ld)
+{
+    if (width == RW_LANES) {
+        for (long t = 0; t < rows; t++)
+            rw_lanes_store(x + t * ld, 0, rw_lanes_load(x + t * ld, 0) + rw_lanes_load(column, t));
+        return;
+    }
+    for (long t = 0; t < rows; t++)
+        for (int i = 0; i < width; i++) x[t * ld + i] += column[t * RW_LANES + i];
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* Time-invariant state spaces as a sequence op: what `lssl` and `s4d` share.
+ *
+ *   h_t = Abar_d h_{t-1} + Bbar_d u_t,   y_t = C_d h_t + skip_d u_t   per channel d
+ *
+ * Inside a chunk the output is the convolution of u with the kernel
+ * K_t = C Abar^t Bbar, t < T, by FFT, plus what the state at the chunk's start
+ * still gives: the recurrence, run on it with zero input. The state (N, D)
+ * crosses chunks on the tree; the transition of 2^k chunks is the same
+ * everywhere, so it is prepared once a step (node->map is 0).
+ *
+ * A family of state spaces is a rw_recurrence: the recurrence over one column of
+ * RW_LANES channels (kernels/lanes.h). Everything else is here. */
+#ifndef RW_STATE_SPACE_H
+#define RW_STATE_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/config.h"
+#include "ops/layers.h"
+
+/* Parameters of the op, in this order; a family may add its own. */
+enum {
+    RW_STATE_SPACE_LOG_DT, /* (1, D) */
+    RW_STATE_SPACE_C,      /* (D, N) */
+    RW_STATE_SPACE_SKIP,   /* (1, D) */
+    RW_STATE_SPACE_PARAMS
+};
+
+#define RW_STATE_SPACE_MAX_STATE 512
+
+/* A column of channels during one call. */
+typedef struct {
+    const rw_node *node;
+    int state;   /* N */
+    int channel; /* the first one */
+    int width;   /* how many there are, 1 .. RW_LANES; the other lanes give zero */
+    const real *coefficients;
+} rw_state_space_column;
+
+/* All arrays (rows, RW_LANES) unless said otherwise; sizes in reals. */
+typedef struct {
+    size_t (*coefficient_reals)(int state);
+    size_t (*power_reals)(int state);
+    /* Working memory of `gradient`, and the gradient with respect to the
+     * coefficients (0: gradients go to the parameters directly). */
+    size_t (*gradient_scratch_reals)(int state);
+    size_t (*gradient_reals)(int state);
+
+    /* From the parameters: the coefficients of the column, and the transitions
+     * of T 2^k tokens at powers + k * stride, for k < node->levels. */
+    void (*prepare)(const rw_state_space_column *column, const real *const *param,
+                    real *coefficients, real *powers, size_t stride);
+    /* Moves the state h (N) by `rows` tokens; u NULL: zero; y NULL: not wanted. */
+    void (*run)(const rw_state_space_column *column, int rows, const real *u, real *y, real *h);
+    /* The transpose: p (N) is d/dh after the tokens, then before them. */
+    void (*run_adjoint)(const rw_state_space_column *column, int rows, const real *dy, real *du,
+                        real *p);
+    /* Adds the gradients of the column's tokens to dparam (log_dt, C and the
+     * family's own; not skip) or to dcoefficients. h is the state before them,
+     * and is used up; dh is d/dh after them. */
+    void (*gradient)(const rw_state_space_column *column, int rows, const real *u, const real *dy,
+                     const real *dh, real *h, real *const *dparam, real *dcoefficients,
+                     real *scratch);
+    /* y = power x, or its transpose. */
+    void (*apply)(const rw_state_space_column *column, const real *power, bool transpose,
+                  const real *x, real *y);
+} rw_recurrence;
+
+/* The attributes of the op, and what the configuration says. */
+typedef struct {
+    const rw_recurrence *recurrence;
+    int state;             /* N */
+    double dt_min, dt_max; /* initial steps, log-uniform */
+} rw_state_space;
+
+/* Callbacks of a rw_op, for every family. */
+rw_status rw_state_space_shape(rw_node *node);
+void rw_state_space_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
+                            int end, real *scratch);
+void rw_state_space_forward(const rw_call *call);
+void rw_state_space_backward(const rw_call *call);
+void rw_state_space_step(const rw_call *call);
+void rw_state_space_summary(const rw_call *call);
+void rw_state_space_adjoint(const rw_call *call);
+void rw_state_space_advance(const rw_node *node, const real *derived, const real *map, int level,
+                            bool transpose, int begin, int end, const real *x, const real *b,
+                            real *y);
+
+/* Operations of forward and summary, given those of the recurrence in both
+ * together, a token and channel. */
+double rw_state_space_flops(const rw_node *node, int rows, double recurrence);
+
+/* Channels [*first, *last) of lanes [begin, end). */
+void rw_state_space_channels(const rw_node *node, int begin, int end, int *first, int *last);
+
+/* Keys of a block, and what they say. */
+extern const rw_key rw_state_space_keys[];
+rw_status rw_state_space_options(const rw_config *config, rw_state_space *options);
+
+/* Adds log_dt, C (normal with deviation `deviation`) and skip to the graph. */
+rw_status rw_state_space_params(rw_graph *graph, const rw_state_space *options, int width,
+                                double deviation, int *params);
+
+/* The block around the op, after the gated state-space layers of the field:
+ *   [u | z] = in(x),   y = out(gelu(state space(u)) * silu(z))
+ * in: D -> 2 D, out: D -> D with bias. `add` adds a family's op on u. */
+rw_status rw_state_space_block(rw_graph *graph, const rw_state_space *options, rw_value x,
+                               rw_status (*add)(rw_graph *graph, const rw_state_space *options,
+                                                rw_value u, rw_value *y),
+                               rw_value *y);
+
+#endif
