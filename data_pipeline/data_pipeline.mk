@@ -1,1 +1,18 @@
-# files of data_pipeline
+# files of data_pipeline; the tasks are in the list task_files
+rw_sources += \
+	data_pipeline/dataset.h \
+	data_pipeline/dataset_build.c \
+	data_pipeline/dataset_fields.c data_pipeline/dataset_fields.h \
+	data_pipeline/dataset_file.c data_pipeline/dataset_file.h \
+	data_pipeline/dataset_index.c data_pipeline/dataset_index.h \
+	data_pipeline/dataset_report.c \
+	data_pipeline/dataset_writer.c data_pipeline/dataset_writer.h \
+	data_pipeline/input_stream.c data_pipeline/input_stream.h \
+	data_pipeline/loader.c data_pipeline/loader.h \
+	data_pipeline/reader.c data_pipeline/reader.h \
+	data_pipeline/reader_fasta.c \
+	data_pipeline/reader_jsonl.c \
+	data_pipeline/reader_text.c \
+	data_pipeline/source.c data_pipeline/source.h \
+	data_pipeline/task.c data_pipeline/task.h \
+	data_pipeline/window_sampler.c data_pipeline/window_sampler.h

@@ -20,10 +20,10 @@ typedef struct {
 
 /* One sequence of `length` tokens, row-major; what the format lacks is NULL. */
 typedef struct {
-    int32_t *tokens;      /* (length) */
-    int32_t *targets;     /* (length), RW_IGNORE where nothing is to be predicted */
-    real *features;       /* (length, features) */
-    real *target_features;/* (length, target_features); NAN in the first: ignored */
+    int32_t *tokens;       /* (length) */
+    int32_t *targets;      /* (length), RW_IGNORE where nothing is to be predicted */
+    real *features;        /* (length, features) */
+    real *target_features; /* (length, target_features); NAN in the first: ignored */
 } rw_sequence;
 #define RW_IGNORE (-1)
 
@@ -38,6 +38,10 @@ typedef struct {
     void (*generate)(const void *state, rw_random stream, uint64_t index, long length,
                      rw_sequence *out);
 } rw_task;
+
+/* The random numbers of one sequence: `part` (below 256) tells apart what is
+ * drawn for different ends. Indices below 2^56. */
+rw_random rw_task_draws(rw_random stream, uint64_t index, uint32_t part);
 
 extern const rw_task *const rw_task_registry[]; /* NULL-terminated */
 const rw_task *rw_task_find(const char *name);  /* NULL if unknown */

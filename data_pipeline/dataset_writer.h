@@ -1,0 +1,33 @@
+/* Writing a dataset file (docs/dataset-format.md): under a temporary name, to
+ * be renamed when it is whole and on disk. Not collective. */
+#ifndef RW_DATASET_WRITER_H
+#define RW_DATASET_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct rw_dataset_writer rw_dataset_writer;
+
+/* Begins the file that will be `path`. alphabet: the letters that will be
+ * appended, each becoming its place in this string; NULL: any bytes. sources:
+ * names of the `count` inputs. The caller owns *out; destroying it before it
+ * is finished leaves nothing behind. */
+rw_status rw_dataset_writer_new(const char *path, const char *alphabet, const char *const *sources,
+                                int count, rw_dataset_writer **out);
+void rw_dataset_writer_destroy(rw_dataset_writer **writer);
+
+/* What is appended from here on is the next document. */
+rw_status rw_dataset_writer_begin_document(rw_dataset_writer *writer);
+rw_status rw_dataset_writer_append(rw_dataset_writer *writer, const uint8_t *bytes, size_t count);
+/* Size and XXH3-64 of an input, as it was on disk. */
+void rw_dataset_writer_set_source(rw_dataset_writer *writer, int source, uint64_t size,
+                                  uint64_t hash);
+uint64_t rw_dataset_writer_tokens(const rw_dataset_writer *writer);
+
+/* Completes the file; `heldout`: the share of the tokens, at its end, that is
+ * kept for evaluation. A file without tokens is an error. */
+rw_status rw_dataset_writer_finish(rw_dataset_writer *writer, double heldout);
+
+#endif

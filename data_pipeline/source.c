@@ -1,0 +1,283 @@
+#include "data_pipeline/source.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/memory.h"
+#include "data_pipeline/dataset_file.h"
+#include "data_pipeline/window_sampler.h"
+
+#define PIECE 16384 /* tokens that are converted at a time */
+
+const rw_key rw_data_keys[] = {
+    {.name = "dataset",
+     .type = RW_KEY_STRING,
+     .doc = "file written by `ropewalk data build`; this or task"},
+    {.name = "task", .type = RW_KEY_MAP, .doc = "a generated task: {name: ..., its keys}"},
+    {.name = "length",
+     .type = RW_KEY_INT,
+     .required = true,
+     .min = 1,
+     .max = 1e12,
+     .doc = "tokens of one sequence"},
+    {.name = "batch",
+     .type = RW_KEY_INT,
+     .required = true,
+     .min = 1,
+     .max = 1e9,
+     .doc = "sequences of one step, over all ranks"},
+    RW_KEYS_END,
+};
+
+static const rw_key name_keys[] = {
+    {.name = "name", .type = RW_KEY_STRING, .required = true, .doc = "which task"},
+    RW_KEYS_END,
+};
+
+struct rw_source {
+    char *name;
+    rw_format format;
+    long length;
+    uint64_t seed, fingerprint;
+    /* of a dataset */
+    rw_dataset *dataset;
+    rw_window_sampler sampler;
+    /* of a task */
+    const rw_task *task;
+    void *state;
+    pthread_mutex_t lock; /* guards what follows */
+    rw_sequence whole;    /* a sequence of which only a part is wanted */
+};
+
+static const rw_dataset_facts *facts_of(const rw_source *s)
+{
+    return rw_dataset_describe(s->dataset);
+}
+
+static rw_status open_dataset(rw_source *s, const rw_config *data)
+{
+    RW_TRY(rw_strdup(rw_config_string(data, "dataset"), &s->name));
+    RW_TRY(rw_dataset_open(s->name, &s->dataset));
+    const rw_dataset_facts *f = facts_of(s);
+    if ((uint64_t)s->length > f->heldout_begin)
+        return rw_config_fail(data, "length",
+                              "a sequence of %ld tokens is longer than the %llu "
+                              "training tokens of %s; use a smaller length or a larger dataset",
+                              s->length, (unsigned long long)f->heldout_begin, s->name);
+    s->sampler = rw_window_sampler_make(f->heldout_begin, (uint64_t)s->length, s->seed);
+    s->format = (rw_format){.vocab = f->vocab, .target_vocab = f->vocab};
+    s->fingerprint = f->content_hash;
+    return RW_OK;
+}
+
+static rw_status unknown_task(const rw_config *config, const char *name)
+{
+    const char *names[64];
+    char list[512] = "";
+    int count = 0;
+    for (const rw_task *const *t = rw_task_registry; *t && count < 64; t++) {
+        names[count++] = (*t)->name;
+        strncat(list, list[0] ? ", " : "", sizeof list - strlen(list) - 1);
+        strncat(list, (*t)->name, sizeof list - strlen(list) - 1);
+    }
+    const char *nearest = rw_nearest(name, names, count);
+    return rw_config_fail(config, "name", "unknown task '%s'%s%s%s; the tasks are %s", name,
+                          nearest ? " (did you mean " : "", nearest ? nearest : "",
+                          nearest ? "?)" : "", list);
+}
+
+static rw_status open_task(rw_source *s, const rw_config *data)
+{
+    rw_config *config = rw_config_map(data, "task");
+    const char *name = rw_config_raw(config, "name");
+    if (!name) return rw_config_fail(config, "name", "missing; for example task: {name: mqar}");
+    s->task = rw_task_find(name);
+    if (!s->task) return unknown_task(config, name);
+    const rw_key *const tables[] = {name_keys, s->task->keys};
+    RW_TRY(rw_config_check(config, tables, 2));
+    RW_TRY(rw_strdup(name, &s->name));
+    RW_TRY(s->task->setup(config, s->length, &s->state, &s->format));
+    char *text;
+    RW_TRY(rw_config_write(config, &text));
+    s->fingerprint = XXH3_64bits(text, strlen(text));
+    rw_free(&text);
+    return RW_OK;
+}
+
+rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
+{
+    rw_status status;
+    rw_source *s;
+    bool dataset = rw_config_has(data, "dataset"), task = rw_config_has(data, "task");
+    *out = NULL;
+    if (dataset == task)
+        return rw_config_fail(data, dataset ? "task" : "dataset",
+                              dataset ? "there is a dataset too; keep one of them"
+                                      : "name a dataset (a file) or a task ({name: mqar, ...})");
+    RW_TRY(rw_alloc(1, sizeof *s, "a data source", &s));
+    pthread_mutex_init(&s->lock, NULL);
+    s->seed = seed;
+    s->length = (long)rw_config_int(data, "length");
+    RW_TRY_DONE(dataset ? open_dataset(s, data) : open_task(s, data));
+done:
+    if (status != RW_OK)
+        rw_source_close(&s);
+    else
+        *out = s;
+    return status;
+}
+
+static void free_sequence(rw_sequence *sequence)
+{
+    rw_free(&sequence->tokens);
+    rw_free(&sequence->targets);
+    rw_free(&sequence->features);
+    rw_free(&sequence->target_features);
+}
+
+void rw_source_close(rw_source **pointer)
+{
+    rw_source *s = *pointer;
+    if (!s) return;
+    rw_dataset_close(&s->dataset);
+    free_sequence(&s->whole);
+    pthread_mutex_destroy(&s->lock);
+    rw_free(&s->state);
+    rw_free(&s->name);
+    rw_free(pointer);
+}
+
+const rw_format *rw_source_format(const rw_source *s)
+{
+    return &s->format;
+}
+const char *rw_source_name(const rw_source *s)
+{
+    return s->name;
+}
+uint64_t rw_source_fingerprint(const rw_source *s)
+{
+    return s->fingerprint;
+}
+
+bool rw_source_is_bytes(const rw_source *s)
+{
+    return s->dataset && !facts_of(s)->alphabet[0];
+}
+
+const char *rw_source_alphabet(const rw_source *s)
+{
+    return s->dataset && facts_of(s)->alphabet[0] ? facts_of(s)->alphabet : NULL;
+}
+
+uint64_t rw_source_heldout_count(const rw_source *s)
+{
+    if (!s->dataset) return 0;
+    uint64_t tokens = facts_of(s)->tokens - facts_of(s)->heldout_begin;
+    return (tokens + (uint64_t)s->length - 1) / (uint64_t)s->length;
+}
+
+uint64_t rw_source_tokens(const rw_source *s)
+{
+    return s->dataset ? facts_of(s)->heldout_begin : 0;
+}
+
+/* Tokens from `begin` on, each with the next one as target; the split ends
+ * before `end`: its last token has no target, and beyond it is nothing. */
+static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long count,
+                             rw_sequence *out)
+{
+    uint8_t piece[PIECE + 1];
+    for (long done = 0; done < count; done += PIECE) {
+        long rows = count - done < PIECE ? count - done : PIECE;
+        uint64_t first = begin + (uint64_t)done, left = first < end ? end - first : 0;
+        long present = left < (uint64_t)rows + 1 ? (long)left : rows + 1;
+        RW_TRY(rw_dataset_read(s->dataset, present > 0 ? first : end, (uint64_t)present, piece));
+        for (long i = 0; i < rows; i++) {
+            out->tokens[done + i] = i < present ? piece[i] : 0;
+            out->targets[done + i] = i + 1 < present ? piece[i + 1] : RW_IGNORE;
+        }
+    }
+    return RW_OK;
+}
+
+static rw_status read_dataset(rw_source *s, rw_split_name split, uint64_t index, long first,
+                              long count, rw_sequence *out)
+{
+    const rw_dataset_facts *f = facts_of(s);
+    if (split == RW_TRAIN)
+        return read_window(s, rw_window_sampler_start(&s->sampler, index) + (uint64_t)first,
+                           f->heldout_begin, count, out);
+    if (f->heldout_begin == f->tokens)
+        return rw_fail(RW_ERROR,
+                       "%s has no held-out tokens (it was built with --heldout 0); build "
+                       "it again with some, or evaluate on another dataset",
+                       s->name);
+    uint64_t windows = rw_source_heldout_count(s);
+    if (index > windows) index = windows; /* all beyond the end, without overflow */
+    return read_window(s, f->heldout_begin + index * (uint64_t)s->length + (uint64_t)first,
+                       f->tokens, count, out);
+}
+
+static rw_status allocate_whole(rw_source *s)
+{
+    const rw_format *f = &s->format;
+    rw_sequence *w = &s->whole;
+    size_t length = (size_t)s->length;
+    if (f->vocab > 0 && !w->tokens)
+        RW_TRY(rw_alloc(length, sizeof(int32_t), "tokens of a task", &w->tokens));
+    if (f->target_vocab > 0 && !w->targets)
+        RW_TRY(rw_alloc(length, sizeof(int32_t), "targets of a task", &w->targets));
+    if (f->vocab == 0 && !w->features)
+        RW_TRY(rw_alloc(length * (size_t)f->features, sizeof(real), "features of a task",
+                        &w->features));
+    if (f->target_vocab == 0 && !w->target_features)
+        RW_TRY(rw_alloc(length * (size_t)f->target_features, sizeof(real),
+                        "target features of a task", &w->target_features));
+    return RW_OK;
+}
+
+static void copy_part(const rw_format *f, const rw_sequence *whole, long first, long count,
+                      rw_sequence *out)
+{
+    size_t from = (size_t)first, rows = (size_t)count;
+    if (f->vocab > 0)
+        memcpy(out->tokens, whole->tokens + from, rows * sizeof(int32_t));
+    else
+        memcpy(out->features, whole->features + from * (size_t)f->features,
+               rows * (size_t)f->features * sizeof(real));
+    if (f->target_vocab > 0)
+        memcpy(out->targets, whole->targets + from, rows * sizeof(int32_t));
+    else
+        memcpy(out->target_features, whole->target_features + from * (size_t)f->target_features,
+               rows * (size_t)f->target_features * sizeof(real));
+}
+
+static rw_status read_task(rw_source *s, rw_split_name split, uint64_t index, long first,
+                           long count, rw_sequence *out)
+{
+    rw_purpose purpose = split == RW_TRAIN ? RW_RANDOM_TASK : RW_RANDOM_TASK_EVAL;
+    rw_random stream = rw_random_stream(s->seed, purpose, 0);
+    if (first == 0 && count == s->length) {
+        s->task->generate(s->state, stream, index, s->length, out);
+        return RW_OK;
+    }
+    pthread_mutex_lock(&s->lock);
+    rw_status status = allocate_whole(s);
+    if (status == RW_OK) {
+        s->task->generate(s->state, stream, index, s->length, &s->whole);
+        copy_part(&s->format, &s->whole, first, count, out);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+rw_status rw_source_read(rw_source *s, rw_split_name split, uint64_t index, long first, long count,
+                         rw_sequence *out)
+{
+    assert(first >= 0 && count >= 0 && count <= s->length - first);
+    if (s->dataset) return read_dataset(s, split, index, first, count, out);
+    return read_task(s, split, index, first, count, out);
+}
