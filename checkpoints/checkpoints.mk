@@ -1,1 +1,24 @@
-# files of checkpoints
+rw_sources += \
+	checkpoints/checkpoint.h \
+	checkpoints/checkpoint_commit.c checkpoints/checkpoint_commit.h \
+	checkpoints/checkpoint_digest.c \
+	checkpoints/checkpoint_export.c \
+	checkpoints/checkpoint_find.c \
+	checkpoints/checkpoint_format.c checkpoints/checkpoint_format.h \
+	checkpoints/checkpoint_open.c \
+	checkpoints/checkpoint_reader.h \
+	checkpoints/checkpoint_report.c \
+	checkpoints/checkpoint_save.c \
+	checkpoints/content_hash.c checkpoints/content_hash.h \
+	checkpoints/durable_file.c checkpoints/durable_file.h \
+	checkpoints/hdf5_error.c checkpoints/hdf5_error.h \
+	checkpoints/hdf5_image.c checkpoints/hdf5_image.h \
+	checkpoints/manifest.c checkpoints/manifest.h \
+	checkpoints/manifest_read.c \
+	checkpoints/manifest_write.c \
+	checkpoints/step_folders.c \
+	checkpoints/stored_file.c \
+	checkpoints/tensor_block.c checkpoints/tensor_block.h \
+	checkpoints/tensor_stream.c checkpoints/tensor_stream.h \
+	checkpoints/virtual_index.c checkpoints/virtual_index.h \
+	checkpoints/zstd_frame.c checkpoints/zstd_frame.h

@@ -1,0 +1,24 @@
+/* How a written folder becomes a checkpoint: only by a rename, after all of it
+ * is on the device. Not collective. */
+#ifndef RW_CHECKPOINT_COMMIT_H
+#define RW_CHECKPOINT_COMMIT_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Clears up after saves that died: removes what they left, and gives a
+ * checkpoint that was moved aside its name back if its successor never came. A
+ * failure is a warning only. */
+void rw_commit_clean(const char *dir);
+
+/* Gives the folder `fresh`, whose files are on the device, its final name in
+ * `dir`, replacing a checkpoint of the same step, and points `latest` to it. */
+rw_status rw_commit_promote(const char *dir, const char *fresh, uint64_t step);
+
+/* Removes all but the newest `keep` checkpoints, and never the one of `step`,
+ * nor any while fewer than two of the newer ones are found undamaged. A failure
+ * is a warning only. */
+void rw_commit_prune(const char *dir, uint64_t step, int keep);
+
+#endif

@@ -1,0 +1,82 @@
+#include "checkpoints/checkpoint_format.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "tensors are stored as they lie in memory: little-endian");
+
+size_t rw_image_target_bytes = (size_t)64 << 20;
+
+void rw_step_name(uint64_t step, char name[RW_STEP_NAME_SIZE])
+{
+    snprintf(name, RW_STEP_NAME_SIZE, "step-%08" PRIu64, step);
+}
+
+bool rw_step_parse(const char *name, uint64_t *step, bool *aside)
+{
+    if (strncmp(name, "step-", 5) != 0 || !isdigit((unsigned char)name[5])) return false;
+    *step = strtoull(name + 5, NULL, 10);
+    char canonical[RW_STEP_NAME_SIZE];
+    rw_step_name(*step, canonical);
+    size_t length = strlen(canonical);
+    if (strncmp(name, canonical, length) != 0) return false;
+    *aside = strcmp(name + length, ".old") == 0;
+    return *aside || name[length] == '\0';
+}
+
+bool rw_is_leftover(const char *name)
+{
+    bool ours = strncmp(name, "step-", 5) == 0 || strncmp(name, RW_LATEST_FILE ".", 7) == 0;
+    return ours && strstr(name, ".tmp.") != NULL;
+}
+
+bool rw_tensor_name_valid(const char *name)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length > RW_TENSOR_NAME_MAX) return false;
+    for (const char *part = name; part; part = strchr(part, '/')) {
+        if (*part == '/') part++;
+        size_t size = strcspn(part, "/");
+        if (size == 0 || strspn(part, ".") == size) return false;
+    }
+    for (; *name; name++)
+        if (*name <= ' ' || *name > '~') return false;
+    return true;
+}
+
+bool rw_data_file_valid(const char *name)
+{
+    int index, end = 0;
+    char canonical[32];
+    if (sscanf(name, "data-%9d.h5%n", &index, &end) != 1 || end == 0) return false;
+    snprintf(canonical, sizeof canonical, "data-%d.h5", index);
+    return strcmp(name, canonical) == 0;
+}
+
+size_t rw_dtype_bytes(const char *dtype)
+{
+    if (strcmp(dtype, "float32") == 0) return 4;
+    if (strcmp(dtype, "float64") == 0) return 8;
+    return 0;
+}
+
+const char *rw_shape_text(int dims, const size_t *shape, char text[RW_SHAPE_TEXT])
+{
+    int used = 0;
+    text[0] = '\0';
+    for (int d = 0; d < dims; d++)
+        used +=
+            snprintf(text + used, RW_SHAPE_TEXT - (size_t)used, "%s%zu", d ? "x" : "", shape[d]);
+    return text;
+}
+
+size_t rw_shape_size(int dims, const size_t *shape)
+{
+    size_t size = 1;
+    for (int d = 0; d < dims; d++) size *= shape[d];
+    return size;
+}

@@ -1,0 +1,59 @@
+/* Names and limits of the checkpoint format; docs/checkpoint-format.md is the
+ * specification. */
+#ifndef RW_CHECKPOINT_FORMAT_H
+#define RW_CHECKPOINT_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "checkpoints/checkpoint.h"
+
+#define RW_CHECKPOINT_FORMAT  "ropewalk checkpoint"
+#define RW_CHECKPOINT_VERSION 1
+
+#define RW_MANIFEST_FILE "manifest.json"
+#define RW_INDEX_FILE    "index.h5"
+#define RW_LATEST_FILE   "latest"
+
+#define RW_MANIFEST_MAX_BYTES ((size_t)64 << 20)
+#define RW_CHUNK_MAX_BYTES    ((size_t)1 << 20) /* of one HDF5 chunk, uncompressed */
+#define RW_TENSOR_NAME_MAX    255
+#define RW_STEP_MAX           ((uint64_t)1 << 53) /* integers that every JSON reader keeps exact */
+#define RW_ZSTD_FILTER        32015 /* zstd's number in the registry of HDF5 filters */
+#define RW_STEP_NAME_SIZE     64
+
+/* How every manifest ends, of this and of later versions of the format: with
+ * the hash of all bytes before. */
+#define RW_MANIFEST_TAIL       ",\n \"manifest_hash\": \"%s\"\n}\n"
+#define RW_MANIFEST_TAIL_BYTES (sizeof RW_MANIFEST_TAIL - 1 - 2 + 16)
+
+/* Tensor bytes that one data file aims at: 64 MiB. Tests make it small. */
+extern size_t rw_image_target_bytes;
+
+/* "step-00000042"; steps of more than eight digits take what they need. */
+void rw_step_name(uint64_t step, char name[RW_STEP_NAME_SIZE]);
+/* Is `name` the name of a step's folder? Sets *step and *aside: a folder
+ * "step-N.old" was moved aside for its successor (checkpoint_commit.h). */
+bool rw_step_parse(const char *name, uint64_t *step, bool *aside);
+/* Is `name` something that a save which died left behind? */
+bool rw_is_leftover(const char *name);
+
+/* May a tensor have this name? Parts of printable ASCII without spaces,
+ * separated by single slashes; no part is "." or "..". */
+bool rw_tensor_name_valid(const char *name);
+/* Is `name` the name of a data file: data-K.h5? */
+bool rw_data_file_valid(const char *name);
+
+/* Bytes of one element of "float32" or "float64"; 0 for any other. */
+size_t rw_dtype_bytes(const char *dtype);
+
+#define RW_SHAPE_TEXT 96
+/* A shape as text: "3x4x5". Returns the buffer. */
+const char *rw_shape_text(int dims, const size_t *shape, char text[RW_SHAPE_TEXT]);
+
+/* Elements of a shape. */
+size_t rw_shape_size(int dims, const size_t *shape);
+
+#endif

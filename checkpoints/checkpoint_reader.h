@@ -1,0 +1,58 @@
+/* What the commands and the commit know of a checkpoint beyond checkpoint.h.
+ * Not collective. */
+#ifndef RW_CHECKPOINT_READER_H
+#define RW_CHECKPOINT_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "checkpoints/checkpoint.h"
+#include "checkpoints/checkpoint_format.h"
+#include "checkpoints/manifest.h"
+
+struct rw_checkpoint {
+    char *folder;
+    rw_manifest *manifest;
+};
+
+/* A folder step-N, or step-N.old, of a folder of checkpoints. */
+typedef struct {
+    uint64_t step;
+    bool aside;
+    char name[RW_STEP_NAME_SIZE];
+} rw_step_folder;
+
+/* The checkpoints in `dir`, newest first; none if there is no such folder. The
+ * caller frees *out. */
+rw_status rw_step_folders(const char *dir, rw_step_folder **out, size_t *count);
+
+/* Opens the checkpoint in the folder `path` after its manifest and the hashes
+ * of its files were checked. *damaged: what is stored is not what was written;
+ * false where it could not be read for another cause. */
+rw_status rw_checkpoint_load(const char *path, rw_checkpoint **out, bool *damaged);
+/* The newest undamaged one in the folder `dir`, NULL if none. Damaged ones are
+ * passed over with a warning; one that cannot be read for another cause, or is
+ * of a newer format, is an error: to go on from an older one would lose work. */
+rw_status rw_checkpoint_newest(const char *dir, rw_checkpoint **out);
+
+/* The folder of checkpoints that `path` means: `path`/checkpoints if it is the
+ * folder of a run, else `path`; *step tells that it is a checkpoint itself. */
+rw_status rw_checkpoint_locate(const char *path, char **folder, bool *step);
+/* The checkpoint that `path` means: itself, or the one with the highest step
+ * in its folder, damaged or not. The caller frees *folder. */
+rw_status rw_checkpoint_folder(const char *path, char **folder);
+
+/* Hash of the training state: see rw_checkpoint_digest. */
+rw_status rw_digest_of(const rw_manifest *manifest, uint64_t *digest);
+
+/* Checks everything: hashes of files, contents of every tensor, digest. */
+rw_status rw_checkpoint_check(const char *folder, const rw_manifest *manifest);
+
+/* Saves and commits as rw_checkpoint_save does, in this process alone, without
+ * MPI: also for a thread beside training. */
+rw_status rw_checkpoint_write(const char *dir, const rw_checkpoint_meta *meta,
+                              const rw_tensor *tensors, int count, int keep);
+
+#endif

@@ -1,0 +1,166 @@
+/* What people see of checkpoints: list, show, verify. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "checkpoints/checkpoint_reader.h"
+#include "checkpoints/durable_file.h"
+#include "checkpoints/tensor_stream.h"
+
+static double mebibytes(uint64_t bytes)
+{
+    return (double)bytes / 1048576.0;
+}
+
+/* One step of a list. A damaged one is a line, not a failure. */
+static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *out)
+{
+    char *path;
+    rw_checkpoint *checkpoint;
+    bool damaged;
+    RW_TRY(rw_path_join(dir, step->name, &path));
+    rw_status status = rw_checkpoint_load(path, &checkpoint, &damaged);
+    rw_free(&path);
+    if (status != RW_OK) {
+        fprintf(out, "%-16s %s: %s\n", step->name, damaged ? "damaged" : "unreadable",
+                rw_message());
+        rw_clear_message();
+        return RW_OK;
+    }
+    const rw_manifest *manifest = checkpoint->manifest;
+    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %016" PRIx64 "  ok\n", step->name,
+            mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count, manifest->digest);
+    rw_checkpoint_close(&checkpoint);
+    return RW_OK;
+}
+
+static rw_status no_checkpoint(const char *dir)
+{
+    return rw_fail(
+        RW_ERROR, "there is no checkpoint in %s: give the folder of a run that has saved one", dir);
+}
+
+static rw_status list_steps(const char *dir, FILE *out)
+{
+    rw_step_folder *steps;
+    size_t count;
+    RW_TRY(rw_step_folders(dir, &steps, &count));
+    rw_status status = count ? RW_OK : no_checkpoint(dir);
+    for (size_t i = 0; status == RW_OK && i < count; i++) status = list_step(dir, &steps[i], out);
+    rw_free(&steps);
+    return status;
+}
+
+rw_status rw_checkpoint_list(const char *dir, FILE *out)
+{
+    char *folder;
+    bool step;
+    RW_TRY(rw_checkpoint_locate(dir, &folder, &step));
+    rw_status status =
+        step ? rw_fail(RW_ERROR, "%s is a checkpoint: list wants the folder above it", dir)
+             : list_steps(folder, out);
+    rw_free(&folder);
+    return status;
+}
+
+static void show_about(const rw_manifest *manifest, FILE *out)
+{
+    const rw_checkpoint_meta *about = &manifest->about;
+    fprintf(out, "format          %s, version %d\n", RW_CHECKPOINT_FORMAT, RW_CHECKPOINT_VERSION);
+    fprintf(out, "step            %" PRIu64 "\n", about->step);
+    fprintf(out, "model           %s\n", about->model);
+    fprintf(out, "seed            %" PRIu64 "\n", about->seed);
+    fprintf(out, "sequences seen  %" PRIu64 "\n", about->sequences_seen);
+    fprintf(out, "skipped steps   %" PRIu64 "\n", about->skipped_steps);
+    fprintf(out, "data            %016" PRIx64 "\n", about->data_fingerprint);
+    fprintf(out, "written by      dp %d, sp %d, threads %d\n", about->dp, about->sp,
+            about->threads);
+    fprintf(out, "digest          %016" PRIx64 "\n", manifest->digest);
+}
+
+static void show_contents(const rw_manifest *manifest, FILE *out)
+{
+    char shape[RW_SHAPE_TEXT];
+    fprintf(out, "files           %zu, %.1f MiB\n", manifest->file_count,
+            mebibytes(rw_manifest_file_bytes(manifest)));
+    for (size_t i = 0; i < manifest->file_count; i++)
+        fprintf(out, "  %-14s %12" PRIu64 " bytes\n", manifest->files[i].name,
+                manifest->files[i].bytes);
+    fprintf(out, "tensors         %zu, %s\n", manifest->tensor_count, manifest->dtype);
+    for (size_t i = 0; i < manifest->tensor_count; i++) {
+        const rw_manifest_tensor *tensor = &manifest->tensors[i];
+        fprintf(out, "  %-40s %s\n", tensor->name,
+                rw_shape_text(tensor->dims, tensor->shape, shape));
+    }
+    fprintf(out, "config\n%s", manifest->config);
+    size_t length = strlen(manifest->config);
+    if (length && manifest->config[length - 1] != '\n') fputc('\n', out);
+}
+
+rw_status rw_checkpoint_show(const char *path, FILE *out)
+{
+    char *folder;
+    rw_manifest *manifest;
+    bool damaged;
+    RW_TRY(rw_checkpoint_folder(path, &folder));
+    rw_status status = rw_manifest_load(folder, &manifest, &damaged);
+    if (status == RW_OK) {
+        fprintf(out, "checkpoint      %s\n", folder);
+        show_about(manifest, out);
+        show_contents(manifest, out);
+    }
+    rw_manifest_destroy(&manifest);
+    rw_free(&folder);
+    return status;
+}
+
+static rw_status verify_folder(const char *folder, FILE *out)
+{
+    rw_manifest *manifest;
+    bool damaged;
+    RW_TRY(rw_manifest_load(folder, &manifest, &damaged));
+    rw_status status = rw_checkpoint_check(folder, manifest);
+    if (status == RW_OK)
+        fprintf(out, "%s: ok, %zu tensors in %zu files, %.1f MiB\n", folder, manifest->tensor_count,
+                manifest->file_count, mebibytes(rw_manifest_file_bytes(manifest)));
+    rw_manifest_destroy(&manifest);
+    return status;
+}
+
+/* Verifies all of a folder's checkpoints, the damaged ones notwithstanding, and
+ * fails with the first damage that it found. */
+static rw_status verify_steps(const char *dir, FILE *out)
+{
+    char first[RW_MESSAGE_SIZE] = "", *path;
+    rw_step_folder *steps;
+    size_t count, bad = 0;
+    RW_TRY(rw_step_folders(dir, &steps, &count));
+    rw_status status = RW_OK;
+    for (size_t i = 0; status == RW_OK && i < count; i++) {
+        status = rw_path_join(dir, steps[i].name, &path);
+        if (status != RW_OK) break;
+        if (verify_folder(path, out) != RW_OK) {
+            fprintf(out, "%s\n", rw_message());
+            if (bad++ == 0) snprintf(first, sizeof first, "%s", rw_message());
+            rw_clear_message();
+        }
+        rw_free(&path);
+    }
+    rw_free(&steps);
+    if (status == RW_OK && count == 0) return no_checkpoint(dir);
+    if (status == RW_OK && bad)
+        return rw_fail(RW_ERROR, "%zu of %zu checkpoints cannot be used; first: %s", bad, count,
+                       first);
+    return status;
+}
+
+rw_status rw_checkpoint_verify(const char *path, FILE *out)
+{
+    char *folder;
+    bool step;
+    RW_TRY(rw_checkpoint_locate(path, &folder, &step));
+    rw_status status = step ? verify_folder(folder, out) : verify_steps(folder, out);
+    rw_free(&folder);
+    return status;
+}

@@ -1,0 +1,314 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* renameat2 */
+#endif
+#include "checkpoints/durable_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+static int open_path(const char *path, int flags, mode_t mode)
+{
+    return open(path, flags, mode);
+}
+
+static int exchange_paths(const char *one, const char *other)
+{
+    return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+}
+
+rw_file_calls rw_file_call = {
+    .open = open_path,
+    .read = read,
+    .write = write,
+    .fsync = fsync,
+    .close = close,
+    .rename = rename,
+    .exchange = exchange_paths,
+    .unlink = unlink,
+    .rmdir = rmdir,
+    .mkdir = mkdir,
+};
+
+static const char *advice(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return "free some space or raise the quota, or lower checkpoint.keep";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "check the permissions, or choose another --run-dir";
+    case EIO:
+        return "the device fails: move the run to another one";
+    case ENOENT:
+    case ENOTDIR:
+        return "check the path";
+    default:
+        return "check the file system";
+    }
+}
+
+static rw_status fail(const char *what, const char *path)
+{
+    int error = errno;
+    return rw_fail(RW_ERROR, "cannot %s %s: %s; %s", what, path, strerror(error), advice(error));
+}
+
+rw_status rw_path_join(const char *folder, const char *name, char **out)
+{
+    size_t bytes = strlen(folder) + strlen(name) + 2;
+    RW_TRY(rw_alloc(bytes, 1, "a path", out));
+    snprintf(*out, bytes, "%s/%s", folder, name);
+    return RW_OK;
+}
+
+static int open_again(const char *path, int flags, mode_t mode)
+{
+    int file;
+    do file = rw_file_call.open(path, flags | O_CLOEXEC, mode);
+    while (file < 0 && errno == EINTR);
+    return file;
+}
+
+static int sync_again(int file)
+{
+    int result;
+    do result = rw_file_call.fsync(file);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+/* After EINTR the descriptor is gone all the same (Linux): never close twice. */
+static int close_once(int file)
+{
+    int result = rw_file_call.close(file);
+    return result < 0 && errno == EINTR ? 0 : result;
+}
+
+static rw_status write_all(int file, const char *path, const unsigned char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = rw_file_call.write(file, bytes, size);
+        if (written < 0 && errno == EINTR) continue;
+        if (written == 0) errno = ENOSPC;
+        if (written <= 0) return fail("write", path);
+        bytes += written;
+        size -= (size_t)written;
+    }
+    if (sync_again(file) < 0) return fail("flush to the device the file", path);
+    /* What is read back to be verified shall come from the device. */
+    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    return RW_OK;
+}
+
+rw_status rw_file_write(const char *path, const void *bytes, size_t size)
+{
+    int file = open_again(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (file < 0) return fail("create", path);
+    rw_status status = write_all(file, path, bytes, size);
+    if (close_once(file) < 0 && status == RW_OK) status = fail("close", path);
+    return status;
+}
+
+rw_status rw_file_replace(const char *path, const void *bytes, size_t size)
+{
+    char suffix[32];
+    char *fresh;
+    snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
+    RW_TRY(rw_alloc(strlen(path) + sizeof suffix, 1, "a path", &fresh));
+    strcpy(fresh, path);
+    strcat(fresh, suffix);
+    rw_status status = rw_file_write(fresh, bytes, size);
+    if (status == RW_OK) status = rw_file_rename(fresh, path);
+    if (status != RW_OK) rw_file_call.unlink(fresh);
+    rw_free(&fresh);
+    return status;
+}
+
+/* Reads until the end or until `size` bytes are there; -1 on error. */
+static ssize_t read_all(int file, unsigned char *bytes, size_t size)
+{
+    size_t got = 0;
+    while (got < size) {
+        ssize_t part = rw_file_call.read(file, bytes + got, size - got);
+        if (part < 0 && errno == EINTR) continue;
+        if (part < 0) return -1;
+        if (part == 0) break;
+        got += (size_t)part;
+    }
+    return (ssize_t)got;
+}
+
+static rw_status read_open(int file, const char *path, size_t limit, unsigned char **bytes,
+                           size_t *size, bool *damaged)
+{
+    struct stat about;
+    if (fstat(file, &about) < 0) return fail("inspect", path);
+    if (!S_ISREG(about.st_mode) || (uintmax_t)about.st_size > limit) {
+        *damaged = true;
+        return rw_fail(RW_ERROR,
+                       "%s is damaged: not a file of at most %zu bytes (found: %jd); restore it "
+                       "from a copy, or use an older checkpoint",
+                       path, limit, (intmax_t)about.st_size);
+    }
+    RW_TRY(rw_alloc((size_t)about.st_size, 1, path, bytes));
+    ssize_t got = read_all(file, *bytes, (size_t)about.st_size);
+    if (got < 0) {
+        *damaged = errno == EIO;
+        return fail("read", path);
+    }
+    *size = (size_t)got;
+    return RW_OK;
+}
+
+rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size,
+                       bool *damaged)
+{
+    *bytes = NULL;
+    *damaged = false;
+    int file = open_again(path, O_RDONLY, 0);
+    if (file < 0) {
+        *damaged = errno == ENOENT || errno == EIO;
+        return fail("open", path);
+    }
+    rw_status status = read_open(file, path, limit, bytes, size, damaged);
+    if (close_once(file) < 0 && status == RW_OK) status = fail("close", path);
+    if (status != RW_OK) rw_free(bytes);
+    return status;
+}
+
+rw_status rw_folder_make_new(const char *path)
+{
+    if (rw_file_call.mkdir(path, 0777) < 0) return fail("create the folder", path);
+    return RW_OK;
+}
+
+bool rw_folder_exists(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+bool rw_file_exists(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode);
+}
+
+/* Creates the folder and makes its name in the folder above durable. */
+static rw_status make_level(const char *path, const char *above)
+{
+    if (rw_folder_exists(path)) return RW_OK;
+    if (rw_file_call.mkdir(path, 0777) < 0 && errno != EEXIST)
+        return fail("create the folder", path);
+    return rw_folder_sync(above);
+}
+
+rw_status rw_folder_make(const char *path)
+{
+    rw_status status = RW_OK;
+    char *upto = NULL, *above = NULL;
+    RW_TRY_DONE(rw_strdup(path, &upto));
+    RW_TRY_DONE(rw_strdup(path[0] == '/' ? "/" : ".", &above));
+    for (size_t i = 1; i <= strlen(path); i++) {
+        if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/') continue;
+        upto[i] = '\0';
+        RW_TRY_DONE(make_level(upto, above));
+        rw_free(&above);
+        RW_TRY_DONE(rw_strdup(upto, &above));
+        upto[i] = path[i];
+    }
+done:
+    rw_free(&upto);
+    rw_free(&above);
+    return status;
+}
+
+rw_status rw_folder_sync(const char *path)
+{
+    int file = open_again(path, O_RDONLY | O_DIRECTORY, 0);
+    if (file < 0) return fail("open the folder", path);
+    rw_status status = RW_OK;
+    /* Some network file systems keep names durable by themselves and refuse. */
+    if (sync_again(file) < 0 && errno != EINVAL && errno != ENOTSUP)
+        status = fail("flush to the device the folder", path);
+    if (close_once(file) < 0 && status == RW_OK) status = fail("close the folder", path);
+    return status;
+}
+
+static rw_status remove_entries(DIR *folder, const char *path)
+{
+    for (struct dirent *entry; (errno = 0, entry = readdir(folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        char *name;
+        RW_TRY(rw_path_join(path, entry->d_name, &name));
+        rw_status status = RW_OK;
+        if (rw_file_call.unlink(name) < 0 && errno != ENOENT) status = fail("remove", name);
+        rw_free(&name);
+        RW_TRY(status);
+    }
+    return errno ? fail("list the folder", path) : RW_OK;
+}
+
+rw_status rw_folder_remove(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder) return errno == ENOENT ? RW_OK : fail("list the folder", path);
+    rw_status status = remove_entries(folder, path);
+    closedir(folder);
+    RW_TRY(status);
+    if (rw_file_call.rmdir(path) < 0 && errno != ENOENT) return fail("remove the folder", path);
+    return RW_OK;
+}
+
+rw_status rw_file_rename(const char *from, const char *to)
+{
+    if (rw_file_call.rename(from, to) == 0) return RW_OK;
+    int error = errno;
+    return rw_fail(RW_ERROR, "cannot rename %s to %s: %s; %s", from, to, strerror(error),
+                   advice(error));
+}
+
+/* Where two names cannot be swapped at once (network file systems): the old
+ * contents step aside to PATH.old, which readers know. */
+static rw_status step_aside(const char *fresh, const char *path, const char *old)
+{
+    RW_TRY(rw_file_rename(path, old));
+    rw_status status = rw_file_rename(fresh, path);
+    if (status != RW_OK) rw_file_call.rename(old, path);
+    return status;
+}
+
+rw_status rw_folder_promote(const char *fresh, const char *path, char **old)
+{
+    *old = NULL;
+    if (!rw_folder_exists(path)) return rw_file_rename(fresh, path);
+    char *aside = NULL;
+    RW_TRY(rw_alloc(strlen(path) + sizeof ".old", 1, "a path", &aside));
+    strcpy(aside, path);
+    strcat(aside, ".old");
+    rw_status status = rw_strdup(fresh, old);
+    if (status == RW_OK && rw_file_call.exchange(fresh, path) < 0) {
+        rw_free(old);
+        if (errno == EINVAL || errno == ENOSYS || errno == ENOTSUP)
+            status = step_aside(fresh, path, aside);
+        else
+            status = fail("replace", path);
+        if (status == RW_OK) {
+            *old = aside;
+            return RW_OK;
+        }
+    }
+    rw_free(&aside);
+    return status;
+}

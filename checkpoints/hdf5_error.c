@@ -1,0 +1,26 @@
+#include "checkpoints/hdf5_error.h"
+
+#include <stdio.h>
+
+#include <hdf5.h>
+
+void rw_hdf5_start(void)
+{
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+/* Keeps the innermost error, which is the cause, and comes first. */
+static herr_t keep_cause(unsigned n, const H5E_error2_t *error, void *cause)
+{
+    if (n == 0 && error->desc) snprintf(cause, 256, "%s", error->desc);
+    return 0;
+}
+
+rw_status rw_hdf5_fail(const char *what, const char *object)
+{
+    char cause[256] = "unknown cause";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, cause);
+    return rw_fail(RW_ERROR, "HDF5 cannot %s %s: %s; check memory, or use an older checkpoint",
+                   what, object, cause);
+}

@@ -1,0 +1,362 @@
+#include "checkpoints/hdf5_image.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hdf5_lock.h"
+#include "base/memory.h"
+#include "checkpoints/checkpoint_format.h"
+#include "checkpoints/hdf5_error.h"
+#include "checkpoints/zstd_frame.h"
+
+#define GROWTH_BYTES ((size_t)64 << 10) /* by which HDF5 asks for more */
+
+struct rw_image {
+    unsigned char *bytes;
+    size_t size, capacity;
+    hid_t file;
+    rw_framer *framer;
+};
+
+/* HDF5's core driver keeps the file in a buffer that it asks these functions
+ * for. All of them deal in the image's own buffer, so that the file is never in
+ * memory twice. */
+static void *give_buffer(size_t size, H5FD_file_image_op_t purpose, void *state)
+{
+    (void)purpose;
+    rw_image *image = state;
+    return size <= image->capacity ? image->bytes : NULL;
+}
+
+static void *copy_nothing(void *to, const void *from, size_t size, H5FD_file_image_op_t purpose,
+                          void *state)
+{
+    (void)size, (void)purpose, (void)state;
+    return to == from ? to : NULL;
+}
+
+static void *grow_buffer(void *old, size_t size, H5FD_file_image_op_t purpose, void *state)
+{
+    (void)old, (void)purpose;
+    rw_image *image = state;
+    if (rw_grow(&image->bytes, &image->capacity, size, 1) != RW_OK) return NULL;
+    return image->bytes;
+}
+
+static herr_t keep_buffer(void *buffer, H5FD_file_image_op_t purpose, void *state)
+{
+    (void)buffer, (void)purpose, (void)state;
+    return 0;
+}
+
+static void *share_state(void *state)
+{
+    return state;
+}
+
+static herr_t keep_state(void *state)
+{
+    (void)state;
+    return 0;
+}
+
+/* The access list of a file in the image's buffer; negative on failure. */
+static hid_t core_access(rw_image *image)
+{
+    H5FD_file_image_callbacks_t callbacks = {
+        .image_malloc = give_buffer,
+        .image_memcpy = copy_nothing,
+        .image_realloc = grow_buffer,
+        .image_free = keep_buffer,
+        .udata_copy = share_state,
+        .udata_free = keep_state,
+        .udata = image,
+    };
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (access < 0) return access;
+    if (H5Pset_fapl_core(access, GROWTH_BYTES, false) < 0 ||
+        H5Pset_file_image_callbacks(access, &callbacks) < 0 ||
+        (image->size && H5Pset_file_image(access, image->bytes, image->size) < 0)) {
+        H5Pclose(access);
+        return H5I_INVALID_HID;
+    }
+    return access;
+}
+
+/* Opens the buffer's file, or creates one if the buffer is empty. Small B-tree
+ * nodes: an image holds many small datasets. */
+static rw_status start_file(rw_image *image)
+{
+    rw_status status = RW_OK;
+    char name[32]; /* HDF5 takes two files in memory for one if their names are equal */
+    snprintf(name, sizeof name, "image-%p", (void *)image);
+    rw_hdf5_lock();
+    rw_hdf5_start();
+    hid_t access = core_access(image), creation = H5Pcreate(H5P_FILE_CREATE);
+    if (access < 0 || creation < 0 || H5Pset_istore_k(creation, 8) < 0)
+        status = rw_hdf5_fail("prepare", "a file in memory");
+    else if (image->size)
+        image->file = H5Fopen(name, H5F_ACC_RDONLY, access);
+    else
+        image->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
+    if (status == RW_OK && image->file < 0) status = rw_hdf5_fail("open", "a file in memory");
+    if (creation >= 0) H5Pclose(creation);
+    if (access >= 0) H5Pclose(access);
+    rw_hdf5_unlock();
+    return status;
+}
+
+rw_status rw_image_create(size_t expected, rw_image **out)
+{
+    rw_status status = RW_OK;
+    RW_TRY(rw_alloc(1, sizeof **out, "an HDF5 image", out));
+    rw_image *image = *out;
+    image->file = H5I_INVALID_HID;
+    RW_TRY_DONE(rw_framer_new(RW_CHUNK_MAX_BYTES, &image->framer));
+    image->capacity = expected + expected / 64 + GROWTH_BYTES;
+    RW_TRY_DONE(rw_alloc(image->capacity, 1, "an HDF5 image", &image->bytes));
+    RW_TRY_DONE(start_file(image));
+done:
+    if (status != RW_OK) rw_image_destroy(out);
+    return status;
+}
+
+rw_status rw_image_open(unsigned char **bytes, size_t size, rw_image **out)
+{
+    rw_status status = rw_alloc(1, sizeof **out, "an HDF5 image", out);
+    if (status != RW_OK) {
+        rw_free(bytes);
+        return status;
+    }
+    rw_image *image = *out;
+    *image = (rw_image){.bytes = *bytes, .size = size, .capacity = size, .file = H5I_INVALID_HID};
+    *bytes = NULL;
+    RW_TRY_DONE(rw_framer_new(RW_CHUNK_MAX_BYTES, &image->framer));
+    RW_TRY_DONE(start_file(image));
+done:
+    if (status != RW_OK) rw_image_destroy(out);
+    return status;
+}
+
+void rw_image_destroy(rw_image **image)
+{
+    if (*image) {
+        rw_hdf5_lock();
+        if ((*image)->file >= 0) H5Fclose((*image)->file);
+        rw_hdf5_unlock();
+        rw_framer_destroy(&(*image)->framer);
+        rw_free(&(*image)->bytes);
+    }
+    rw_free(image);
+}
+
+hid_t rw_image_file(const rw_image *image)
+{
+    return image->file;
+}
+
+rw_status rw_image_finish(rw_image *image, const unsigned char **bytes, size_t *size)
+{
+    rw_status status = RW_OK;
+    rw_hdf5_lock();
+    ssize_t end = -1;
+    if (H5Fflush(image->file, H5F_SCOPE_GLOBAL) >= 0) end = H5Fget_file_image(image->file, NULL, 0);
+    if (end < 0) status = rw_hdf5_fail("finish", "a file in memory");
+    /* Closing also clears the mark "open for writing" in the file's head. */
+    if (H5Fclose(image->file) < 0 && status == RW_OK)
+        status = rw_hdf5_fail("close", "a file in memory");
+    image->file = H5I_INVALID_HID;
+    rw_hdf5_unlock();
+    RW_TRY(status);
+    *bytes = image->bytes;
+    *size = image->size = (size_t)end;
+    return RW_OK;
+}
+
+static void to_hsize(int dims, const size_t *from, hsize_t *to)
+{
+    for (int d = 0; d < dims; d++) to[d] = from[d];
+}
+
+static hid_t element_type(size_t bytes)
+{
+    return bytes == 8 ? H5T_IEEE_F64LE : H5T_IEEE_F32LE;
+}
+
+/* How the dataset's chunks are stored. No times, no fill values: equal tensors
+ * make equal bytes. The filter is marked optional because HDF5 does not have it
+ * built in: it is the frames themselves that are written. */
+static hid_t chunked_creation(const rw_block *block, const rw_chunks *chunks)
+{
+    hsize_t shape[RW_MAX_DIMS];
+    to_hsize(block->dims, chunks->shape, shape);
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    if (creation < 0) return creation;
+    if (H5Pset_chunk(creation, block->dims, shape) < 0 ||
+        H5Pset_filter(creation, RW_ZSTD_FILTER, H5Z_FLAG_OPTIONAL, 0, NULL) < 0 ||
+        H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) < 0 ||
+        H5Pset_obj_track_times(creation, false) < 0) {
+        H5Pclose(creation);
+        return H5I_INVALID_HID;
+    }
+    return creation;
+}
+
+static rw_status create_dataset(rw_image *image, const rw_block *block, const rw_chunks *chunks,
+                                hid_t *dataset)
+{
+    rw_status status = RW_OK;
+    hsize_t shape[RW_MAX_DIMS];
+    to_hsize(block->dims, block->shape, shape);
+    rw_hdf5_lock();
+    hid_t space = H5Screate_simple(block->dims, shape, NULL);
+    hid_t creation = chunked_creation(block, chunks), link = H5Pcreate(H5P_LINK_CREATE);
+    *dataset = H5I_INVALID_HID;
+    if (space >= 0 && creation >= 0 && link >= 0 && H5Pset_create_intermediate_group(link, 1) >= 0)
+        *dataset = H5Dcreate2(image->file, block->name, element_type(block->element), space, link,
+                              creation, H5P_DEFAULT);
+    if (*dataset < 0) status = rw_hdf5_fail("create the dataset", block->name);
+    if (link >= 0) H5Pclose(link);
+    if (creation >= 0) H5Pclose(creation);
+    if (space >= 0) H5Sclose(space);
+    rw_hdf5_unlock();
+    return status;
+}
+
+static rw_status write_frame(hid_t dataset, const rw_block *block, const rw_chunk *chunk,
+                             const unsigned char *frame, size_t size, uint64_t *begin,
+                             uint64_t *end)
+{
+    rw_status status = RW_OK;
+    hsize_t offset[RW_MAX_DIMS], stored = 0;
+    haddr_t address = 0;
+    unsigned mask;
+    to_hsize(block->dims, chunk->offset, offset);
+    rw_hdf5_lock();
+    if (H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, offset, size, frame) < 0 ||
+        H5Dget_chunk_info_by_coord(dataset, offset, &mask, &address, &stored) < 0)
+        status = rw_hdf5_fail("write the dataset", block->name);
+    rw_hdf5_unlock();
+    if (address < *begin) *begin = address;
+    if (address + stored > *end) *end = address + stored;
+    return status;
+}
+
+static void close_dataset(hid_t dataset)
+{
+    rw_hdf5_lock();
+    H5Dclose(dataset);
+    rw_hdf5_unlock();
+}
+
+rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data, uint64_t *begin,
+                       uint64_t *end)
+{
+    rw_status status = RW_OK;
+    rw_chunks chunks;
+    hid_t dataset;
+    rw_chunks_plan(block, RW_CHUNK_MAX_BYTES, &chunks);
+    RW_TRY(create_dataset(image, block, &chunks, &dataset));
+    *begin = UINT64_MAX;
+    *end = 0;
+    for (size_t i = 0; i < chunks.count; i++) {
+        rw_chunk chunk = rw_chunk_at(block, &chunks, i);
+        const unsigned char *contents = (const unsigned char *)data + chunk.begin;
+        size_t capacity, size;
+        if (chunk.bytes < chunks.bytes) {
+            unsigned char *padded = rw_framer_contents(image->framer);
+            memcpy(padded, contents, chunk.bytes);
+            memset(padded + chunk.bytes, 0, chunks.bytes - chunk.bytes);
+            contents = padded;
+        }
+        RW_TRY_DONE(rw_framer_pack(image->framer, contents, chunks.bytes, &size));
+        RW_TRY_DONE(write_frame(dataset, block, &chunk, rw_framer_frame(image->framer, &capacity),
+                                size, begin, end));
+    }
+done:
+    close_dataset(dataset);
+    return status;
+}
+
+/* Is the open dataset what the block says: type, shape, chunks? */
+static bool matches(hid_t dataset, const rw_block *block, const rw_chunks *chunks)
+{
+    hsize_t shape[RW_MAX_DIMS] = {0}, chunk[RW_MAX_DIMS] = {0};
+    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+    hid_t creation = H5Dget_create_plist(dataset);
+    bool same = space >= 0 && type >= 0 && creation >= 0 &&
+                H5Tequal(type, element_type(block->element)) > 0 &&
+                H5Sget_simple_extent_ndims(space) == block->dims &&
+                H5Sget_simple_extent_dims(space, shape, NULL) == block->dims &&
+                H5Pget_layout(creation) == H5D_CHUNKED &&
+                H5Pget_chunk(creation, RW_MAX_DIMS, chunk) == block->dims;
+    for (int d = 0; same && d < block->dims; d++)
+        same = shape[d] == block->shape[d] && chunk[d] == chunks->shape[d];
+    if (creation >= 0) H5Pclose(creation);
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    return same;
+}
+
+static rw_status open_dataset(rw_image *image, const rw_block *block, const rw_chunks *chunks,
+                              hid_t *dataset)
+{
+    rw_status status = RW_OK;
+    rw_hdf5_lock();
+    *dataset = H5Dopen2(image->file, block->name, H5P_DEFAULT);
+    if (*dataset < 0) {
+        status = rw_hdf5_fail("open the dataset", block->name);
+    } else if (!matches(*dataset, block, chunks)) {
+        status = rw_fail(RW_ERROR,
+                         "the dataset %s has not the type, shape and chunks that the manifest "
+                         "demands; use an older checkpoint",
+                         block->name);
+        H5Dclose(*dataset);
+    }
+    rw_hdf5_unlock();
+    return status;
+}
+
+static rw_status read_frame(rw_image *image, hid_t dataset, const rw_block *block,
+                            const rw_chunk *chunk, size_t *size)
+{
+    rw_status status = RW_OK;
+    hsize_t offset[RW_MAX_DIMS], stored = 0;
+    uint32_t skipped = 0;
+    size_t capacity;
+    unsigned char *frame = rw_framer_frame(image->framer, &capacity);
+    to_hsize(block->dims, chunk->offset, offset);
+    rw_hdf5_lock();
+    if (H5Dget_chunk_storage_size(dataset, offset, &stored) < 0 || stored == 0 ||
+        stored > capacity || H5Dread_chunk(dataset, H5P_DEFAULT, offset, &skipped, frame) < 0)
+        status = rw_hdf5_fail("read the dataset", block->name);
+    rw_hdf5_unlock();
+    RW_TRY(status);
+    if (skipped)
+        return rw_fail(RW_ERROR,
+                       "the dataset %s is not compressed as it must be; use an older "
+                       "checkpoint",
+                       block->name);
+    *size = (size_t)stored;
+    return RW_OK;
+}
+
+rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink sink, void *state)
+{
+    rw_status status = RW_OK;
+    rw_chunks chunks;
+    hid_t dataset;
+    rw_chunks_plan(block, RW_CHUNK_MAX_BYTES, &chunks);
+    RW_TRY(open_dataset(image, block, &chunks, &dataset));
+    for (size_t i = 0; i < chunks.count; i++) {
+        rw_chunk chunk = rw_chunk_at(block, &chunks, i);
+        size_t size = 0;
+        RW_TRY_DONE(read_frame(image, dataset, block, &chunk, &size));
+        RW_TRY_DONE(rw_framer_unpack(image->framer, size, chunks.bytes));
+        RW_TRY_DONE(sink(state, rw_framer_contents(image->framer), chunk.bytes));
+    }
+done:
+    close_dataset(dataset);
+    return status;
+}

@@ -1,0 +1,41 @@
+/* A small HDF5 file in memory: datasets of zstd frames are added to it, or
+ * read from it. The bytes are put on disk, or brought from there, by
+ * durable_file.h: HDF5 itself does no input or output.
+ *
+ * Functions take rw_hdf5_lock() for the calls of HDF5 alone, so that others
+ * are not kept waiting while chunks are compressed. Not collective. */
+#ifndef RW_HDF5_IMAGE_H
+#define RW_HDF5_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hdf5.h>
+
+#include "base/status.h"
+#include "checkpoints/tensor_block.h"
+
+typedef struct rw_image rw_image;
+
+/* A new file, open for rw_image_add. It grows as needed; `expected` bytes of
+ * data are to come. */
+rw_status rw_image_create(size_t expected, rw_image **out);
+/* A file of `size` bytes, open for rw_image_read. Takes *bytes over, on
+ * failure too. */
+rw_status rw_image_open(unsigned char **bytes, size_t size, rw_image **out);
+void rw_image_destroy(rw_image **image);
+
+/* Adds the block `data` as a dataset; its frames lie in *begin..*end - 1 of the
+ * file. */
+rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data, uint64_t *begin,
+                       uint64_t *end);
+/* The open file, for what else is to be added under the lock. */
+hid_t rw_image_file(const rw_image *image);
+/* Closes the new file: *bytes (borrowed from the image) is what goes to disk. */
+rw_status rw_image_finish(rw_image *image, const unsigned char **bytes, size_t *size);
+
+/* Hands the block's bytes to the sink in their order. A dataset that is missing
+ * or is another than `block` says is an error. */
+rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink sink, void *state);
+
+#endif

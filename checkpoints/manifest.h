@@ -1,0 +1,68 @@
+/* The manifest: what a checkpoint consists of, where each tensor's rows lie, and
+ * the hashes of everything; bounded in size, and ending in its own hash. */
+#ifndef RW_MANIFEST_H
+#define RW_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "checkpoints/checkpoint.h"
+#include "checkpoints/tensor_block.h"
+
+typedef struct {
+    char *name; /* in the checkpoint's folder */
+    uint64_t bytes, hash;
+} rw_manifest_file;
+
+/* Rows begin..end - 1 (along the first axis) of a tensor: one dataset. */
+typedef struct {
+    size_t tensor, file;          /* indices into the manifest's lists */
+    size_t begin, end;            /* rows */
+    uint64_t offset, bytes, hash; /* where its frames lie in the file, and their hash */
+} rw_segment;
+
+typedef struct {
+    char *name;
+    int dims;
+    size_t shape[RW_MAX_DIMS];
+    uint64_t hash; /* of its logical bytes: row-major, little-endian */
+} rw_manifest_tensor;
+
+typedef struct {
+    rw_checkpoint_meta about; /* config and model: the manifest's own */
+    char *config, *model;
+    char *dtype; /* of all tensors */
+    uint64_t digest;
+    rw_manifest_file *files; /* data files in the order of segments, then the index */
+    size_t file_count;
+    rw_manifest_tensor *tensors; /* by name */
+    size_t tensor_count;
+    rw_segment *segments; /* by tensor, then by row */
+    size_t segment_count;
+} rw_manifest;
+
+/* An empty manifest about `meta`, with copies of its texts. */
+rw_status rw_manifest_new(const rw_checkpoint_meta *meta, const char *dtype, rw_manifest **out);
+void rw_manifest_destroy(rw_manifest **manifest);
+
+/* Index of the tensor of this name, or -1. */
+long rw_manifest_find(const rw_manifest *manifest, const char *name);
+/* The part of its tensor that a segment is, as a dataset. Borrows the name. */
+rw_block rw_manifest_block(const rw_manifest *manifest, const rw_segment *segment);
+/* Bytes of a tensor; of all files. */
+size_t rw_manifest_tensor_bytes(const rw_manifest *manifest, size_t tensor);
+uint64_t rw_manifest_file_bytes(const rw_manifest *manifest);
+
+/* The manifest as text, its own hash at the end; the caller frees *out. */
+rw_status rw_manifest_write(const rw_manifest *manifest, char **out, size_t *size);
+/* The manifest of a text; every number in it is checked. `path` names it in
+ * messages. A text that is not what was written sets *damaged; one of a newer
+ * format fails with RW_USAGE. */
+rw_status rw_manifest_parse(const char *text, size_t size, const char *path, rw_manifest **out,
+                            bool *damaged);
+/* Reads and parses the manifest in a checkpoint's folder. */
+rw_status rw_manifest_load(const char *folder, rw_manifest **out, bool *damaged);
+
+#endif

@@ -1,0 +1,237 @@
+/* Reading a manifest: nothing in it is believed before its own hash is right,
+ * and every number is checked all the same. */
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/memory.h"
+#include "checkpoints/checkpoint_format.h"
+#include "checkpoints/content_hash.h"
+#include "checkpoints/durable_file.h"
+#include "checkpoints/manifest.h"
+
+#define TENSOR_MAX_BYTES ((uint64_t)1 << 53)
+
+/* A text that cannot be right: where, and what about it. */
+typedef struct {
+    const char *path;
+    bool *damaged;
+} reader;
+
+static rw_status damage(const reader *in, const char *what)
+{
+    *in->damaged = true;
+    return rw_fail(RW_ERROR,
+                   "%s is damaged: %s; restore it from a copy, or use an older checkpoint",
+                   in->path, what);
+}
+
+static rw_status out_of_memory(const reader *in)
+{
+    return rw_fail(RW_ERROR, "out of memory: reading %s; free some memory", in->path);
+}
+
+static rw_status check_own_hash(const reader *in, const char *text, size_t size)
+{
+    char hash[RW_HASH_TEXT], tail[RW_MANIFEST_TAIL_BYTES + 1];
+    if (size < RW_MANIFEST_TAIL_BYTES) return damage(in, "it is cut off");
+    size_t length = size - RW_MANIFEST_TAIL_BYTES;
+    snprintf(tail, sizeof tail, RW_MANIFEST_TAIL, rw_hash_text(rw_hash(text, length), hash));
+    if (memcmp(text + length, tail, RW_MANIFEST_TAIL_BYTES) != 0)
+        return damage(in, "its hash is not that of its contents");
+    return RW_OK;
+}
+
+/* A count or size that JSON keeps exact. */
+static bool count_of(json_int_t value, uint64_t *out)
+{
+    *out = (uint64_t)value;
+    return value >= 0 && (uint64_t)value <= RW_STEP_MAX;
+}
+
+static rw_status read_version(const reader *in, const json_t *root)
+{
+    const char *format = "";
+    int version = 0;
+    if (json_unpack((json_t *)root, "{s:s, s:i}", "format", &format, "version", &version) < 0 ||
+        strcmp(format, RW_CHECKPOINT_FORMAT) != 0 || version < 1)
+        return damage(in, "it is not the manifest of a checkpoint");
+    if (version > RW_CHECKPOINT_VERSION)
+        return rw_fail(RW_USAGE,
+                       "%s is of format version %d, this program reads versions up to %d: use "
+                       "the newer ropewalk that wrote it",
+                       in->path, version, RW_CHECKPOINT_VERSION);
+    return RW_OK;
+}
+
+static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
+{
+    const char *seed, *fingerprint, *config_hash, *dtype, *digest;
+    rw_checkpoint_meta about = {0};
+    json_int_t step, seen, skipped;
+    uint64_t hash, total;
+    if (json_unpack(root, "{s:I, s:I, s:I, s:s, s:s, s:{s:i, s:i, s:i}, s:s, s:s, s:s, s:s, s:s}",
+                    "step", &step, "sequences_seen", &seen, "skipped_steps", &skipped, "seed",
+                    &seed, "data_fingerprint", &fingerprint, "layout", "dp", &about.dp, "sp",
+                    &about.sp, "threads", &about.threads, "model", &about.model, "config",
+                    &about.config, "config_hash", &config_hash, "dtype", &dtype, "digest",
+                    &digest) < 0)
+        return damage(in, "an entry about the run is missing or of another type");
+    if (!count_of(step, &about.step) || !count_of(seen, &about.sequences_seen) ||
+        !count_of(skipped, &about.skipped_steps) || !rw_hash_parse(seed, &about.seed) ||
+        !rw_hash_parse(fingerprint, &about.data_fingerprint) || rw_dtype_bytes(dtype) == 0 ||
+        !rw_hash_parse(config_hash, &hash) || !rw_hash_parse(digest, &total) ||
+        hash != rw_hash(about.config, strlen(about.config)))
+        return damage(in, "an entry about the run has an impossible value");
+    RW_TRY(rw_manifest_new(&about, dtype, out));
+    (*out)->digest = total;
+    return RW_OK;
+}
+
+static rw_status read_file(const reader *in, json_t *entry, bool last, rw_manifest_file *file)
+{
+    const char *name, *hash;
+    json_int_t bytes;
+    if (json_unpack(entry, "{s:s, s:I, s:s}", "name", &name, "bytes", &bytes, "hash", &hash) < 0 ||
+        !count_of(bytes, &file->bytes) || !rw_hash_parse(hash, &file->hash) ||
+        (last ? strcmp(name, RW_INDEX_FILE) != 0 : !rw_data_file_valid(name)))
+        return damage(in, "an entry of its list of files is impossible");
+    return rw_strdup(name, &file->name);
+}
+
+static rw_status read_files(const reader *in, json_t *list, rw_manifest *out)
+{
+    size_t count = json_array_size(list);
+    if (count == 0) return damage(in, "it lists no files");
+    RW_TRY(rw_alloc(count, sizeof *out->files, "the files of a checkpoint", &out->files));
+    out->file_count = count;
+    for (size_t i = 0; i < count; i++)
+        RW_TRY(read_file(in, json_array_get(list, i), i + 1 == count, &out->files[i]));
+    return RW_OK;
+}
+
+static rw_status read_shape(const reader *in, json_t *list, size_t element, rw_manifest_tensor *out)
+{
+    size_t dims = json_array_size(list);
+    uint64_t bytes = element;
+    if (dims < 1 || dims > RW_MAX_DIMS) return damage(in, "a tensor has an impossible shape");
+    out->dims = (int)dims;
+    for (size_t d = 0; d < dims; d++) {
+        json_t *extent = json_array_get(list, d);
+        uint64_t value;
+        if (!json_is_integer(extent) || !count_of(json_integer_value(extent), &value) ||
+            value == 0 || value > TENSOR_MAX_BYTES / bytes)
+            return damage(in, "a tensor has an impossible shape");
+        out->shape[d] = value;
+        bytes *= value;
+    }
+    return RW_OK;
+}
+
+/* Segments must follow each other: rows without gap, files in order. */
+static rw_status read_segment(const reader *in, json_t *entry, rw_manifest *out, rw_segment *last)
+{
+    rw_segment *segment = &out->segments[out->segment_count];
+    const char *file, *hash;
+    json_int_t begin, end, offset, bytes;
+    uint64_t from, to, stored;
+    if (json_unpack(entry, "{s:s, s:[II], s:I, s:I, s:s}", "file", &file, "rows", &begin, &end,
+                    "offset", &offset, "bytes", &bytes, "hash", &hash) < 0 ||
+        !count_of(begin, &from) || !count_of(end, &to) || !count_of(offset, &segment->offset) ||
+        !count_of(bytes, &segment->bytes) || !rw_hash_parse(hash, &segment->hash))
+        return damage(in, "a segment of a tensor is impossible");
+    *segment = (rw_segment){last->tensor,    last->file,     from,         to,
+                            segment->offset, segment->bytes, segment->hash};
+    while (segment->file + 1 < out->file_count && strcmp(out->files[segment->file].name, file) != 0)
+        segment->file++;
+    if (segment->file + 1 >= out->file_count || from != last->end || to <= from)
+        return damage(in, "the segments of a tensor do not follow each other");
+    stored = out->files[segment->file].bytes;
+    if (segment->offset > stored || segment->bytes > stored - segment->offset)
+        return damage(in, "a segment of a tensor ends outside its file");
+    *last = *segment;
+    out->segment_count++;
+    return RW_OK;
+}
+
+static rw_status read_tensor(const reader *in, json_t *entry, rw_manifest *out, rw_segment *last)
+{
+    const char *name, *hash;
+    json_t *shape, *segments;
+    rw_manifest_tensor *tensor = &out->tensors[out->tensor_count];
+    if (json_unpack(entry, "{s:s, s:o, s:s, s:o}", "name", &name, "shape", &shape, "hash", &hash,
+                    "segments", &segments) < 0 ||
+        !rw_tensor_name_valid(name) || !rw_hash_parse(hash, &tensor->hash))
+        return damage(in, "an entry of its list of tensors is impossible");
+    if (out->tensor_count > 0 && strcmp(tensor[-1].name, name) >= 0)
+        return damage(in, "its tensors are not in the order of their names");
+    RW_TRY(read_shape(in, shape, rw_dtype_bytes(out->dtype), tensor));
+    RW_TRY(rw_strdup(name, &tensor->name));
+    last->tensor = out->tensor_count++;
+    last->end = 0;
+    for (size_t i = 0; i < json_array_size(segments); i++)
+        RW_TRY(read_segment(in, json_array_get(segments, i), out, last));
+    if (last->end != tensor->shape[0]) return damage(in, "a tensor is not covered by its segments");
+    return RW_OK;
+}
+
+static size_t count_segments(json_t *tensors)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(tensors); i++)
+        count += json_array_size(json_object_get(json_array_get(tensors, i), "segments"));
+    return count;
+}
+
+static rw_status read_tensors(const reader *in, json_t *list, rw_manifest *out)
+{
+    size_t count = json_array_size(list);
+    rw_segment last = {0};
+    RW_TRY(rw_alloc(count, sizeof *out->tensors, "the tensors of a checkpoint", &out->tensors));
+    RW_TRY(rw_alloc(count_segments(list), sizeof *out->segments, "the segments of a checkpoint",
+                    &out->segments));
+    for (size_t i = 0; i < count; i++) RW_TRY(read_tensor(in, json_array_get(list, i), out, &last));
+    return RW_OK;
+}
+
+rw_status rw_manifest_parse(const char *text, size_t size, const char *path, rw_manifest **out,
+                            bool *damaged)
+{
+    rw_status status = RW_OK;
+    reader in = {path, damaged};
+    json_t *root = NULL;
+    json_error_t error;
+    *out = NULL;
+    *damaged = false;
+    RW_TRY_DONE(check_own_hash(&in, text, size));
+    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (!root)
+        RW_TRY_DONE(json_error_code(&error) == json_error_out_of_memory ? out_of_memory(&in)
+                                                                        : damage(&in, error.text));
+    RW_TRY_DONE(read_version(&in, root));
+    RW_TRY_DONE(read_about(&in, root, out));
+    RW_TRY_DONE(read_files(&in, json_object_get(root, "files"), *out));
+    RW_TRY_DONE(read_tensors(&in, json_object_get(root, "tensors"), *out));
+done:
+    json_decref(root);
+    if (status != RW_OK) rw_manifest_destroy(out);
+    return status;
+}
+
+rw_status rw_manifest_load(const char *folder, rw_manifest **out, bool *damaged)
+{
+    char *path = NULL;
+    unsigned char *text = NULL;
+    size_t size;
+    rw_status status = RW_OK;
+    *out = NULL;
+    *damaged = false;
+    RW_TRY_DONE(rw_path_join(folder, RW_MANIFEST_FILE, &path));
+    RW_TRY_DONE(rw_file_read(path, RW_MANIFEST_MAX_BYTES, &text, &size, damaged));
+    RW_TRY_DONE(rw_manifest_parse((const char *)text, size, path, out, damaged));
+done:
+    rw_free(&text);
+    rw_free(&path);
+    return status;
+}
