@@ -29,7 +29,7 @@ static const char *system_reason(char *reason)
     return begin;
 }
 
-rw_status rw_hdf5_fail(const char *path, const char *doing, const char *advice)
+rw_status rw_dataset_hdf5_fail(const char *path, const char *doing, const char *advice)
 {
     char reason[512] = "the HDF5 library gives no reason";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
@@ -41,14 +41,14 @@ static rw_status cannot_read(const char *path, const char *name)
 {
     char doing[128];
     snprintf(doing, sizeof doing, "read '%s'", name);
-    return rw_hdf5_fail(path, doing, damaged);
+    return rw_dataset_hdf5_fail(path, doing, damaged);
 }
 
 static rw_status cannot_write(const char *path, const char *name)
 {
     char doing[128];
     snprintf(doing, sizeof doing, "write '%s'", name);
-    return rw_hdf5_fail(path, doing, "check the space and the quota of the folder");
+    return rw_dataset_hdf5_fail(path, doing, "check the space and the quota of the folder");
 }
 
 static void close_valid(hid_t id, herr_t (*close)(hid_t))

@@ -10,7 +10,7 @@
 #include "base/status.h"
 
 /* Records a failure of the HDF5 library: "PATH: cannot DOING: its reason; ADVICE". */
-rw_status rw_hdf5_fail(const char *path, const char *doing, const char *advice);
+rw_status rw_dataset_hdf5_fail(const char *path, const char *doing, const char *advice);
 
 /* Attributes of the root: numbers are unsigned, 64-bit, little-endian. */
 rw_status rw_field_put_number(hid_t file, const char *path, const char *name, uint64_t value);

@@ -59,7 +59,7 @@ static rw_status open_file(rw_dataset *d)
     H5Pset_file_locking(access, false, true);
     d->file = H5Fopen(d->path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
-    if (d->file < 0) return rw_hdf5_fail(d->path, "open the dataset", rebuild);
+    if (d->file < 0) return rw_dataset_hdf5_fail(d->path, "open the dataset", rebuild);
     return RW_OK;
 }
 
@@ -116,7 +116,7 @@ static rw_status open_tokens(rw_dataset *d)
 {
     size_t count;
     d->tokens = H5Dopen2(d->file, "tokens", H5P_DEFAULT);
-    if (d->tokens < 0) return rw_hdf5_fail(d->path, "open 'tokens'", rebuild);
+    if (d->tokens < 0) return rw_dataset_hdf5_fail(d->path, "open 'tokens'", rebuild);
     RW_TRY(rw_field_get_numbers(d->file, d->path, "chunk_hashes", &d->chunk_hashes, &count));
     if (!tokens_have_shape(d->tokens, d->facts.tokens) || count != d->facts.chunks)
         return rw_fail(RW_ERROR,
@@ -208,11 +208,11 @@ static rw_status read_frame(rw_dataset *d, uint64_t chunk, size_t *bytes)
     rw_status status = RW_OK;
     rw_hdf5_lock();
     if (H5Dget_chunk_storage_size(d->tokens, &offset, &stored) < 0)
-        status = rw_hdf5_fail(d->path, "find a chunk of 'tokens'", rebuild);
+        status = rw_dataset_hdf5_fail(d->path, "find a chunk of 'tokens'", rebuild);
     else if (stored == 0 || stored > d->frame_bytes)
         status = bad_chunk(d, chunk, "its stored size is impossible");
     else if (H5Dread_chunk(d->tokens, H5P_DEFAULT, &offset, &skipped, d->frame) < 0)
-        status = rw_hdf5_fail(d->path, "read a chunk of 'tokens'", rebuild);
+        status = rw_dataset_hdf5_fail(d->path, "read a chunk of 'tokens'", rebuild);
     else if (skipped != 0)
         status = bad_chunk(d, chunk, "it is not marked as compressed");
     rw_hdf5_unlock();

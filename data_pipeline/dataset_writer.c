@@ -86,7 +86,7 @@ static rw_status create_file(rw_dataset_writer *w)
     w->file = H5Fcreate(w->temporary, H5F_ACC_TRUNC, creation, access);
     H5Pclose(creation);
     H5Pclose(access);
-    if (w->file < 0) return rw_hdf5_fail(w->temporary, "create the dataset", space);
+    if (w->file < 0) return rw_dataset_hdf5_fail(w->temporary, "create the dataset", space);
     return RW_OK;
 }
 
@@ -105,7 +105,7 @@ static rw_status create_tokens(rw_dataset_writer *w)
         H5Dcreate2(w->file, "tokens", H5T_STD_U8LE, extent, H5P_DEFAULT, creation, H5P_DEFAULT);
     H5Pclose(creation);
     H5Sclose(extent);
-    if (w->tokens < 0) return rw_hdf5_fail(w->temporary, "create 'tokens'", space);
+    if (w->tokens < 0) return rw_dataset_hdf5_fail(w->temporary, "create 'tokens'", space);
     return RW_OK;
 }
 
@@ -185,7 +185,7 @@ static rw_status write_chunk(rw_dataset_writer *w)
     rw_hdf5_lock();
     if (H5Dset_extent(w->tokens, &extent) < 0 ||
         H5Dwrite_chunk(w->tokens, H5P_DEFAULT, 0, &offset, bytes, w->frame) < 0)
-        status = rw_hdf5_fail(w->temporary, "write tokens", space);
+        status = rw_dataset_hdf5_fail(w->temporary, "write tokens", space);
     rw_hdf5_unlock();
     index->chunk_hashes[index->chunk_count++] = XXH3_64bits(w->chunk, RW_DATASET_CHUNK);
     w->used = 0;
@@ -250,7 +250,7 @@ static rw_status close_file(rw_dataset_writer *w)
     bool closed = H5Dclose(w->tokens) >= 0;
     closed = H5Fclose(w->file) >= 0 && closed;
     w->tokens = w->file = -1;
-    if (!closed) return rw_hdf5_fail(w->temporary, "complete the file", space);
+    if (!closed) return rw_dataset_hdf5_fail(w->temporary, "complete the file", space);
     return RW_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "tensor/real.h"
+#include "tensor/target.h"
 
 /* What one token of a sequence is, on the way in and as target. */
 typedef struct {
@@ -25,7 +26,7 @@ typedef struct {
     real *features;        /* (length, features) */
     real *target_features; /* (length, target_features); NAN in the first: ignored */
 } rw_sequence;
-#define RW_IGNORE (-1)
+
 
 typedef struct {
     const char *name;

@@ -90,7 +90,6 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
         layout, rw_evaluation_new(saved->model, layout, saved->source, &plan, &evaluation));
     if (status == RW_OK)
         status = rw_evaluation_run(evaluation, 0, a->by_position ? &positions : NULL, &loss);
-    rw_progress(true, "");
     if (status == RW_OK && loss.counted == 0)
         status = rw_fail(RW_ERROR, "the held-out part of %s has nothing to predict",
                          rw_source_name(saved->source));

@@ -8,7 +8,6 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "config.h"
 #include "mpi/layout.h"
 
 /* OpenBLAS's, absent from other libraries: a chunk's products are made by one

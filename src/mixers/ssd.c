@@ -118,7 +118,8 @@ static void ssd_advance(const rw_node *node, const real *derived, const real *ma
     for (int n = 0; n < attr->state; n++)
         for (int head = begin; head < end; head++) {
             size_t first = (size_t)n * width + (size_t)head * head_width;
-            for (size_t i = first; i < first + head_width; i++) y[i] = b[i] + map[head] * x[i];
+            for (size_t i = first; i < first + head_width; i++)
+                y[i] = x ? b[i] + map[head] * x[i] : b[i];
         }
 }
 

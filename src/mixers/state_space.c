@@ -265,12 +265,14 @@ void rw_state_space_advance(const rw_node *node, const real *derived, const real
     for (int channel = first; channel < last; channel += RW_LANES) {
         rw_state_space_column column = column_at(node, &at, derived, channel);
         size_t index = (size_t)level * (size_t)at.columns + (size_t)(channel / RW_LANES);
-        rw_lanes_pack(column.state, column.width, x + channel, at.width, from);
-        at.family->apply(&column, derived + at.powers + index * at.power, transpose, from, to);
+        if (x) {
+            rw_lanes_pack(column.state, column.width, x + channel, at.width, from);
+            at.family->apply(&column, derived + at.powers + index * at.power, transpose, from, to);
+        }
         for (long n = 0; n < column.state; n++)
             for (int i = 0; i < column.width; i++)
                 y[n * at.width + channel + i] =
-                    to[n * RW_LANES + i] + b[n * at.width + channel + i];
+                    (x ? to[n * RW_LANES + i] : 0) + b[n * at.width + channel + i];
     }
 }
 

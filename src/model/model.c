@@ -92,7 +92,7 @@ static rw_status build_block(rw_graph *graph, const rw_config *model, rw_config 
         return rw_config_fail(block, kind ? kind : "", "a block begins with `mixer:` or `mlp:`");
     rw_value normal, y, sum;
     rw_graph_begin_block(graph);
-    RW_TRY(build_norm(graph, model, "norm", *x, &normal));
+    RW_TRY(build_norm(graph, model, "pre_norm", *x, &normal));
     RW_TRY(mlp ? build_mlp(graph, block, normal, &y) : build_mixer(graph, block, normal, &y));
     double rate = rw_config_real(model, "dropout");
     if (rate > 0) RW_TRY(rw_dropout(graph, y, rate, &y));
@@ -137,7 +137,7 @@ static rw_status build(rw_graph *graph, rw_config *model, const rw_format *forma
     RW_TRY(build_input(graph, format, (int)rw_config_int(model, "width"), &table, &x));
     RW_TRY(build_blocks(graph, model, &x));
     rw_graph_begin_block(graph);
-    RW_TRY(build_norm(graph, model, "norm", x, &normal));
+    RW_TRY(build_norm(graph, model, "final_norm", x, &normal));
     if (!rw_config_bool(model, "tie_embeddings")) table = -1;
     return objective->build(graph, format, normal, table);
 }

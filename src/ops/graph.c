@@ -62,6 +62,9 @@ rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
 {
     char name[256];
     snprintf(name, sizeof name, "%s%s", graph->scope, param->name);
+    for (int i = 0; i < graph->param_count; i++)
+        if (strcmp(graph->params[i].name, name) == 0)
+            return rw_fail(RW_ERROR, "two parameters of the model are named %s", name);
     RW_TRY(rw_grow(&graph->params, &graph->param_capacity, (size_t)graph->param_count + 1,
                    sizeof *param));
     rw_param *p = &graph->params[graph->param_count];

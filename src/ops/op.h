@@ -147,7 +147,8 @@ struct rw_op {
     void (*summary)(const rw_call *call);
     void (*adjoint)(const rw_call *call);
     /* Tree only. y = A x + b on lanes [begin, end), where A is the transition of
-     * 2^level full chunks with the given map, transposed if asked. y may be b. */
+     * 2^level full chunks with the given map, transposed if asked. x NULL: zero.
+     * y may be b. */
     void (*advance)(const rw_node *node, const real *derived, const real *map, int level,
                     bool transpose, int begin, int end, const real *x, const real *b, real *y);
     /* Tree with map > 0: the map of two neighbouring ranges, left before right. */

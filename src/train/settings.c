@@ -163,7 +163,7 @@ static rw_status ranks_of(const rw_config *parallel, const char *key, int *out)
 
 rw_status rw_settings_layout(const rw_settings *s, rw_layout *out)
 {
-    int dp, sp, threads, size;
+    int dp = 0, sp = 0, threads = 0, size;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     rw_status status = ranks_of(s->parallel, "dp", &dp);
     if (status == RW_OK) status = ranks_of(s->parallel, "sp", &sp);
