@@ -3,6 +3,7 @@
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -27,10 +28,11 @@ typedef struct {
     double seconds[SUBJECTS][ROUNDS];
 } shape;
 
+/* Seconds of processor time: on a busy machine the others' share does not count. */
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -124,27 +126,40 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double values[ROUNDS])
+static double median(const double values[ROUNDS])
 {
-    qsort(values, ROUNDS, sizeof *values, compare);
-    return values[ROUNDS / 2];
+    double sorted[ROUNDS];
+    memcpy(sorted, values, sizeof sorted);
+    qsort(sorted, ROUNDS, sizeof *sorted, compare);
+    return sorted[ROUNDS / 2];
+}
+
+/* Median over rounds of seconds of a / seconds of b: what slows the whole
+ * machine down for a while slows both. */
+static double median_ratio(const shape *s, int a, int b)
+{
+    double ratios[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++) ratios[i] = s->seconds[a][i] / s->seconds[b][i];
+    return median(ratios);
 }
 
 /* By convention a real transform of N = 2T points is 2.5 N log2 N operations;
  * a convolution has two of them, the gradient of the kernel three. */
-static void print_row(shape *s)
+static void print_row(const shape *s)
 {
-    double samples = (double)s->chunk * s->channels, seconds[SUBJECTS];
+    static const int transforms[] = {[FORWARD] = 2, [BACKWARD] = 2, [KERNEL] = 3};
+    double samples = (double)s->chunk * s->channels;
     double transform = 5.0 * __builtin_ctz(2 * (unsigned)s->chunk) * samples;
     double gemm = 2.0 * GEMM_SIZE * GEMM_SIZE * GEMM_SIZE;
-    for (int i = 0; i < SUBJECTS; i++) seconds[i] = median(s->seconds[i]);
-    double rate = 2 * transform / seconds[FORWARD], gemm_rate = gemm / seconds[GEMM];
-    printf("%5d %8d |%6.2f %6.1f |%6.2f %6.1f |%6.2f %6.1f |%6.2f %6.1f |%6.1f %6.2f\n", s->chunk,
-           s->channels, 1e9 * seconds[FORWARD] / samples, 1e-9 * rate,
-           1e9 * seconds[BACKWARD] / samples, 2e-9 * transform / seconds[BACKWARD],
-           1e9 * seconds[KERNEL] / samples, 3e-9 * transform / seconds[KERNEL],
-           1e9 * seconds[FFTW] / samples, seconds[FFTW] / seconds[FORWARD], 1e-9 * gemm_rate,
-           rate / gemm_rate);
+    printf("%5d %8d |", s->chunk, s->channels);
+    for (int i = FORWARD; i <= KERNEL; i++) {
+        double seconds = median(s->seconds[i]);
+        printf("%6.2f %6.1f |", 1e9 * seconds / samples,
+               1e-9 * transforms[i] * transform / seconds);
+    }
+    printf("%6.2f %6.1f |%6.1f %6.2f\n", 1e9 * median(s->seconds[FFTW]) / samples,
+           median_ratio(s, FFTW, FORWARD), 1e-9 * gemm / median(s->seconds[GEMM]),
+           2 * transform / gemm * median_ratio(s, GEMM, FORWARD));
 }
 
 static rw_status measure(int chunk, int channels)
@@ -161,6 +176,7 @@ done:
 
 int main(void)
 {
+    openblas_set_num_threads(1); /* the library found at run time may be the threaded one */
     printf("One core, " RW_REAL_NAME ", vectors of %d bytes; ns: per channel-sample; GF/s: "
            "2.5 N log2 N a transform, N = 2T\n",
            RW_VECTOR_BYTES);

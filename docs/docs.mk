@@ -1,1 +1,2 @@
 # files of docs
+EXTRA_DIST += docs/decisions/chunk-convolution.md
