@@ -1,1 +1,10 @@
-# files of bench
+# Benchmarks: built and run by `make bench` only.
+bench_programs = bench_convolution
+EXTRA_PROGRAMS = $(bench_programs)
+CLEANFILES += $(bench_programs)
+bench_convolution_SOURCES = bench/bench_convolution.c
+bench_convolution_LDADD = libropewalk.a $(rw_libs)
+
+.PHONY: bench
+bench: $(bench_programs)
+	@for program in $(bench_programs); do echo "== $$program"; ./$$program || exit 1; done

@@ -9,3 +9,4 @@ docs/man/ropewalk.1: ropewalk$(EXEEXT) $(srcdir)/build-aux/make-man
 	$(write_man) >$@
 docs/man/ropewalk-%.1: ropewalk$(EXEEXT) $(srcdir)/build-aux/make-man
 	$(write_man) $* >$@
+EXTRA_DIST += docs/decisions/chunk-convolution.md

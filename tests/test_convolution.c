@@ -330,6 +330,30 @@ static void add_accumulates(void **state)
     for_all_shapes(check_add);
 }
 
+/* y may be x, with and without `add`. */
+static void check_in_place(bench *b)
+{
+    size_t bytes = array_reals(b) * sizeof(real);
+    for (int add = 0; add <= 1; add++) {
+        memcpy(b->y, b->x, bytes);
+        memcpy(b->expected, b->x, bytes);
+        forward(b, b->x, b->expected, add);
+        forward(b, b->y, b->y, add);
+        assert_memory_equal(b->y, b->expected, bytes);
+        memcpy(b->y, b->x, bytes);
+        memcpy(b->expected, b->x, bytes);
+        backward(b, b->x, b->expected, add);
+        backward(b, b->y, b->y, add);
+        assert_memory_equal(b->y, b->expected, bytes);
+    }
+}
+
+static void works_in_place(void **state)
+{
+    (void)state;
+    for_all_shapes(check_in_place);
+}
+
 /* What is not part of the result stays as it was. */
 static void check_margins(bench *b)
 {
@@ -472,6 +496,7 @@ int main(void)
         cmocka_unit_test(impulse_gives_kernel),
         cmocka_unit_test(shift_delays),
         cmocka_unit_test(add_accumulates),
+        cmocka_unit_test(works_in_place),
         cmocka_unit_test(margins_are_untouched),
         cmocka_unit_test(channel_ignores_neighbours),
         cmocka_unit_test(nan_stays_in_its_channel),

@@ -12,9 +12,9 @@
  * the product is taken where n = 1. This is a decimation in frequency forward
  * and in time backward: no bit reversal, and twiddle factors that are constant
  * in the inner loop. The recursion goes depth first, so that every block is
- * read from the nearest cache that holds it. The first split reads real rows
- * and the last join writes them; when n is an odd power of two they start with
- * z^n - i = (z^(n/2) - e)(z^(n/2) + e), e = exp(i pi/4).
+ * read from the nearest cache that holds it, down to leaves of 4 points, or 8
+ * when n is an odd power of two, which are split, multiplied and joined at once.
+ * The first split reads real rows and the last join writes them.
  *
  * Correlations are convolutions of rows taken in reverse order: a negative
  * leading dimension. Groups that are not whole (fewer rows or channels) are
@@ -41,51 +41,43 @@ typedef struct {
 } roots;
 #define ROOTS_REALS (sizeof(roots) / sizeof(real))
 
-/* A plan opened. Blocks at the top: one of n points, or two of n/2. */
-typedef struct {
-    int n;
-    int tops;
-    const roots *level;
-} transform;
-
-/* Chunks of 1 and 2 tokens are computed as the first rows of 4. */
+/* Points of a chunk; shorter ones are computed as its first rows. */
 static int points_of(int chunk)
 {
-    return chunk < 4 ? 4 : chunk;
+    return chunk < 16 ? 16 : chunk;
 }
 
-static int tops_of(int n)
+/* Blocks are split in four, down to 4 points; those of 8 points in two. A plan
+ * is the roots of 1, 4, 16, ..., n/4 blocks. */
+static int parts_of(int points)
 {
-    return __builtin_ctz((unsigned)n) % 2 ? 2 : 1;
-}
-
-static transform open_plan(int chunk, const real *plan)
-{
-    int n = points_of(chunk);
-    return (transform){.n = n, .tops = tops_of(n), .level = (const roots *)plan};
+    return points == 8 ? 2 : 4;
 }
 
 size_t rw_conv_plan_reals(int chunk)
 {
-    int n = points_of(chunk), tops = tops_of(n);
-    return ROOTS_REALS * (size_t)((n - tops) / 3); /* tops (1 + 4 + ... + n / tops / 4) */
+    size_t entries = 0;
+    int n = points_of(chunk);
+    for (int m = n; m > 1; m /= parts_of(m)) entries += (size_t)(n / m);
+    return ROOTS_REALS * entries;
 }
 
-/* Block b of a level is modulo z^m - exp(2 pi i t): its child j has the turns
- * (t + j)/4. All turns are exact in binary. */
-static double turns_of(int tops, int blocks, int block)
+/* Block b of m of n points is modulo z^m - exp(2 pi i t), t turns; its part j
+ * of p has (t + j)/p turns. All turns are exact in binary. */
+static double turns_of(int n, int m, int block)
 {
-    if (blocks == tops) return tops == 1 ? 0.25 : 0.125 + 0.5 * block;
-    return (turns_of(tops, blocks / 4, block / 4) + block % 4) / 4;
+    if (m == n) return 0.25;
+    int parts = m == 4 && __builtin_ctz((unsigned)n) % 2 ? 2 : 4;
+    return (turns_of(n, m * parts, block / parts) + block % parts) / parts;
 }
 
 void rw_conv_plan_init(int chunk, real *plan)
 {
-    int n = points_of(chunk), tops = tops_of(n);
-    for (int blocks = tops; blocks < n; blocks *= 4)
-        for (int block = 0; block < blocks; block++)
+    int n = points_of(chunk);
+    for (int m = n; m > 1; m /= parts_of(m))
+        for (int block = 0; block < n / m; block++)
             for (int power = 1; power <= 3; power++) {
-                double turns = turns_of(tops, blocks, block) / 4 * power;
+                double turns = turns_of(n, m, block) / 4 * power;
                 *plan++ = (real)cos(2 * M_PI * turns);
                 *plan++ = (real)sin(2 * M_PI * turns);
             }
@@ -143,82 +135,107 @@ static inline point product(point a, point b)
     return (point){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 
-/* b_0..b_3 at the four roots of unity. */
-static inline void split4(point b0, point b1, point b2, point b3, point out[4])
+/* The polynomial a + b z + c z^2 + d z^3 at the four roots of unity. (Four
+ * points, not an array of them: gcc -O2 keeps them in registers.) */
+static inline void split_at_one(point *a, point *b, point *c, point *d)
 {
-    point s0 = plus(b0, b2), s1 = minus(b0, b2), s2 = plus(b1, b3), s3 = minus(b1, b3);
-    out[0] = plus(s0, s2);
-    out[1] = plus_i(s1, s3);
-    out[2] = minus(s0, s2);
-    out[3] = minus_i(s1, s3);
+    point s0 = plus(*a, *c), s1 = minus(*a, *c), s2 = plus(*b, *d), s3 = minus(*b, *d);
+    *a = plus(s0, s2);
+    *b = plus_i(s1, s3);
+    *c = minus(s0, s2);
+    *d = minus_i(s1, s3);
 }
 
-static inline void split_point(point a[4], const roots *w)
+/* The same at the fourth roots of w^4. */
+static inline void split(point *a, point *b, point *c, point *d, const roots *w)
 {
-    split4(a[0], times(a[1], w->re1, w->im1), times(a[2], w->re2, w->im2),
-           times(a[3], w->re3, w->im3), a);
+    *b = times(*b, w->re1, w->im1);
+    *c = times(*c, w->re2, w->im2);
+    *d = times(*d, w->re3, w->im3);
+    split_at_one(a, b, c, d);
 }
 
-/* Four times the inverse of split4, as join_point is of split_point. */
-static inline void join4(point a[4])
+/* Four times the inverses. */
+static inline void join_at_one(point *a, point *b, point *c, point *d)
 {
-    point s0 = plus(a[0], a[2]), s1 = minus(a[0], a[2]);
-    point s2 = plus(a[1], a[3]), s3 = minus(a[1], a[3]);
-    a[0] = plus(s0, s2);
-    a[1] = minus_i(s1, s3);
-    a[2] = minus(s0, s2);
-    a[3] = plus_i(s1, s3);
+    point s0 = plus(*a, *c), s1 = minus(*a, *c), s2 = plus(*b, *d), s3 = minus(*b, *d);
+    *a = plus(s0, s2);
+    *b = minus_i(s1, s3);
+    *c = minus(s0, s2);
+    *d = plus_i(s1, s3);
 }
 
-static inline void join_point(point a[4], const roots *w)
+static inline void join(point *a, point *b, point *c, point *d, const roots *w)
 {
-    join4(a);
-    a[1] = times_conj(a[1], w->re1, w->im1);
-    a[2] = times_conj(a[2], w->re2, w->im2);
-    a[3] = times_conj(a[3], w->re3, w->im3);
-}
-
-static inline void load4(point a[4], const point *z, int stride)
-{
-    for (int j = 0; j < 4; j++) a[j] = z[j * stride];
-}
-
-static inline void store4(point *z, int stride, const point a[4])
-{
-    for (int j = 0; j < 4; j++) z[j * stride] = a[j];
+    join_at_one(a, b, c, d);
+    *b = times_conj(*b, w->re1, w->im1);
+    *c = times_conj(*c, w->re2, w->im2);
+    *d = times_conj(*d, w->re3, w->im3);
 }
 
 /* A block of 4 q points in place; w by value, so that it stays in registers. */
 static inline void split_block(point *z, int q, roots w)
 {
-    for (int i = 0; i < q * VECTORS; i++) {
-        point a[4];
-        load4(a, z + i, q * VECTORS);
-        split_point(a, &w);
-        store4(z + i, q * VECTORS, a);
+    int stride = q * VECTORS;
+    for (int i = 0; i < stride; i++, z++) {
+        point a = z[0], b = z[stride], c = z[2 * stride], d = z[3 * stride];
+        split(&a, &b, &c, &d, &w);
+        z[0] = a;
+        z[stride] = b;
+        z[2 * stride] = c;
+        z[3 * stride] = d;
     }
 }
 
 static inline void join_block(point *z, int q, roots w)
 {
-    for (int i = 0; i < q * VECTORS; i++) {
-        point a[4];
-        load4(a, z + i, q * VECTORS);
-        join_point(a, &w);
-        store4(z + i, q * VECTORS, a);
+    int stride = q * VECTORS;
+    for (int i = 0; i < stride; i++, z++) {
+        point a = z[0], b = z[stride], c = z[2 * stride], d = z[3 * stride];
+        join(&a, &b, &c, &d, &w);
+        z[0] = a;
+        z[stride] = b;
+        z[2 * stride] = c;
+        z[3 * stride] = d;
     }
 }
 
-/* Blocks of 4 points: split, multiplied by the spectrum and joined at once. */
+/* A block of 2 q points, by the square root w^2 of what it is modulo. */
+static inline void split_in_two(point *z, int q, roots w)
+{
+    int stride = q * VECTORS;
+    for (int i = 0; i < stride; i++) {
+        point a = z[i], b = times(z[i + stride], w.re2, w.im2);
+        z[i] = plus(a, b);
+        z[i + stride] = minus(a, b);
+    }
+}
+
+static inline void join_in_two(point *z, int q, roots w)
+{
+    int stride = q * VECTORS;
+    for (int i = 0; i < stride; i++) {
+        point a = z[i], b = z[i + stride];
+        z[i] = plus(a, b);
+        z[i + stride] = times_conj(minus(a, b), w.re2, w.im2);
+    }
+}
+
+/* A block of 4 points split, multiplied and joined at once. */
 static inline void multiply_leaf(point *z, const point *spectrum, roots w)
 {
-    for (int i = 0; i < VECTORS; i++) {
-        point a[4];
-        load4(a, z + i, VECTORS);
-        split_point(a, &w);
-        for (int j = 0; j < 4; j++) a[j] = product(a[j], spectrum[i + j * VECTORS]);
-        join_point(a, &w);
-        store4(z + i, VECTORS, a);
+    for (int i = 0; i < VECTORS; i++, z++, spectrum++) {
+        point a = z[0], b = z[VECTORS], c = z[2 * VECTORS], d = z[3 * VECTORS];
+        split(&a, &b, &c, &d, &w);
+        a = product(a, spectrum[0]);
+        b = product(b, spectrum[VECTORS]);
+        c = product(c, spectrum[2 * VECTORS]);
+        d = product(d, spectrum[3 * VECTORS]);
+        join(&a, &b, &c, &d, &w);
+        z[0] = a;
+        z[VECTORS] = b;
+        z[2 * VECTORS] = c;
+        z[3 * VECTORS] = d;
     }
 }
 
@@ -227,30 +244,35 @@ static inline void multiply_leaf(point *z, const point *spectrum, roots w)
 static void multiply_block(const roots *level, int blocks, int block, int n, point *z,
                            const point *spectrum)
 {
-    if (n == 1) {
-        for (int i = 0; i < VECTORS; i++) z[i] = product(z[i], spectrum[i]);
-        return;
-    }
+    const roots *next = level + blocks;
     if (n == 4) {
         multiply_leaf(z, spectrum, level[block]);
-        return;
+    } else if (n == 8) {
+        split_in_two(z, 4, level[block]);
+        multiply_leaf(z, spectrum, next[2 * block]);
+        multiply_leaf(z + 4 * VECTORS, spectrum + 4 * VECTORS, next[2 * block + 1]);
+        join_in_two(z, 4, level[block]);
+    } else {
+        int q = n / 4;
+        split_block(z, q, level[block]);
+        for (int j = 0; j < 4; j++)
+            multiply_block(next, 4 * blocks, 4 * block + j, q, z + j * q * VECTORS,
+                           spectrum + j * q * VECTORS);
+        join_block(z, q, level[block]);
     }
-    int q = n / 4;
-    split_block(z, q, level[block]);
-    for (int j = 0; j < 4; j++)
-        multiply_block(level + blocks, 4 * blocks, 4 * block + j, q, z + j * q * VECTORS,
-                       spectrum + j * q * VECTORS);
-    join_block(z, q, level[block]);
 }
 
 /* The same splits alone: the spectrum of a block. */
 static void transform_block(const roots *level, int blocks, int block, int n, point *z)
 {
     if (n == 1) return;
-    int q = n / 4;
-    split_block(z, q, level[block]);
-    for (int j = 0; j < 4; j++)
-        transform_block(level + blocks, 4 * blocks, 4 * block + j, q, z + j * q * VECTORS);
+    int parts = parts_of(n), q = n / parts;
+    if (parts == 2)
+        split_in_two(z, q, level[block]);
+    else
+        split_block(z, q, level[block]);
+    for (int j = 0; j < parts; j++)
+        transform_block(level + blocks, parts * blocks, parts * block + j, q, z + j * q * VECTORS);
 }
 
 static inline rw_vector load_row(const real *x, ptrdiff_t ld, int row, int v)
@@ -265,44 +287,21 @@ static inline void store_row(real *y, ptrdiff_t ld, int row, int v, rw_vector va
     *at = value;
 }
 
-#define ROOT_HALF ((real)0.70710678118654752440) /* real and imaginary part of e */
-
-/* First split of real rows, one block at the top: rows n/4 apart. */
+/* First split, of real rows: rows n/4 apart. */
 static void split_rows(int n, roots w, const real *x, ptrdiff_t ld, point *z)
 {
-    int q = n / 4;
+    int q = n / 4, stride = q * VECTORS;
     for (int row = 0; row < q; row++)
-        for (int v = 0; v < VECTORS; v++) {
-            rw_vector x1 = load_row(x, ld, row + q, v);
-            rw_vector x2 = load_row(x, ld, row + 2 * q, v);
-            rw_vector x3 = load_row(x, ld, row + 3 * q, v);
-            point a[4];
-            split4((point){load_row(x, ld, row, v), (rw_vector){0}},
-                   (point){x1 * w.re1, x1 * w.im1}, (point){x2 * w.re2, x2 * w.im2},
-                   (point){x3 * w.re3, x3 * w.im3}, a);
-            store4(z + row * VECTORS + v, q * VECTORS, a);
-        }
-}
-
-/* The same with two blocks at the top: rows n/8 apart. */
-static void split_rows_in_two(int n, const roots w[2], const real *x, ptrdiff_t ld, point *z)
-{
-    int q = n / 8;
-    roots w0 = w[0], w1 = w[1];
-    for (int row = 0; row < q; row++)
-        for (int v = 0; v < VECTORS; v++) {
-            point *at = z + row * VECTORS + v;
-            point a[4], b[4];
-            for (int j = 0; j < 4; j++) {
-                rw_vector low = load_row(x, ld, row + j * q, v);
-                rw_vector high = load_row(x, ld, row + (j + 4) * q, v) * ROOT_HALF;
-                a[j] = (point){low + high, high};
-                b[j] = (point){low - high, -high};
-            }
-            split_point(a, &w0);
-            store4(at, q * VECTORS, a);
-            split_point(b, &w1);
-            store4(at + 4 * q * VECTORS, q * VECTORS, b);
+        for (int v = 0; v < VECTORS; v++, z++) {
+            rw_vector x0 = load_row(x, ld, row, v), x1 = load_row(x, ld, row + q, v);
+            rw_vector x2 = load_row(x, ld, row + 2 * q, v), x3 = load_row(x, ld, row + 3 * q, v);
+            point a = {x0, (rw_vector){0}}, b = {x1 * w.re1, x1 * w.im1};
+            point c = {x2 * w.re2, x2 * w.im2}, d = {x3 * w.re3, x3 * w.im3};
+            split_at_one(&a, &b, &c, &d);
+            z[0] = a;
+            z[stride] = b;
+            z[2 * stride] = c;
+            z[3 * stride] = d;
         }
 }
 
@@ -311,142 +310,101 @@ static inline rw_vector real_times_conj(point a, real re, real im)
     return a.re * re + a.im * im;
 }
 
-/* Last join: real parts only, divided by n. */
+/* Last join: real parts only, divided by n, the factor of n splits and joins. */
 static void join_rows(int n, roots w, const point *z, real *y, ptrdiff_t ld, int add)
 {
+    int q = n / 4, stride = q * VECTORS;
+    real f = (real)1 / (real)n;
+    w = (roots){w.re1 * f, w.im1 * f, w.re2 * f, w.im2 * f, w.re3 * f, w.im3 * f};
+    for (int row = 0; row < q; row++)
+        for (int v = 0; v < VECTORS; v++, z++) {
+            point a = z[0], b = z[stride], c = z[2 * stride], d = z[3 * stride];
+            join_at_one(&a, &b, &c, &d);
+            store_row(y, ld, row, v, a.re * f, add);
+            store_row(y, ld, row + q, v, real_times_conj(b, w.re1, w.im1), add);
+            store_row(y, ld, row + 2 * q, v, real_times_conj(c, w.re2, w.im2), add);
+            store_row(y, ld, row + 3 * q, v, real_times_conj(d, w.re3, w.im3), add);
+        }
+}
+
+static void transform_group(int n, const roots *plan, const real *x, ptrdiff_t ld, point *z)
+{
     int q = n / 4;
-    real c = (real)1 / (real)n;
-    w = (roots){w.re1 * c, w.im1 * c, w.re2 * c, w.im2 * c, w.re3 * c, w.im3 * c};
-    for (int row = 0; row < q; row++)
-        for (int v = 0; v < VECTORS; v++) {
-            point a[4];
-            load4(a, z + row * VECTORS + v, q * VECTORS);
-            join4(a);
-            store_row(y, ld, row, v, a[0].re * c, add);
-            store_row(y, ld, row + q, v, real_times_conj(a[1], w.re1, w.im1), add);
-            store_row(y, ld, row + 2 * q, v, real_times_conj(a[2], w.re2, w.im2), add);
-            store_row(y, ld, row + 3 * q, v, real_times_conj(a[3], w.re3, w.im3), add);
-        }
+    split_rows(n, plan[0], x, ld, z);
+    for (int j = 0; j < 4; j++) transform_block(plan + 1, 4, j, q, z + j * q * VECTORS);
 }
 
-static void join_rows_of_two(int n, const roots w[2], const point *z, real *y, ptrdiff_t ld,
-                             int add)
+static void multiply_group(int n, const roots *plan, point *z, const point *spectrum)
 {
-    int q = n / 8;
-    real c = (real)1 / (real)n, e = c * ROOT_HALF;
-    roots w0 = w[0], w1 = w[1];
-    for (int row = 0; row < q; row++)
-        for (int v = 0; v < VECTORS; v++) {
-            const point *at = z + row * VECTORS + v;
-            point a[4], b[4];
-            load4(a, at, q * VECTORS);
-            join_point(a, &w0);
-            load4(b, at + 4 * q * VECTORS, q * VECTORS);
-            join_point(b, &w1);
-            for (int j = 0; j < 4; j++) {
-                store_row(y, ld, row + j * q, v, (a[j].re + b[j].re) * c, add);
-                store_row(y, ld, row + (j + 4) * q, v, real_times_conj(minus(a[j], b[j]), e, e),
-                          add);
-            }
-        }
+    int q = n / 4;
+    for (int j = 0; j < 4; j++)
+        multiply_block(plan + 1, 4, j, q, z + j * q * VECTORS, spectrum + j * q * VECTORS);
 }
 
-/* A whole group of rows to its points after the first split. */
-static void split_group(const transform *t, const real *x, ptrdiff_t ld, point *z)
-{
-    if (t->tops == 1)
-        split_rows(t->n, t->level[0], x, ld, z);
-    else
-        split_rows_in_two(t->n, t->level, x, ld, z);
-}
-
-static void join_group(const transform *t, const point *z, real *y, ptrdiff_t ld, int add)
-{
-    if (t->tops == 1)
-        join_rows(t->n, t->level[0], z, y, ld, add);
-    else
-        join_rows_of_two(t->n, t->level, z, y, ld, add);
-}
-
-static void transform_group(const transform *t, const real *x, ptrdiff_t ld, point *z)
-{
-    split_group(t, x, ld, z);
-    int blocks = 4 * t->tops, m = t->n / blocks;
-    for (int block = 0; block < blocks; block++)
-        transform_block(t->level + t->tops, blocks, block, m, z + block * m * VECTORS);
-}
-
-static void multiply_group(const transform *t, point *z, const point *spectrum)
-{
-    int blocks = 4 * t->tops, m = t->n / blocks;
-    for (int block = 0; block < blocks; block++)
-        multiply_block(t->level + t->tops, blocks, block, m, z + block * m * VECTORS,
-                       spectrum + block * m * VECTORS);
-}
-
-/* Rows of a group of channels in the caller's array, and where a group that is
- * not whole is padded: n rows of RW_CONV_GROUP. */
+/* A group of channels: n points, of which the caller has some rows and
+ * channels, and n rows of RW_CONV_GROUP to pad it in when these are not all. */
 typedef struct {
-    int rows, width;
+    int n, rows, channels;
     real *padded;
-} extent;
+} group;
 
-static int is_whole(const transform *t, extent e)
+static int is_whole(const group *g)
 {
-    return e.rows == t->n && e.width == RW_CONV_GROUP;
+    return g->rows == g->n && g->channels == RW_CONV_GROUP;
 }
 
-static void pad(const transform *t, extent e, const real *x, ptrdiff_t ld)
+static void pad(const group *g, const real *x, ptrdiff_t ld)
 {
-    memset(e.padded, 0, sizeof(real) * (size_t)t->n * RW_CONV_GROUP);
-    for (int row = 0; row < e.rows; row++)
-        memcpy(e.padded + row * RW_CONV_GROUP, x + row * ld, sizeof(real) * (size_t)e.width);
+    memset(g->padded, 0, sizeof(real) * (size_t)g->n * RW_CONV_GROUP);
+    for (int row = 0; row < g->rows; row++)
+        memcpy(g->padded + row * RW_CONV_GROUP, x + row * ld, sizeof(real) * (size_t)g->channels);
 }
 
-static void transform_extent(const transform *t, extent e, const real *x, ptrdiff_t ld, point *z)
+static void transform_rows(const group *g, const roots *plan, const real *x, ptrdiff_t ld, point *z)
 {
-    int whole = is_whole(t, e);
-    if (!whole) pad(t, e, x, ld);
-    transform_group(t, whole ? x : e.padded, whole ? ld : RW_CONV_GROUP, z);
+    int whole = is_whole(g);
+    if (!whole) pad(g, x, ld);
+    transform_group(g->n, plan, whole ? x : g->padded, whole ? ld : RW_CONV_GROUP, z);
 }
 
-static void convolve_extent(const transform *t, extent e, const point *spectrum, const real *x,
-                            ptrdiff_t ldx, real *y, ptrdiff_t ldy, int add, point *z)
+static void convolve_rows(const group *g, const roots *plan, const point *spectrum, const real *x,
+                          ptrdiff_t ldx, real *y, ptrdiff_t ldy, int add, point *z)
 {
-    int whole = is_whole(t, e);
-    if (!whole) pad(t, e, x, ldx);
-    split_group(t, whole ? x : e.padded, whole ? ldx : RW_CONV_GROUP, z);
-    multiply_group(t, z, spectrum);
-    if (!whole && add) pad(t, e, y, ldy);
-    join_group(t, z, whole ? y : e.padded, whole ? ldy : RW_CONV_GROUP, add);
-    for (int row = 0; !whole && row < e.rows; row++)
-        memcpy(y + row * ldy, e.padded + row * RW_CONV_GROUP, sizeof(real) * (size_t)e.width);
+    int whole = is_whole(g);
+    if (!whole) pad(g, x, ldx);
+    split_rows(g->n, plan[0], whole ? x : g->padded, whole ? ldx : RW_CONV_GROUP, z);
+    multiply_group(g->n, plan, z, spectrum);
+    if (!whole && add) pad(g, y, ldy);
+    join_rows(g->n, plan[0], z, whole ? y : g->padded, whole ? ldy : RW_CONV_GROUP, add);
+    if (whole) return;
+    for (int row = 0; row < g->rows; row++)
+        memcpy(y + row * ldy, g->padded + row * RW_CONV_GROUP, sizeof(real) * (size_t)g->channels);
 }
 
-static int min_int(int a, int b)
+/* The group of channels that starts at `begin`. */
+static group group_at(int chunk, int rows, int begin, int channels, real *padded)
 {
-    return a < b ? a : b;
+    int left = channels - begin;
+    return (group){points_of(chunk), rows, left < RW_CONV_GROUP ? left : RW_CONV_GROUP, padded};
 }
 
 void rw_conv_transform(int chunk, const real *plan, int channels, int begin, int end,
                        const real *kernel, real *spectrum, real *scratch)
 {
-    transform t = open_plan(chunk, plan);
     for (int c = begin; c < end; c += RW_CONV_GROUP) {
-        extent e = {chunk, min_int(RW_CONV_GROUP, channels - c), scratch};
+        group g = group_at(chunk, chunk, c, channels, scratch);
         point *z = (point *)(spectrum + group_reals(chunk) * (size_t)(c / RW_CONV_GROUP));
-        transform_extent(&t, e, kernel + c, channels, z);
+        transform_rows(&g, (const roots *)plan, kernel + c, channels, z);
     }
 }
 
 static void convolve(int chunk, const real *plan, int channels, int rows, const real *spectrum,
                      const real *x, ptrdiff_t ldx, real *y, ptrdiff_t ldy, int add, real *scratch)
 {
-    transform t = open_plan(chunk, plan);
     for (int c = 0; c < channels; c += RW_CONV_GROUP) {
-        extent e = {rows, min_int(RW_CONV_GROUP, channels - c), scratch + group_reals(chunk)};
-        convolve_extent(&t, e, (const point *)spectrum, x + c, ldx, y + c, ldy, add,
-                        (point *)scratch);
+        group g = group_at(chunk, rows, c, channels, scratch + group_reals(chunk));
+        convolve_rows(&g, (const roots *)plan, (const point *)spectrum, x + c, ldx, y + c, ldy, add,
+                      (point *)scratch);
         spectrum += group_reals(chunk);
     }
 }
@@ -462,23 +420,21 @@ void rw_conv_backward(int chunk, const real *plan, int channels, int rows, const
                       const real *dy, int ldy, real *dx, int ldx, int add, real *scratch)
 {
     ptrdiff_t last = rows - 1;
-    convolve(chunk, plan, channels, rows, spectrum, dy + last * ldy, -ldy, dx + last * ldx, -ldx,
-             add, scratch);
+    convolve(chunk, plan, channels, rows, spectrum, dy + last * ldy, -(ptrdiff_t)ldy,
+             dx + last * ldx, -(ptrdiff_t)ldx, add, scratch);
 }
 
 /* In reverse order dkernel is the causal convolution of reversed dy and x. */
 void rw_conv_backward_kernel(int chunk, const real *plan, int channels, int rows, const real *x,
                              int ldx, const real *dy, int ldy, real *dkernel, real *scratch)
 {
-    transform t = open_plan(chunk, plan);
     ptrdiff_t last = rows - 1;
     point *z = (point *)scratch, *spectrum = (point *)(scratch + group_reals(chunk));
-    real *padded = scratch + 2 * group_reals(chunk);
     for (int c = 0; c < channels; c += RW_CONV_GROUP) {
-        extent e = {rows, min_int(RW_CONV_GROUP, channels - c), padded};
-        transform_extent(&t, e, x + c, ldx, spectrum);
-        convolve_extent(&t, e, spectrum, dy + last * ldy + c, -ldy, dkernel + last * channels + c,
-                        -(ptrdiff_t)channels, 1, z);
+        group g = group_at(chunk, rows, c, channels, scratch + 2 * group_reals(chunk));
+        transform_rows(&g, (const roots *)plan, x + c, ldx, spectrum);
+        convolve_rows(&g, (const roots *)plan, spectrum, dy + last * ldy + c, -(ptrdiff_t)ldy,
+                      dkernel + last * channels + c, -(ptrdiff_t)channels, 1, z);
     }
 }
 
