@@ -38,10 +38,11 @@ bool rw_tensor_name_valid(const char *name)
 {
     size_t length = strlen(name);
     if (length == 0 || length > RW_TENSOR_NAME_MAX) return false;
-    for (const char *part = name; part; part = strchr(part, '/')) {
-        if (*part == '/') part++;
+    for (const char *part = name;;) {
         size_t size = strcspn(part, "/");
-        if (size == 0 || strspn(part, ".") == size) return false;
+        if (strspn(part, ".") >= size) return false;
+        if (part[size] == '\0') break;
+        part += size + 1;
     }
     for (; *name; name++)
         if (*name <= ' ' || *name > '~') return false;

@@ -41,7 +41,7 @@ bool rw_step_parse(const char *name, uint64_t *step, bool *aside);
 bool rw_is_leftover(const char *name);
 
 /* May a tensor have this name? Parts of printable ASCII without spaces,
- * separated by single slashes; no part is "." or "..". */
+ * separated by single slashes; no part is empty or of dots alone. */
 bool rw_tensor_name_valid(const char *name);
 /* Is `name` the name of a data file: data-K.h5? */
 bool rw_data_file_valid(const char *name);

@@ -84,9 +84,9 @@ static hid_t core_access(rw_image *image)
     return access;
 }
 
-/* Opens the buffer's file, or creates one if the buffer is empty. Small B-tree
- * nodes: an image holds many small datasets. */
-static rw_status start_file(rw_image *image)
+/* Opens the buffer's file, or creates one. Small B-tree nodes: an image holds
+ * many small datasets. */
+static rw_status start_file(rw_image *image, bool create)
 {
     rw_status status = RW_OK;
     char name[32]; /* HDF5 takes two files in memory for one if their names are equal */
@@ -96,10 +96,10 @@ static rw_status start_file(rw_image *image)
     hid_t access = core_access(image), creation = H5Pcreate(H5P_FILE_CREATE);
     if (access < 0 || creation < 0 || H5Pset_istore_k(creation, 8) < 0)
         status = rw_hdf5_fail("prepare", "a file in memory");
-    else if (image->size)
-        image->file = H5Fopen(name, H5F_ACC_RDONLY, access);
-    else
+    else if (create)
         image->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
+    else
+        image->file = H5Fopen(name, H5F_ACC_RDONLY, access);
     if (status == RW_OK && image->file < 0) status = rw_hdf5_fail("open", "a file in memory");
     if (creation >= 0) H5Pclose(creation);
     if (access >= 0) H5Pclose(access);
@@ -116,7 +116,7 @@ rw_status rw_image_create(size_t expected, rw_image **out)
     RW_TRY_DONE(rw_framer_new(RW_CHUNK_MAX_BYTES, &image->framer));
     image->capacity = expected + expected / 64 + GROWTH_BYTES;
     RW_TRY_DONE(rw_alloc(image->capacity, 1, "an HDF5 image", &image->bytes));
-    RW_TRY_DONE(start_file(image));
+    RW_TRY_DONE(start_file(image, true));
 done:
     if (status != RW_OK) rw_image_destroy(out);
     return status;
@@ -133,7 +133,7 @@ rw_status rw_image_open(unsigned char **bytes, size_t size, rw_image **out)
     *image = (rw_image){.bytes = *bytes, .size = size, .capacity = size, .file = H5I_INVALID_HID};
     *bytes = NULL;
     RW_TRY_DONE(rw_framer_new(RW_CHUNK_MAX_BYTES, &image->framer));
-    RW_TRY_DONE(start_file(image));
+    RW_TRY_DONE(start_file(image, false));
 done:
     if (status != RW_OK) rw_image_destroy(out);
     return status;

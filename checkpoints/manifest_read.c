@@ -188,6 +188,7 @@ static rw_status read_tensors(const reader *in, json_t *list, rw_manifest *out)
 {
     size_t count = json_array_size(list);
     rw_segment last = {0};
+    if (!json_is_array(list)) return damage(in, "it has no list of tensors");
     RW_TRY(rw_alloc(count, sizeof *out->tensors, "the tensors of a checkpoint", &out->tensors));
     RW_TRY(rw_alloc(count_segments(list), sizeof *out->segments, "the segments of a checkpoint",
                     &out->segments));
