@@ -1,0 +1,16 @@
+/* The report of a run: report.html in its folder, one page without scripts or
+ * links to other files, with the run's facts and curves. */
+#ifndef RW_REPORT_H
+#define RW_REPORT_H
+
+#include "base/status.h"
+
+/* Reads metrics.jsonl and config.yaml in the run folder `run_dir` and writes
+ * report.html there, atomically (a temporary file, fsync, rename). May be called
+ * while the run goes on, and for one that was killed: see run_metrics.h.
+ * Not collective: one rank calls it.
+ * Errors: RW_ERROR if the folder is no run folder, or the report cannot be
+ * written; the former report then stays. */
+rw_status rw_report_write(const char *run_dir);
+
+#endif

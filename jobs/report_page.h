@@ -1,0 +1,28 @@
+/* The page of a report, from what was read of the run. */
+#ifndef RW_REPORT_PAGE_H
+#define RW_REPORT_PAGE_H
+
+#include <stdio.h>
+
+#include "base/status.h"
+#include "run_config.h"
+#include "run_metrics.h"
+
+typedef struct {
+    const char *run_dir;
+    const rw_run_metrics *metrics;
+    rw_run_config *config;
+} rw_report;
+
+/* Writes the whole HTML page. Errors: RW_ERROR without memory; those of `out`
+ * are left to ferror(). Not collective. */
+rw_status rw_report_page(const rw_report *report, FILE *out);
+
+/* Parts of the page. The figures: all charts that there are values for. */
+rw_status rw_report_figures(const rw_report *report, FILE *out);
+/* Text with the characters that mean something to HTML escaped. */
+void rw_report_text(const char *text, FILE *out);
+/* The style sheet. */
+extern const char rw_report_style[];
+
+#endif

@@ -1,0 +1,115 @@
+#include "run_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define TEXT_MAX (1 << 20)
+
+static void parse(rw_run_config *config)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser)) return;
+    yaml_parser_set_input_string(&parser, (const unsigned char *)config->text,
+                                 strlen(config->text));
+    config->parsed = yaml_parser_load(&parser, &config->document);
+    yaml_parser_delete(&parser);
+}
+
+rw_status rw_run_config_read(const char *path, rw_run_config *out)
+{
+    *out = (rw_run_config){0};
+    RW_TRY(rw_alloc(TEXT_MAX + 1, 1, "the text of config.yaml", &out->text));
+    FILE *file = fopen(path, "r");
+    if (!file && errno == ENOENT) return RW_OK;
+    if (!file) return rw_fail(RW_ERROR, "cannot read %s: %s", path, strerror(errno));
+    rw_status status = RW_OK;
+    out->text[fread(out->text, 1, TEXT_MAX, file)] = '\0';
+    if (ferror(file)) status = rw_fail(RW_ERROR, "cannot read %s: %s", path, strerror(errno));
+    fclose(file);
+    if (status == RW_OK) parse(out);
+    return status;
+}
+
+void rw_run_config_free(rw_run_config *config)
+{
+    if (config->parsed) yaml_document_delete(&config->document);
+    rw_free(&config->text);
+    *config = (rw_run_config){0};
+}
+
+static const char *scalar(const yaml_node_t *node)
+{
+    return node && node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
+}
+
+static yaml_node_t *member(yaml_document_t *document, const yaml_node_t *map, const char *key,
+                           size_t length)
+{
+    if (!map || map->type != YAML_MAPPING_NODE) return NULL;
+    for (yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < map->data.mapping.pairs.top;
+         pair++) {
+        const char *name = scalar(yaml_document_get_node(document, pair->key));
+        if (name && strlen(name) == length && !memcmp(name, key, length))
+            return yaml_document_get_node(document, pair->value);
+    }
+    return NULL;
+}
+
+static yaml_node_t *find(rw_run_config *config, const char *path)
+{
+    yaml_node_t *node = config->parsed ? yaml_document_get_root_node(&config->document) : NULL;
+    while (node && *path) {
+        size_t length = strcspn(path, ".");
+        node = member(&config->document, node, path, length);
+        path += length + (path[length] == '.');
+    }
+    return node;
+}
+
+const char *rw_run_config_get(rw_run_config *config, const char *path)
+{
+    return scalar(find(config, path));
+}
+
+/* Appends "separator word"; a text that is full stays as it is. */
+static void append(char *text, size_t size, const char *separator, const char *word)
+{
+    size_t used = strlen(text);
+    if (used + strlen(separator) + strlen(word) + 1 > size) return;
+    snprintf(text + used, size - used, "%s%s", used ? separator : "", word);
+}
+
+void rw_run_config_blocks(rw_run_config *config, char *text, size_t size)
+{
+    text[0] = '\0';
+    yaml_node_t *blocks = find(config, "model.blocks");
+    if (!blocks || blocks->type != YAML_SEQUENCE_NODE) return;
+    for (yaml_node_item_t *item = blocks->data.sequence.items.start;
+         item < blocks->data.sequence.items.top; item++) {
+        yaml_node_t *block = yaml_document_get_node(&config->document, *item);
+        if (!block || block->type != YAML_MAPPING_NODE) continue;
+        yaml_node_pair_t *first = block->data.mapping.pairs.start;
+        if (first == block->data.mapping.pairs.top) continue;
+        const char *name = scalar(yaml_document_get_node(&config->document, first->value));
+        if (name) append(text, size, ", ", name);
+    }
+}
+
+void rw_run_config_options(rw_run_config *config, const char *path, char *text, size_t size)
+{
+    text[0] = '\0';
+    yaml_node_t *map = find(config, path);
+    if (!map || map->type != YAML_MAPPING_NODE) return;
+    for (yaml_node_pair_t *pair = map->data.mapping.pairs.start + 1;
+         pair < map->data.mapping.pairs.top; pair++) {
+        const char *key = scalar(yaml_document_get_node(&config->document, pair->key));
+        const char *value = scalar(yaml_document_get_node(&config->document, pair->value));
+        if (!key || !value) continue;
+        char option[128];
+        snprintf(option, sizeof option, "%s %s", key, value);
+        append(text, size, ", ", option);
+    }
+}

@@ -1,0 +1,57 @@
+#include <mpi.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "jobs/report.h"
+
+typedef struct {
+    char **folders;
+    int count;
+} arguments;
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    (void)text;
+    arguments *a = state->input;
+    switch (key) {
+    case ARGP_KEY_ARGS:
+        a->folders = state->argv + state->next;
+        a->count = state->argc - state->next;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "give at least one run folder");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .parser = parse,
+    .args_doc = "RUN_DIR...",
+    .doc = "Write RUN_DIR/report.html for each run folder and print its path.\v"
+           "The page shows the run's facts, loss curves, throughput and communication. It needs "
+           "no other file and no network. A run that is still going on, or that was killed, can "
+           "be reported as well.",
+};
+
+/* The first rank writes; the others have nothing to do. */
+static rw_status run(int argc, char **argv)
+{
+    arguments a = {0};
+    int stop = 0, rank;
+    RW_TRY(rw_command_parse(&argp, argc, argv, &a, &stop));
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (stop || rank != 0) return RW_OK;
+    for (int i = 0; i < a.count; i++) {
+        RW_TRY(rw_report_write(a.folders[i]));
+        printf("%s/report.html\n", a.folders[i]);
+    }
+    return RW_OK;
+}
+
+const rw_command rw_command_report = {
+    .name = "report",
+    .summary = "write a page with the facts and curves of runs",
+    .run = run,
+};
