@@ -31,7 +31,7 @@ static const char *system_reason(char *reason)
 
 rw_status rw_dataset_hdf5_fail(const char *path, const char *doing, const char *advice)
 {
-    char reason[512] = "the HDF5 library gives no reason";
+    char reason[512] = "it does not have the form it should have";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
     H5Eclear2(H5E_DEFAULT);
     return rw_fail(RW_ERROR, "%s: cannot %s: %s; %s", path, doing, system_reason(reason), advice);
@@ -56,15 +56,19 @@ static void close_valid(hid_t id, herr_t (*close)(hid_t))
     if (id >= 0) close(id);
 }
 
-static bool put_attribute(hid_t file, const char *name, hid_t stored, hid_t memory,
-                          const void *value)
+/* In what follows, messages are recorded before anything is closed: every call
+ * of HDF5 forgets the reason why the one before it failed. */
+
+static rw_status put_attribute(hid_t file, const char *path, const char *name, hid_t stored,
+                               hid_t memory, const void *value)
 {
     hid_t space = H5Screate(H5S_SCALAR);
     hid_t attribute = H5Acreate2(file, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
     bool written = attribute >= 0 && H5Awrite(attribute, memory, value) >= 0;
+    rw_status status = written ? RW_OK : cannot_write(path, name);
     close_valid(attribute, H5Aclose);
     close_valid(space, H5Sclose);
-    return written;
+    return status;
 }
 
 static hid_t string_type(size_t bytes)
@@ -76,17 +80,15 @@ static hid_t string_type(size_t bytes)
 
 rw_status rw_field_put_number(hid_t file, const char *path, const char *name, uint64_t value)
 {
-    if (!put_attribute(file, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, &value))
-        return cannot_write(path, name);
-    return RW_OK;
+    return put_attribute(file, path, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, &value);
 }
 
 rw_status rw_field_put_string(hid_t file, const char *path, const char *name, const char *text)
 {
     hid_t type = string_type(strlen(text) + 1);
-    bool written = put_attribute(file, name, type, type, text);
+    rw_status status = put_attribute(file, path, name, type, type, text);
     close_valid(type, H5Tclose);
-    return written ? RW_OK : cannot_write(path, name);
+    return status;
 }
 
 /* Opens a scalar attribute whose values have the class `wanted`; -1 if it is not so. */
@@ -108,9 +110,10 @@ rw_status rw_field_get_number(hid_t file, const char *path, const char *name, ui
 {
     hid_t type, attribute = open_attribute(file, name, H5T_INTEGER, &type);
     bool read = attribute >= 0 && H5Aread(attribute, H5T_NATIVE_UINT64, out) >= 0;
+    rw_status status = read ? RW_OK : cannot_read(path, name);
     close_valid(attribute, H5Aclose);
     close_valid(type, H5Tclose);
-    return read ? RW_OK : cannot_read(path, name);
+    return status;
 }
 
 rw_status rw_field_get_string(hid_t file, const char *path, const char *name, char *out,
@@ -120,9 +123,10 @@ rw_status rw_field_get_string(hid_t file, const char *path, const char *name, ch
     bool read = attribute >= 0 && H5Tis_variable_str(type) == 0 && H5Tget_size(type) <= size &&
                 H5Aread(attribute, type, out) >= 0;
     if (read) read = memchr(out, '\0', H5Tget_size(type)) != NULL;
+    rw_status status = read ? RW_OK : cannot_read(path, name);
     close_valid(attribute, H5Aclose);
     close_valid(type, H5Tclose);
-    return read ? RW_OK : cannot_read(path, name);
+    return status;
 }
 
 static rw_status put_list(hid_t file, const char *path, const char *name, hid_t stored,
@@ -135,10 +139,11 @@ static rw_status put_list(hid_t file, const char *path, const char *name, hid_t 
     H5Pset_obj_track_times(creation, false);
     hid_t set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     bool written = set >= 0 && H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+    rw_status status = written ? RW_OK : cannot_write(path, name);
     close_valid(set, H5Dclose);
     close_valid(creation, H5Pclose);
     close_valid(space, H5Sclose);
-    return written ? RW_OK : cannot_write(path, name);
+    return status;
 }
 
 rw_status rw_field_put_numbers(hid_t file, const char *path, const char *name,

@@ -58,9 +58,9 @@ static rw_status open_file(rw_dataset *d)
     /* A finished file never changes; many parallel file systems have no locks. */
     H5Pset_file_locking(access, false, true);
     d->file = H5Fopen(d->path, H5F_ACC_RDONLY, access);
+    rw_status status = d->file < 0 ? rw_dataset_hdf5_fail(d->path, "open the dataset", rebuild) : RW_OK;
     H5Pclose(access);
-    if (d->file < 0) return rw_dataset_hdf5_fail(d->path, "open the dataset", rebuild);
-    return RW_OK;
+    return status;
 }
 
 static rw_status read_facts(rw_dataset *d)

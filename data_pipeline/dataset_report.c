@@ -73,14 +73,11 @@ static void verify_chunks(rw_dataset *dataset, uint8_t *buffer, FILE *out, int *
     ++*faults;
 }
 
-static void verify_index(rw_dataset *dataset, FILE *out, int *faults)
+static rw_status verify_index(rw_dataset *dataset, FILE *out, int *faults)
 {
     rw_dataset_index index;
     const rw_dataset_facts *f = rw_dataset_describe(dataset);
-    if (rw_dataset_read_index(dataset, &index) != RW_OK) {
-        report_damage(out, faults);
-        return;
-    }
+    RW_TRY(rw_dataset_read_index(dataset, &index));
     if (rw_dataset_index_hash(&index) != f->index_hash) {
         fprintf(out, "damaged: the hash of documents, chunk_hashes and sources is not "
                      "index_hash\n");
@@ -96,6 +93,7 @@ static void verify_index(rw_dataset *dataset, FILE *out, int *faults)
         before = index.documents[i];
     }
     rw_dataset_index_free(&index);
+    return RW_OK;
 }
 
 rw_status rw_dataset_verify(const char *path, FILE *out)
@@ -107,7 +105,7 @@ rw_status rw_dataset_verify(const char *path, FILE *out)
     RW_TRY_DONE(rw_alloc(RW_DATASET_CHUNK, 1, "a chunk", &buffer));
     RW_TRY_DONE(rw_dataset_open(path, &dataset));
     verify_chunks(dataset, buffer, out, &faults);
-    verify_index(dataset, out, &faults);
+    RW_TRY_DONE(verify_index(dataset, out, &faults));
     if (faults > 0)
         status = rw_fail(RW_ERROR,
                          "%s is damaged in %d place%s (listed above); restore it from a "

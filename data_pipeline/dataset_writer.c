@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 #define XXH_INLINE_ALL /* the state of the hash is part of the writer */
 #include <xxhash.h>
 
 #include "base/hdf5_lock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "data_pipeline/dataset_fields.h"
 #include "data_pipeline/dataset_file.h"
@@ -70,6 +72,12 @@ static rw_status set_up_compression(rw_dataset_writer *w)
  * equal files. HDF5 lock held. */
 static rw_status create_file(rw_dataset_writer *w)
 {
+    struct stat facts;
+    if (lstat(w->path, &facts) == 0 && !S_ISREG(facts.st_mode))
+        return rw_fail(RW_ERROR,
+                       "%s is a folder, a link or a device; only a file can be replaced "
+                       "by a dataset",
+                       w->path);
     int descriptor = open(w->temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return rw_fail(RW_ERROR,
@@ -84,10 +92,11 @@ static rw_status create_file(rw_dataset_writer *w)
     H5Pset_file_locking(access, true, true); /* where the file system has locks */
     H5Pset_obj_track_times(creation, false);
     w->file = H5Fcreate(w->temporary, H5F_ACC_TRUNC, creation, access);
+    rw_status status = RW_OK;
+    if (w->file < 0) status = rw_dataset_hdf5_fail(w->temporary, "create the dataset", space);
     H5Pclose(creation);
     H5Pclose(access);
-    if (w->file < 0) return rw_dataset_hdf5_fail(w->temporary, "create the dataset", space);
-    return RW_OK;
+    return status;
 }
 
 /* Frames are compressed here and written as they are: the filter only tells
@@ -103,10 +112,11 @@ static rw_status create_tokens(rw_dataset_writer *w)
     H5Pset_obj_track_times(creation, false);
     w->tokens =
         H5Dcreate2(w->file, "tokens", H5T_STD_U8LE, extent, H5P_DEFAULT, creation, H5P_DEFAULT);
+    rw_status status = RW_OK;
+    if (w->tokens < 0) status = rw_dataset_hdf5_fail(w->temporary, "create 'tokens'", space);
     H5Pclose(creation);
     H5Sclose(extent);
-    if (w->tokens < 0) return rw_dataset_hdf5_fail(w->temporary, "create 'tokens'", space);
-    return RW_OK;
+    return status;
 }
 
 static rw_status create_locked(rw_dataset_writer *w)
@@ -142,15 +152,24 @@ done:
     return status;
 }
 
+/* HDF5 (1.10) does not survive a failing H5Fclose, and closing writes. After
+ * a full disk the space that the file took is given back first. */
+static void abandon_file(rw_dataset_writer *w)
+{
+    if (w->file >= 0 && truncate(w->temporary, 0) < 0)
+        rw_warn("cannot empty %s: %s", w->temporary, strerror(errno));
+    if (w->tokens >= 0) H5Dclose(w->tokens);
+    if (w->file >= 0) H5Fclose(w->file);
+    if (w->created) unlink(w->temporary);
+}
+
 void rw_dataset_writer_destroy(rw_dataset_writer **pointer)
 {
     rw_dataset_writer *w = *pointer;
     if (!w) return;
     rw_hdf5_lock();
-    if (w->tokens >= 0) H5Dclose(w->tokens);
-    if (w->file >= 0) H5Fclose(w->file);
+    abandon_file(w);
     rw_hdf5_unlock();
-    if (w->created) unlink(w->temporary);
     ZSTD_freeCCtx(w->zstd);
     rw_dataset_index_free(&w->index);
     rw_free(&w->frame);
@@ -247,10 +266,13 @@ static rw_status write_facts(rw_dataset_writer *w, double heldout)
 /* HDF5 lock held. */
 static rw_status close_file(rw_dataset_writer *w)
 {
+    /* Whatever can fail for want of space fails here: see abandon_file. */
+    if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
+        return rw_dataset_hdf5_fail(w->temporary, "complete the file", space);
     bool closed = H5Dclose(w->tokens) >= 0;
     closed = H5Fclose(w->file) >= 0 && closed;
     w->tokens = w->file = -1;
-    if (!closed) return rw_dataset_hdf5_fail(w->temporary, "complete the file", space);
+    if (!closed) return rw_dataset_hdf5_fail(w->temporary, "close the file", space);
     return RW_OK;
 }
 

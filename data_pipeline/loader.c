@@ -34,6 +34,8 @@ static rw_status allocate_batch(const rw_loader *l, rw_batch *batch)
     const rw_format *f = rw_source_format(l->source);
     batch->sequences = l->sequences.end - l->sequences.begin;
     batch->rows = l->rows.end - l->rows.begin;
+    batch->feature_width = f->features;
+    batch->target_width = f->target_features;
     size_t rows = (size_t)batch->sequences * (size_t)batch->rows;
     if (f->vocab > 0)
         RW_TRY(rw_alloc(rows, sizeof(int32_t), "tokens of a batch", &batch->tokens));

@@ -61,6 +61,7 @@ static rw_status end_line(line_state *line)
 
 static rw_status extend_line(line_state *line, const uint8_t *bytes, size_t count)
 {
+    if (count == 0) return RW_OK;
     if (line->used + count > LINE_BYTES_MOST)
         return rw_fail(RW_ERROR, "%s:%llu: a line of more than 1 GiB; is this JSON lines?",
                        line->path, line->number);

@@ -1,0 +1,131 @@
+/* Files of the tests of data_pipeline: a folder of their own, inputs plain and
+ * compressed. */
+#ifndef RW_TESTS_DATA_FILES_H
+#define RW_TESTS_DATA_FILES_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/random.h"
+#include "data_pipeline/dataset.h"
+#include "data_pipeline/dataset_file.h"
+
+static char folder[4096];
+
+static inline int make_folder(void **state)
+{
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/ropewalk-data-XXXXXX", base ? base : "/tmp");
+    rw_clear_message();
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+/* The path of a file in the folder; a few may be in use at once. */
+static inline const char *in_folder(const char *name)
+{
+    static char paths[8][4352];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof *paths, "%s/%s", folder, name);
+    return path;
+}
+
+static inline int remove_folder(void **state)
+{
+    (void)state;
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        unlink(in_folder(entry->d_name));
+    if (entries) closedir(entries);
+    return rmdir(folder);
+}
+
+static inline void write_file(const char *name, const void *bytes, size_t count)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
+    fclose(file);
+}
+
+static inline uint8_t *read_file(const char *name, size_t *count)
+{
+    FILE *file = fopen(in_folder(name), "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *count = (size_t)ftell(file);
+    rewind(file);
+    uint8_t *bytes = malloc(*count + 1);
+    assert_int_equal(fread(bytes, 1, *count, file), *count);
+    fclose(file);
+    return bytes;
+}
+
+/* In `members` pieces, each a gzip member or a zstd frame of its own. */
+static inline void write_gzip(const char *name, const uint8_t *bytes, size_t count, int members)
+{
+    for (int m = 0; m < members; m++) {
+        gzFile file = gzopen(in_folder(name), m ? "ab" : "wb");
+        size_t begin = count * (size_t)m / (size_t)members;
+        size_t end = count * (size_t)(m + 1) / (size_t)members;
+        if (end > begin)
+            assert_int_equal(gzwrite(file, bytes + begin, (unsigned)(end - begin)), end - begin);
+        assert_int_equal(gzclose(file), Z_OK);
+    }
+}
+
+static inline void write_zstd(const char *name, const uint8_t *bytes, size_t count, int frames)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+    assert_non_null(file);
+    for (int m = 0; m < frames; m++) {
+        size_t begin = count * (size_t)m / (size_t)frames;
+        size_t end = count * (size_t)(m + 1) / (size_t)frames;
+        size_t bound = ZSTD_compressBound(end - begin);
+        uint8_t *frame = malloc(bound);
+        size_t made = ZSTD_compress(frame, bound, bytes + begin, end - begin, 1);
+        assert_int_equal(fwrite(frame, 1, made, file), made);
+        free(frame);
+    }
+    fclose(file);
+}
+
+/* Bytes that compress a little; the same for the same seed. */
+static inline uint8_t *make_bytes(size_t count, uint64_t seed)
+{
+    rw_random stream = rw_random_stream(seed, RW_RANDOM_TEST, 0);
+    uint8_t *bytes = malloc(count + 1);
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = (uint8_t)(rw_random_bits(stream, i / 3) >> (i % 3 * 8) & (i % 7 ? 0x3f : 0xff));
+    return bytes;
+}
+
+static inline rw_status build_from(const char *out, const char *input, const char *format,
+                                   double heldout)
+{
+    const char *path = in_folder(out), *inputs[] = {in_folder(input)};
+    const rw_dataset_options options = {.format = format, .heldout = heldout};
+    return rw_dataset_build(path, inputs, 1, &options);
+}
+
+/* A failure was the last thing to happen, and its message holds `part`. */
+static inline void assert_message(rw_status status, rw_status expected, const char *part)
+{
+    assert_int_equal(status, expected);
+    if (!strstr(rw_message(), part)) fail_msg("'%s' is not in '%s'", part, rw_message());
+    rw_clear_message();
+}
+
+#endif

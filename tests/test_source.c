@@ -1,0 +1,295 @@
+/* Sources of datasets, and the loader: a sequence depends on its index alone,
+ * whatever was read before and in whatever parts. */
+#include "tests/sequences.h"
+
+#include <fcntl.h>
+#include <math.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "data_pipeline/loader.h"
+#include "data_pipeline/window_sampler.h"
+
+#define CHUNK RW_DATASET_CHUNK
+
+/* ---- sampling ---- */
+
+static void a_pass_takes_each_window_once(void **state)
+{
+    (void)state;
+    const uint64_t cases[][2] = {{1, 1},   {10, 10},  {11, 10},  {19, 10},  {20, 10},
+                                 {100, 1}, {159, 10}, {160, 10}, {163, 10}, {5000, 7}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        uint64_t tokens = cases[c][0], length = cases[c][1];
+        rw_window_sampler s = rw_window_sampler_make(tokens, length, 42);
+        assert_true(s.windows >= 1);
+        for (uint64_t pass = 0; pass < 5; pass++) {
+            uint8_t *covered = calloc(tokens, 1);
+            for (uint64_t i = 0; i < s.windows; i++) {
+                uint64_t start = rw_window_sampler_start(&s, pass * s.windows + i);
+                assert_true(start + length <= tokens);
+                for (uint64_t t = start; t < start + length; t++) assert_int_equal(covered[t]++, 0);
+            }
+            free(covered);
+        }
+    }
+}
+
+static void passes_differ_in_order_and_cuts(void **state)
+{
+    (void)state;
+    rw_window_sampler s = rw_window_sampler_make(64000, 64, 1);
+    uint64_t moved = 0, shifted = 0;
+    for (uint64_t i = 0; i < s.windows; i++) {
+        uint64_t first = rw_window_sampler_start(&s, i);
+        uint64_t second = rw_window_sampler_start(&s, s.windows + i);
+        moved += first / 64 != second / 64;
+        shifted += first % 64 != second % 64;
+    }
+    assert_true(moved > s.windows * 9 / 10);
+    assert_int_equal(shifted, s.windows);
+}
+
+/* ---- datasets ---- */
+
+static void targets_are_the_next_tokens(void **state)
+{
+    (void)state;
+    const long length = 50000;
+    const uint64_t train = 2 * CHUNK + 100;
+    uint8_t *bytes = build_bytes(train + 5000, 5000);
+    rw_source *source;
+    assert_int_equal(open_source(NULL, length, 3, &source), RW_OK);
+    assert_int_equal(rw_source_tokens(source), train);
+    assert_true(rw_source_is_bytes(source));
+    assert_null(rw_source_alphabet(source));
+    rw_window_sampler sampler = rw_window_sampler_make(train, (uint64_t)length, 3);
+    rw_sequence s = new_sequence(rw_source_format(source), length);
+    for (uint64_t index = 0; index < 3 * sampler.windows; index++) {
+        uint64_t start = rw_window_sampler_start(&sampler, index);
+        assert_int_equal(rw_source_read(source, RW_TRAIN, index, 0, length, &s), RW_OK);
+        for (long i = 0; i < length; i++) {
+            uint64_t at = start + (uint64_t)i;
+            int32_t target = at + 1 < train ? bytes[at + 1] : RW_IGNORE;
+            if (s.tokens[i] != bytes[at] || s.targets[i] != target)
+                fail_msg("sequence %d, token %ld", (int)index, i);
+        }
+        assert_parts_equal_whole(source, RW_TRAIN, index, length);
+    }
+    free_sequence(&s);
+    rw_source_close(&source);
+    assert_same_by_index(NULL, length, RW_TRAIN);
+    free(bytes);
+}
+
+static void the_whole_training_split_may_be_one_sequence(void **state)
+{
+    (void)state;
+    const long length = CHUNK + 3;
+    uint8_t *bytes = build_bytes((size_t)length, 0);
+    rw_source *source;
+    assert_int_equal(open_source(NULL, length, 3, &source), RW_OK);
+    rw_sequence s = new_sequence(rw_source_format(source), length);
+    for (uint64_t index = 0; index < 2; index++) {
+        assert_int_equal(rw_source_read(source, RW_TRAIN, index, 0, length, &s), RW_OK);
+        for (long i = 0; i < length; i++) assert_int_equal(s.tokens[i], bytes[i]);
+        assert_int_equal(s.targets[length - 2], bytes[length - 1]);
+        assert_int_equal(s.targets[length - 1], RW_IGNORE);
+    }
+    assert_message(rw_source_read(source, RW_HELDOUT, 0, 0, 1, &s), RW_ERROR, "no held-out");
+    rw_source_close(&source);
+    assert_message(open_source(NULL, length + 1, 3, &source), RW_USAGE, "longer than the 262147");
+    free_sequence(&s);
+    free(bytes);
+}
+
+static void held_out_windows_cover_their_split(void **state)
+{
+    (void)state;
+    const long length = 300;
+    const uint64_t tokens = 5000, heldout = 1000, begin = tokens - heldout;
+    uint8_t *bytes = build_bytes(tokens, heldout);
+    rw_source *source;
+    assert_int_equal(open_source(NULL, length, 3, &source), RW_OK);
+    assert_int_equal(rw_source_heldout_count(source), 4);
+    rw_sequence s = new_sequence(rw_source_format(source), length);
+    for (uint64_t index = 0; index < 6; index++) {
+        assert_int_equal(rw_source_read(source, RW_HELDOUT, index, 0, length, &s), RW_OK);
+        for (uint64_t i = 0; i < (uint64_t)length; i++) {
+            uint64_t at = begin + index * (uint64_t)length + i;
+            assert_int_equal(s.tokens[i], at < tokens ? bytes[at] : 0);
+            assert_int_equal(s.targets[i], at + 1 < tokens ? bytes[at + 1] : RW_IGNORE);
+        }
+        assert_parts_equal_whole(source, RW_HELDOUT, index, length);
+    }
+    assert_int_equal(rw_source_read(source, RW_HELDOUT, UINT64_MAX, 0, length, &s), RW_OK);
+    assert_int_equal(s.targets[0], RW_IGNORE);
+    free_sequence(&s);
+    rw_source_close(&source);
+    free(bytes);
+}
+
+static void alphabets_are_told(void **state)
+{
+    (void)state;
+    rw_source *source;
+    write_file("in.fa", ">g\nGATTACA\n", 11);
+    assert_int_equal(build_from("out.h5", "in.fa", "auto", 0), RW_OK);
+    assert_int_equal(open_source(NULL, 7, 1, &source), RW_OK);
+    assert_string_equal(rw_source_alphabet(source), "ACGT");
+    assert_false(rw_source_is_bytes(source));
+    assert_int_equal(rw_source_format(source)->vocab, 4);
+    rw_source_close(&source);
+}
+
+/* Takes letters from the file's alphabet, so that its tokens no longer fit. */
+static void shrink_alphabet(void)
+{
+    uint64_t vocab = 2;
+    hid_t file = H5Fopen(in_folder("out.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t attribute = H5Aopen(file, "alphabet", H5P_DEFAULT), type = H5Aget_type(attribute);
+    assert_true(H5Awrite(attribute, type, "AC\0\0") >= 0);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    attribute = H5Aopen(file, "vocab", H5P_DEFAULT);
+    assert_true(H5Awrite(attribute, H5T_NATIVE_UINT64, &vocab) >= 0);
+    H5Aclose(attribute);
+    H5Fclose(file);
+}
+
+static void tokens_outside_the_vocabulary_are_errors(void **state)
+{
+    (void)state;
+    rw_source *source;
+    int32_t tokens[7], targets[7];
+    rw_sequence s = {.tokens = tokens, .targets = targets};
+    write_file("in.fa", ">g\nGATTACA\n", 11);
+    assert_int_equal(build_from("out.h5", "in.fa", "auto", 0), RW_OK);
+    shrink_alphabet();
+    assert_int_equal(open_source(NULL, 7, 1, &source), RW_OK);
+    assert_message(rw_source_read(source, RW_TRAIN, 0, 0, 7, &s), RW_ERROR,
+                   "chunk 0 of 1 is damaged: a token is outside the vocabulary");
+    rw_source_close(&source);
+}
+
+/* ---- the loader ---- */
+
+static void assert_loaded(rw_source *source, rw_split_name split, long batch, rw_range sequences,
+                          rw_range rows, uint64_t step)
+{
+    const rw_format *f = rw_source_format(source);
+    rw_loader *loader;
+    const rw_batch *b;
+    long count = rows.end - rows.begin;
+    rw_sequence direct = new_sequence(f, count);
+    assert_int_equal(rw_loader_new(source, split, batch, sequences, rows, step, &loader), RW_OK);
+    for (uint64_t k = step; k < step + 5; k++) {
+        long counted = 0;
+        assert_int_equal(rw_loader_next(loader, &b), RW_OK);
+        assert_int_equal(b->step, k);
+        assert_int_equal(b->sequences, sequences.end - sequences.begin);
+        assert_int_equal(b->rows, count);
+        const rw_sequence whole = {b->tokens, b->targets, b->features, b->target_features};
+        for (long i = 0; i < b->sequences; i++) {
+            uint64_t index = k * (uint64_t)batch + (uint64_t)(sequences.begin + i);
+            assert_int_equal(rw_source_read(source, split, index, rows.begin, count, &direct),
+                             RW_OK);
+            assert_part(f, &whole, i * count, &direct, count);
+            for (long row = 0; row < count; row++)
+                counted += f->target_vocab ? direct.targets[row] != RW_IGNORE
+                                           : !isnan(direct.target_features[row]);
+        }
+        assert_int_equal(b->counted, counted);
+        assert_true(b->wait_s >= 0);
+    }
+    rw_loader_destroy(&loader);
+    assert_null(loader);
+    free_sequence(&direct);
+}
+
+static void the_loader_gives_what_direct_reads_give(void **state)
+{
+    (void)state;
+    const rw_range sequences[] = {{0, 4}, {2, 3}, {1, 1}}, rows[] = {{0, 100}, {33, 66}, {5, 5}};
+    const char *const tasks[] = {NULL, "{name: mqar}", "{name: delay}"};
+    free(build_bytes(3000, 1000));
+    size_t before = rw_memory_in_use();
+    for (int t = 0; t < 3; t++) {
+        rw_source *source;
+        assert_int_equal(open_source(tasks[t], 100, 9, &source), RW_OK);
+        for (int i = 0; i < 9; i++) {
+            assert_loaded(source, RW_TRAIN, 4, sequences[i / 3], rows[i % 3], (uint64_t)i);
+            assert_loaded(source, RW_HELDOUT, 4, sequences[i / 3], rows[i % 3], 0);
+        }
+        rw_source_close(&source);
+    }
+    assert_int_equal(rw_memory_in_use(), before);
+}
+
+static void steps_allocate_nothing(void **state)
+{
+    (void)state;
+    rw_source *source;
+    rw_loader *loader;
+    const rw_batch *b;
+    free(build_bytes(3 * CHUNK, 1000));
+    assert_int_equal(open_source(NULL, 1000, 9, &source), RW_OK);
+    assert_int_equal(
+        rw_loader_new(source, RW_TRAIN, 4, (rw_range){0, 4}, (rw_range){0, 500}, 0, &loader),
+        RW_OK);
+    size_t before = rw_memory_allocations();
+    for (int i = 0; i < 20; i++) assert_int_equal(rw_loader_next(loader, &b), RW_OK);
+    assert_int_equal(rw_memory_allocations(), before);
+    rw_loader_destroy(&loader);
+    rw_source_close(&source);
+}
+
+/* Overwrites the middle of the file, where its chunks are. */
+static void damage_file(void)
+{
+    int file = open(in_folder("out.h5"), O_RDWR);
+    off_t middle = lseek(file, 0, SEEK_END) / 2;
+    assert_int_equal(pwrite(file, "damage", 6, middle), 6);
+    close(file);
+}
+
+static void errors_of_the_thread_reach_the_caller(void **state)
+{
+    (void)state;
+    rw_source *source;
+    rw_loader *loader;
+    const rw_batch *b;
+    free(build_bytes(CHUNK, 0));
+    damage_file();
+    assert_int_equal(open_source(NULL, 1000, 9, &source), RW_OK);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(
+            rw_loader_new(source, RW_TRAIN, 1, (rw_range){0, 1}, (rw_range){0, 1000}, 0, &loader),
+            RW_OK);
+        assert_message(rw_loader_next(loader, &b), RW_ERROR, "chunk 0 of 1 is damaged");
+        assert_int_equal(rw_loader_next(loader, &b), RW_ERROR);
+        assert_null(b);
+        rw_loader_destroy(&loader);
+    }
+    rw_source_close(&source);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+
+int main(void)
+{
+    rw_log_speak(false);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pass_takes_each_window_once),
+        cmocka_unit_test(passes_differ_in_order_and_cuts),
+        IN_FOLDER(targets_are_the_next_tokens),
+        IN_FOLDER(the_whole_training_split_may_be_one_sequence),
+        IN_FOLDER(held_out_windows_cover_their_split),
+        IN_FOLDER(alphabets_are_told),
+        IN_FOLDER(tokens_outside_the_vocabulary_are_errors),
+        IN_FOLDER(the_loader_gives_what_direct_reads_give),
+        IN_FOLDER(steps_allocate_nothing),
+        IN_FOLDER(errors_of_the_thread_reach_the_caller),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
