@@ -1,1 +1,57 @@
-# files of tests
+# Unit tests: one program a file, linked to the library for float; those in
+# tests_double also to the one for double, as NAME_double.
+unit_tests = \
+	test_checkpoint \
+	test_config \
+	test_convolution \
+	test_data \
+	test_linear \
+	test_lssl_kernel \
+	test_optim \
+	test_short_conv \
+	test_source \
+	test_ssd_chunk \
+	test_tasks
+unit_tests_double = \
+	test_convolution_double \
+	test_lssl_kernel_double \
+	test_ssd_chunk_double
+
+test_libs = $(rw_libs) $(CMOCKA_LIBS)
+double_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DRW_DOUBLE
+
+test_checkpoint_SOURCES = tests/test_checkpoint.c
+test_checkpoint_LDADD = libropewalk.a $(test_libs)
+test_config_SOURCES = tests/test_config.c
+test_config_LDADD = libropewalk.a $(test_libs)
+test_convolution_SOURCES = tests/test_convolution.c
+test_convolution_LDADD = libropewalk.a $(test_libs)
+test_convolution_double_SOURCES = tests/test_convolution.c
+test_convolution_double_CPPFLAGS = $(double_cppflags)
+test_convolution_double_LDADD = libropewalk_double.a $(test_libs)
+test_data_SOURCES = tests/test_data.c tests/data_files.h
+test_data_LDADD = libropewalk.a $(test_libs)
+test_linear_SOURCES = tests/test_linear.c
+test_linear_LDADD = libropewalk.a $(test_libs)
+test_lssl_kernel_SOURCES = tests/test_lssl_kernel.c
+test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
+test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c
+test_lssl_kernel_double_CPPFLAGS = $(double_cppflags)
+test_lssl_kernel_double_LDADD = libropewalk_double.a $(test_libs)
+test_optim_SOURCES = tests/test_optim.c
+test_optim_LDADD = libropewalk.a $(test_libs)
+test_short_conv_SOURCES = tests/test_short_conv.c
+test_short_conv_LDADD = libropewalk.a $(test_libs)
+test_source_SOURCES = tests/test_source.c tests/sequences.h
+test_source_LDADD = libropewalk.a $(test_libs)
+test_ssd_chunk_SOURCES = tests/test_ssd_chunk.c
+test_ssd_chunk_LDADD = libropewalk.a $(test_libs)
+test_ssd_chunk_double_SOURCES = tests/test_ssd_chunk.c
+test_ssd_chunk_double_CPPFLAGS = $(double_cppflags)
+test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
+test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
+test_tasks_LDADD = libropewalk.a $(test_libs)
+
+check_PROGRAMS += $(unit_tests) $(unit_tests_double)
+TESTS += $(unit_tests) $(unit_tests_double)
+EXTRA_DIST += tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5

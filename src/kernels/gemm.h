@@ -8,6 +8,11 @@
 
 #include "tensor/real.h"
 
+/* Makes BLAS use one thread a call; once, at the start of a program. Needed even
+ * where the serial OpenBLAS was linked: the threaded one has the same soname and
+ * may be what the system loads. Does nothing for other libraries. */
+void rw_gemm_one_thread(void);
+
 /* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),
  * c is (m, n); op transposes if trans* is set. lda, ldb, ldc are reals from one
  * row of the array as stored to the next. With beta = 0, c is not read. */

@@ -88,14 +88,17 @@ static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
     }
 }
 
-/* C_t.B_s inside each block: shared by the heads. */
+/* C_t.B_s inside each block: shared by the heads. Strips may reach past the rows of
+ * a short block: zeros there. */
 static void block_scores(const rw_ssd_chunk *chunk, const workspace *work)
 {
     for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
         int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
         size_t first = (size_t)begin * chunk->ld;
+        real *scores = work->scores + (size_t)begin * BLOCK;
+        if (rows < BLOCK) memset(scores, 0, sizeof(real) * BLOCK * BLOCK);
         rw_gemm(false, true, rows, rows, chunk->state, 1, chunk->c + first, chunk->ld,
-                chunk->b + first, chunk->ld, 0, work->scores + (size_t)begin * BLOCK, BLOCK);
+                chunk->b + first, chunk->ld, 0, scores, BLOCK);
     }
 }
 
@@ -223,7 +226,6 @@ void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, in
 {
     workspace work = workspace_carve(chunk, scratch);
     step_sizes(chunk, &work);
-    memset(work.scores, 0, sizeof(real) * (size_t)work.padded * BLOCK);
     memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
     block_scores(chunk, &work);
     for (int head = 0; head < chunk->heads; head++) {
@@ -287,16 +289,27 @@ typedef struct {
     real from[BLOCK], dcum[BLOCK];
 } token_sums;
 
-static real dot(const real *restrict a, const real *restrict b, int count)
+/* Sums in strips: as many independent sums, added up in a fixed order. */
+static real strip_total(const real *lanes)
 {
     real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int i = 0; i < count; i++) sum += a[i] * b[i];
+    for (int i = 0; i < STRIP; i++) sum += lanes[i];
     return sum;
 }
 
+static real dot(const real *restrict a, const real *restrict b, int count)
+{
+    real lanes[STRIP] = {0};
+    int i = 0;
+    for (; i + STRIP <= count; i += STRIP)
+        for (int k = 0; k < STRIP; k++) lanes[k] += a[i + k] * b[i + k];
+    for (int k = 0; i + k < count; k++) lanes[k] += a[i + k] * b[i + k];
+    return strip_total(lanes);
+}
+
 /* Everything that comes from the pairs t >= s inside the block; also fills mix. */
-static void pairs_backward(const block *part, const workspace *work, real skip, token_sums *sums)
+static void pairs_backward(const block *part, const workspace *work, real skip,
+                           token_sums *restrict sums)
 {
     real e[STRIP];
     memset(sums, 0, sizeof *sums);
@@ -306,20 +319,19 @@ static void pairs_backward(const block *part, const workspace *work, real skip, 
         const real *restrict pair = work->pairs + row;
         real *restrict dscore = work->dscores + (size_t)part->begin * BLOCK + row;
         real *restrict mix = work->mix + row;
-        real sum = 0;
+        real lanes[STRIP] = {0};
         for (int begin = 0; begin <= t; begin += STRIP) {
             decay_strip(part->cum, t, begin, e);
-#pragma omp simd reduction(+ : sum)
-            for (int s = 0; s < STRIP; s++) {
-                real dt = part->dt[begin + s], m = e[s] * score[begin + s];
-                mix[begin + s] = m * dt;
-                dscore[begin + s] += e[s] * pair[begin + s] * dt;
-                sums->from[begin + s] += m * pair[begin + s];
-                sum += m * pair[begin + s] * dt;
+            for (int i = 0, s = begin; i < STRIP; i++, s++) {
+                real dt = part->dt[s], m = e[i] * score[s];
+                mix[s] = m * dt;
+                dscore[s] += e[i] * pair[s] * dt;
+                sums->from[s] += m * pair[s];
+                lanes[i] += m * pair[s] * dt;
             }
         }
         mix[t] += skip;
-        sums->dcum[t] = sum;
+        sums->dcum[t] = strip_total(lanes);
     }
 }
 
@@ -457,10 +469,8 @@ void rw_ssd_backward(const rw_ssd_chunk *chunk, const real *state_in, const real
                      const real *dy, int lddy, const rw_ssd_grad *grad, real *scratch)
 {
     workspace work = workspace_carve(chunk, scratch);
-    size_t square = (size_t)work.padded * BLOCK;
     step_sizes(chunk, &work);
-    memset(work.scores, 0, sizeof(real) * square);
-    memset(work.dscores, 0, sizeof(real) * square);
+    memset(work.dscores, 0, sizeof(real) * (size_t)work.padded * BLOCK);
     memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
     memset(work.pairs, 0, sizeof(real) * BLOCK * BLOCK);
     block_scores(chunk, &work);
