@@ -19,6 +19,15 @@ static int open_path(const char *path, int flags, mode_t mode)
     return open(path, flags, mode);
 }
 
+/* Also drops the cached pages: what is read back to be verified shall come from
+ * the device. */
+static int sync_and_drop(int file)
+{
+    int result = fsync(file);
+    if (result == 0) posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    return result;
+}
+
 static int exchange_paths(const char *one, const char *other)
 {
     return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
@@ -28,7 +37,7 @@ rw_file_calls rw_file_call = {
     .open = open_path,
     .read = read,
     .write = write,
-    .fsync = fsync,
+    .fsync = sync_and_drop,
     .close = close,
     .rename = rename,
     .exchange = exchange_paths,
@@ -106,8 +115,6 @@ static rw_status write_all(int file, const char *path, const unsigned char *byte
         size -= (size_t)written;
     }
     if (sync_again(file) < 0) return fail("flush to the device the file", path);
-    /* What is read back to be verified shall come from the device. */
-    posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
     return RW_OK;
 }
 

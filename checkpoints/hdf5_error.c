@@ -21,6 +21,6 @@ rw_status rw_hdf5_fail(const char *what, const char *object)
 {
     char cause[256] = "unknown cause";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, cause);
-    return rw_fail(RW_ERROR, "HDF5 cannot %s %s: %s; check memory, or use an older checkpoint",
-                   what, object, cause);
+    return rw_fail(RW_ERROR, "HDF5 cannot %s %s: %s; check path, space and memory", what, object,
+                   cause);
 }

@@ -11,7 +11,7 @@
 #define PATHS_MAX 2
 
 typedef struct {
-    const char *action;
+    const char *action; /* the first argument; the others are paths */
     const char *paths[PATHS_MAX];
     int count;
 } arguments;
@@ -59,36 +59,35 @@ static int find_action(const char *name)
     return -1;
 }
 
-static error_t take_end(const arguments *given, struct argp_state *state)
+/* Is it clear what to do? Sets *action. */
+static rw_status check_arguments(const arguments *given, int *action)
 {
-    int action = find_action(given->action);
+    *action = find_action(given->action);
     if (!given->action)
-        argp_error(state, "what to do is missing: list, show, verify, digest or export");
-    else if (action < 0)
-        argp_error(state, "unknown action %s: list, show, verify, digest or export", given->action);
-    else if (given->count != actions[action].paths)
-        argp_error(state, "%s wants %d path%s, %d given", given->action, actions[action].paths,
-                   actions[action].paths == 1 ? "" : "s", given->count);
-    else
-        return 0;
-    return EINVAL;
+        return rw_fail(RW_USAGE, "checkpoint wants an action: list, show, verify, digest or export "
+                                 "(see ropewalk checkpoint --help)");
+    if (*action < 0)
+        return rw_fail(RW_USAGE,
+                       "checkpoint knows no action %s: list, show, verify, digest or export (see "
+                       "ropewalk checkpoint --help)",
+                       given->action);
+    if (given->count != actions[*action].paths)
+        return rw_fail(RW_USAGE,
+                       "checkpoint %s wants %d path%s, %d given (see ropewalk checkpoint --help)",
+                       given->action, actions[*action].paths,
+                       actions[*action].paths == 1 ? "" : "s", given->count);
+    return RW_OK;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     arguments *given = state->input;
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (!given->action)
-            given->action = argument;
-        else if (given->count++ < PATHS_MAX)
-            given->paths[given->count - 1] = argument;
-        return 0;
-    case ARGP_KEY_END:
-        return take_end(given, state);
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    if (key != ARGP_KEY_ARG) return ARGP_ERR_UNKNOWN;
+    if (!given->action)
+        given->action = argument;
+    else if (given->count++ < PATHS_MAX)
+        given->paths[given->count - 1] = argument;
+    return 0;
 }
 
 static const struct argp argp = {
@@ -107,11 +106,13 @@ static const struct argp argp = {
 static rw_status run(int argc, char **argv)
 {
     arguments given = {0};
-    int stop = 0, rank;
+    int stop = 0, rank, action;
     RW_TRY(rw_command_parse(&argp, argc, argv, &given, &stop));
+    if (stop) return RW_OK;
+    RW_TRY(check_arguments(&given, &action));
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (stop || rank != 0) return RW_OK;
-    RW_TRY(actions[find_action(given.action)].run(&given));
+    if (rank != 0) return RW_OK;
+    RW_TRY(actions[action].run(&given));
     if (fflush(stdout) != 0 || ferror(stdout))
         return rw_fail(RW_ERROR, "cannot write to standard output: %s; check where it goes",
                        strerror(errno));
