@@ -2,6 +2,8 @@
 # tests_double also to the one for double, as NAME_double.
 unit_tests = \
 	test_checkpoint \
+	test_checkpoint_damage \
+	test_checkpoint_faults \
 	test_config \
 	test_convolution \
 	test_data \
@@ -20,8 +22,12 @@ unit_tests_double = \
 test_libs = $(rw_libs) $(CMOCKA_LIBS)
 double_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DRW_DOUBLE
 
-test_checkpoint_SOURCES = tests/test_checkpoint.c
+test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
 test_checkpoint_LDADD = libropewalk.a $(test_libs)
+test_checkpoint_damage_SOURCES = tests/test_checkpoint_damage.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
+test_checkpoint_damage_LDADD = libropewalk.a $(test_libs)
+test_checkpoint_faults_SOURCES = tests/test_checkpoint_faults.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
+test_checkpoint_faults_LDADD = libropewalk.a $(test_libs)
 test_config_SOURCES = tests/test_config.c
 test_config_LDADD = libropewalk.a $(test_libs)
 test_convolution_SOURCES = tests/test_convolution.c

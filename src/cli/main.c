@@ -8,11 +8,10 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "kernels/gemm.h"
 #include "mpi/layout.h"
 
-/* OpenBLAS's, absent from other libraries: a chunk's products are made by one
- * thread each, so that threads work on different chunks. */
-void openblas_set_num_threads(int count) __attribute__((weak));
+
 
 static const rw_command *find(const char *name)
 {
@@ -96,7 +95,7 @@ int main(int argc, char **argv)
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_log_speak(rank == 0);
-    if (openblas_set_num_threads) openblas_set_num_threads(1);
+    rw_gemm_one_thread();
     rw_status status = finish_output(run(argc, argv, rank, name, sizeof name));
     status = rw_agree_comm(MPI_COMM_WORLD, status);
     if (rank == 0) report(status, name);

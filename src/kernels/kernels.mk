@@ -2,14 +2,10 @@ rw_sources += \
 	src/kernels/convolution.c src/kernels/convolution.h \
 	src/kernels/convolution_fftw.c src/kernels/convolution_fftw.h \
 	src/kernels/depthwise.c src/kernels/depthwise.h \
-<<<<<<< HEAD
 	src/kernels/diagonal.c src/kernels/diagonal.h \
 	src/kernels/elementary.h \
 	src/kernels/gemm.c src/kernels/gemm.h \
 	src/kernels/lanes.h \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/row_sum.h \
-=======
-	src/kernels/gemm.c src/kernels/gemm.h \
->>>>>>> ssd
 	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h
