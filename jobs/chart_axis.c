@@ -103,8 +103,8 @@ int rw_axis_ticks(const rw_axis *axis, int wanted, double *ticks, int size)
  * own for a logarithmic one; none where 4,000 or 10,000 is the largest. */
 static int linear_thousands(double widest, double spacing)
 {
-    if (widest >= 2e9 && spacing >= 1e7) return 3;
-    if (widest >= 2e6 && spacing >= 1e4) return 2;
+    if (widest >= 1e9 && spacing >= 1e7) return 3;
+    if (widest >= 1e6 && spacing >= 1e4) return 2;
     return widest >= 2e4 && spacing >= 1e2;
 }
 
