@@ -8,7 +8,7 @@
 
 /* Margins of the plot inside the picture, in pixels. */
 #define LEFT   58
-#define RIGHT  16
+#define RIGHT  20
 #define TOP    26
 #define BOTTOM 44
 

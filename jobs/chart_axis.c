@@ -60,6 +60,8 @@ double rw_axis_place(const rw_axis *axis, double value)
 static int linear_ticks(const rw_axis *axis, int wanted, double *ticks, int size)
 {
     double spacing = round_spacing((axis->high - axis->low) / wanted);
+    if (floor(axis->high / spacing) - ceil(axis->low / spacing) < 1) /* fewer than two */
+        spacing = round_spacing((axis->high - axis->low) / (2 * wanted));
     if (axis->whole) spacing = fmax(spacing, 1);
     double first = ceil(axis->low / spacing - 1e-6);
     int count = 0;
@@ -75,15 +77,16 @@ static int linear_ticks(const rw_axis *axis, int wanted, double *ticks, int size
 static int log_ticks(const rw_axis *axis, int wanted, double *ticks, int size)
 {
     double decades = log10(axis->high / axis->low);
-    bool fine = 3 * decades <= 1.5 * wanted;
-    int stride = (int)fmax(1, ceil(decades / wanted));
+    bool fine = decades < 3 || 2 * decades <= wanted;
+    int stride = (int)fmax(1, floor(decades / wanted));
     int power = (int)floor(log10(axis->low) + 1e-9);
     int count = 0;
-    for (; pow(10, power) <= axis->high * 1.0001; power++) {
+    for (; pow(10, power) <= axis->high * (1 + 1e-9); power++) {
         for (int factor = 1; factor <= 5; factor += factor == 1 ? 1 : 3) {
             double tick = factor * pow(10, power);
             bool shown = factor == 1 ? power % stride == 0 : fine;
-            if (shown && tick >= axis->low * 0.9999 && tick <= axis->high * 1.0001 && count < size)
+            if (shown && tick >= axis->low * (1 - 1e-9) && tick <= axis->high * (1 + 1e-9) &&
+                count < size)
                 ticks[count++] = tick;
         }
     }
@@ -100,8 +103,8 @@ int rw_axis_ticks(const rw_axis *axis, int wanted, double *ticks, int size)
  * own for a logarithmic one; none where 4,000 or 10,000 is the largest. */
 static int linear_thousands(double widest, double spacing)
 {
-    if (widest >= 2e9 && spacing >= 1e7) return 3;
-    if (widest >= 2e6 && spacing >= 1e4) return 2;
+    if (widest >= 1e9 && spacing >= 1e7) return 3;
+    if (widest >= 1e6 && spacing >= 1e4) return 2;
     return widest >= 2e4 && spacing >= 1e2;
 }
 
@@ -122,7 +125,8 @@ void rw_axis_label(const rw_axis *axis, const double *ticks, int count, int inde
         return;
     }
     if (widest < 1e-3) {
-        rw_quantity_exponent(value, text, size);
+        double digits = floor(log10(fabs(value)) + 1e-9) - floor(log10(spacing) + 1e-9) + 1;
+        rw_quantity_exponent(value, (int)fmin(fmax(digits, 1), 9), text, size);
         return;
     }
     int thousands = axis->log ? log_thousands(axis, value) : linear_thousands(widest, spacing);

@@ -9,5 +9,6 @@ rw_sources += \
 	jobs/report_style.c \
 	jobs/run_config.c jobs/run_config.h \
 	jobs/run_metrics.c jobs/run_metrics.h
+
 dist_pkgdata_SCRIPTS = jobs/train.sbatch
-EXTRA_DIST += jobs/cluster
+EXTRA_DIST += jobs/cluster docs/slurm.md

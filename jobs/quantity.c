@@ -19,7 +19,7 @@ void rw_quantity_grouped(double value, int decimals, char *text, size_t size)
     if (dash(value, text, size)) return;
     char plain[RW_QUANTITY_SIZE];
     if (snprintf(plain, sizeof plain, "%.*f", decimals, fabs(value)) > 24) {
-        rw_quantity_exponent(value, text, size);
+        rw_quantity_exponent(value, 2, text, size);
         return;
     }
     size_t whole = strcspn(plain, ".");
@@ -44,7 +44,7 @@ void rw_quantity_short(double value, char *text, size_t size)
         unit++;
     }
     if (value != 0 && fabs(value) < 1e-3) {
-        rw_quantity_exponent(value, text, size);
+        rw_quantity_exponent(value, 2, text, size);
         return;
     }
     if (unit && fabs(value) < 99.95) /* 3.00M tells more than 3M */
@@ -53,23 +53,23 @@ void rw_quantity_short(double value, char *text, size_t size)
         snprintf(text, size, "%.3g%s", value, units[unit]);
 }
 
-void rw_quantity_exponent(double value, char *text, size_t size)
+void rw_quantity_exponent(double value, int digits, char *text, size_t size)
 {
     if (dash(value, text, size)) return;
     int power = value != 0 ? (int)floor(log10(fabs(value)) + 1e-9) : 0;
     double factor = value / pow(10, power);
-    if (fabs(factor) >= 9.95) {
+    if (fabs(factor) >= 10 - 0.5 * pow(10, 1 - digits)) { /* rounds up to 10 */
         factor /= 10;
         power++;
     }
-    snprintf(text, size, "%.2ge%d", factor, power);
+    snprintf(text, size, "%.*ge%d", digits, factor, power);
 }
 
 void rw_quantity_loss(double value, char *text, size_t size)
 {
     if (dash(value, text, size)) return;
     if (value != 0 && fabs(value) < 0.01)
-        rw_quantity_exponent(value, text, size);
+        rw_quantity_exponent(value, 2, text, size);
     else if (fabs(value) < 100)
         snprintf(text, size, "%.4f", value);
     else
@@ -79,7 +79,10 @@ void rw_quantity_loss(double value, char *text, size_t size)
 void rw_quantity_time(double seconds, char *text, size_t size)
 {
     if (dash(seconds, text, size)) return;
-    if (seconds < 0.0995)
+    if (fabs(seconds) > 1e10) {
+        rw_quantity_exponent(seconds, 2, text, size);
+        strncat(text, " s", size - strlen(text) - 1);
+    } else if (seconds < 0.0995)
         snprintf(text, size, "%.2g ms", seconds * 1e3);
     else if (seconds < 59.95)
         snprintf(text, size, "%.*f s", seconds < 9.95 ? 2 : 1, seconds);

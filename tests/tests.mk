@@ -10,6 +10,7 @@ unit_tests = \
 	test_linear \
 	test_lssl_kernel \
 	test_optim \
+	test_report \
 	test_short_conv \
 	test_source \
 	test_ssd_chunk \
@@ -46,6 +47,8 @@ test_lssl_kernel_double_CPPFLAGS = $(double_cppflags)
 test_lssl_kernel_double_LDADD = libropewalk_double.a $(test_libs)
 test_optim_SOURCES = tests/test_optim.c
 test_optim_LDADD = libropewalk.a $(test_libs)
+test_report_SOURCES = tests/test_report.c
+test_report_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c
 test_short_conv_LDADD = libropewalk.a $(test_libs)
 test_source_SOURCES = tests/test_source.c tests/sequences.h
@@ -58,6 +61,11 @@ test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
 test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
 test_tasks_LDADD = libropewalk.a $(test_libs)
 
+cluster_tests = \
+	tests/batch_script.sh \
+	tests/hosts_layout.sh \
+	tests/slurm_requeue.sh
+
 check_PROGRAMS += $(unit_tests) $(unit_tests_double)
-TESTS += $(unit_tests) $(unit_tests_double)
-EXTRA_DIST += tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5
+TESTS += $(unit_tests) $(unit_tests_double) $(cluster_tests)
+EXTRA_DIST += $(cluster_tests) tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5
