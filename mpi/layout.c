@@ -1,7 +1,9 @@
 #include "mpi/layout.h"
 
 #include <omp.h>
+#include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 rw_comm_counters rw_comm_count;
 
@@ -21,12 +23,21 @@ static int ranks_of_host(MPI_Comm world)
     return n;
 }
 
+/* Cores that this rank may use: those it is bound to, or its share of the host's. */
+static int cores_of_rank(MPI_Comm world)
+{
+    int allowed = omp_get_num_procs(), ranks = ranks_of_host(world);
+    bool bound = allowed < (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return bound ? allowed : allowed / ranks;
+}
+
 static void fill(rw_layout *out, MPI_Comm world, int threads)
 {
     MPI_Comm_dup(world, &out->world);
     MPI_Comm_rank(out->world, &out->rank);
     MPI_Comm_size(out->world, &out->size);
-    if (threads <= 0) threads = omp_get_num_procs() / ranks_of_host(out->world);
+    int cores = cores_of_rank(out->world);
+    if (threads <= 0) threads = cores;
     out->threads = threads < 1 ? 1 : threads;
     omp_set_num_threads(out->threads);
 }

@@ -29,7 +29,8 @@ rw_range rw_split(long n, int parts, int index);
 
 /* Collective over MPI_COMM_WORLD. dp or sp may be 0 (auto): dp takes what sp
  * leaves, sp is 1 unless dp is given. dp * sp must equal the number of ranks
- * (RW_USAGE). threads 0: cores of this host divided by its ranks, at least 1. */
+ * (RW_USAGE). threads 0: the cores this rank is
+ * bound to; if it is not bound, those of its host divided by the ranks there. */
 rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out);
 /* A layout of this process alone (MPI_COMM_SELF). */
 rw_status rw_layout_alone(int threads, rw_layout *out);

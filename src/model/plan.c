@@ -48,6 +48,12 @@ static rw_status check_ranks(const rw_plan *p, const rw_layout *layout)
                        "%d data-parallel ranks for a batch of only %ld sequences; use a smaller "
                        "--dp or a larger batch",
                        layout->dp, p->options.batch);
+    long nodes = (p->options.batch / layout->dp + 1) * 2 * (p->tree.inner + 1);
+    if (layout->sp > 1 && nodes > RW_TREE_MAX_DEPTH)
+        return rw_fail(RW_USAGE,
+                       "%ld sequences a rank are too many for ranks that share sequences; use "
+                       "more data-parallel ranks (--dp) or a smaller data.batch",
+                       p->options.batch / layout->dp);
     return RW_OK;
 }
 
