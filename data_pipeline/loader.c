@@ -42,6 +42,8 @@ static rw_status allocate_batch(const rw_loader *l, rw_batch *batch)
     else
         RW_TRY(rw_alloc(rows * (size_t)f->features, sizeof(real), "features of a batch",
                         &batch->features));
+    if (rw_source_has_documents(l->source))
+        RW_TRY(rw_alloc(rows, 1, "documents of a batch", &batch->starts));
     if (f->target_vocab > 0)
         RW_TRY(rw_alloc(rows, sizeof(int32_t), "targets of a batch", &batch->targets));
     else
@@ -56,6 +58,7 @@ static void free_batch(rw_batch *batch)
     rw_free(&batch->targets);
     rw_free(&batch->features);
     rw_free(&batch->target_features);
+    rw_free(&batch->starts);
 }
 
 static rw_sequence sequence_of(const rw_format *f, const rw_batch *batch, long sequence)
@@ -64,6 +67,7 @@ static rw_sequence sequence_of(const rw_format *f, const rw_batch *batch, long s
     return (rw_sequence){
         .tokens = batch->tokens ? batch->tokens + first : NULL,
         .targets = batch->targets ? batch->targets + first : NULL,
+        .starts = batch->starts ? batch->starts + first : NULL,
         .features = batch->features ? batch->features + first * (size_t)f->features : NULL,
         .target_features = batch->target_features
                                ? batch->target_features + first * (size_t)f->target_features

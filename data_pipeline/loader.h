@@ -16,6 +16,7 @@ typedef struct {
     int32_t *targets;   /* (sequences, rows) */
     real *features;     /* (sequences, rows, features) */
     real *target_features;
+    uint8_t *starts;    /* (sequences, rows), 1 where a document begins; NULL: nowhere */
     int feature_width, target_width; /* reals a token of the last two */
     long counted;       /* targets that are not ignored */
     double wait_s;      /* how long rw_loader_next had to wait for it */

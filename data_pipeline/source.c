@@ -15,6 +15,10 @@ const rw_key rw_data_keys[] = {
     {.name = "dataset",
      .type = RW_KEY_STRING,
      .doc = "file written by `ropewalk data build`; this or task"},
+    {.name = "reset_documents",
+     .type = RW_KEY_BOOL,
+     .fallback = "true",
+     .doc = "nothing crosses from a document of the dataset to the next"},
     {.name = "task", .type = RW_KEY_MAP, .doc = "a generated task: {name: ..., its keys}"},
     {.name = "length",
      .type = RW_KEY_INT,
@@ -43,6 +47,7 @@ struct rw_source {
     uint64_t seed, fingerprint;
     /* of a dataset */
     rw_dataset *dataset;
+    rw_dataset_index index; /* documents: where each begins; read if they matter */
     rw_window_sampler sampler;
     /* of a task */
     const rw_task *task;
@@ -69,7 +74,8 @@ static rw_status open_dataset(rw_source *s, const rw_config *data)
     s->sampler = rw_window_sampler_make(f->heldout_begin, (uint64_t)s->length, s->seed);
     s->format = (rw_format){.vocab = f->vocab, .target_vocab = f->vocab};
     s->fingerprint = f->content_hash;
-    return RW_OK;
+    if (!rw_config_bool(data, "reset_documents")) return RW_OK;
+    return rw_dataset_read_index(s->dataset, &s->index);
 }
 
 static rw_status unknown_task(const rw_config *config, const char *name)
@@ -141,6 +147,7 @@ void rw_source_close(rw_source **pointer)
 {
     rw_source *s = *pointer;
     if (!s) return;
+    rw_dataset_index_free(&s->index);
     rw_dataset_close(&s->dataset);
     free_sequence(&s->whole);
     pthread_mutex_destroy(&s->lock);
@@ -172,6 +179,11 @@ const char *rw_source_alphabet(const rw_source *s)
     return s->dataset && facts_of(s)->alphabet[0] ? facts_of(s)->alphabet : NULL;
 }
 
+bool rw_source_has_documents(const rw_source *s)
+{
+    return s->index.document_count > 1;
+}
+
 uint64_t rw_source_heldout_count(const rw_source *s)
 {
     if (!s->dataset) return 0;
@@ -182,6 +194,35 @@ uint64_t rw_source_heldout_count(const rw_source *s)
 uint64_t rw_source_tokens(const rw_source *s)
 {
     return s->dataset ? facts_of(s)->heldout_begin : 0;
+}
+
+/* The first document that begins at or after token `token`. */
+static size_t document_from(const rw_source *s, uint64_t token)
+{
+    size_t low = 0, high = s->index.document_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->index.documents[middle] < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Marks the documents that begin in the window; the token before one has no
+ * target. */
+static void mark_documents(const rw_source *s, uint64_t begin, long count, rw_sequence *out)
+{
+    if (!rw_source_has_documents(s)) return;
+    if (out->starts) memset(out->starts, 0, (size_t)count);
+    uint64_t end = begin + (uint64_t)count;
+    for (size_t i = document_from(s, begin); i < s->index.document_count; i++) {
+        uint64_t at = s->index.documents[i];
+        if (at > end) break;
+        if (at < end && out->starts) out->starts[at - begin] = 1;
+        if (at > begin) out->targets[at - begin - 1] = RW_IGNORE;
+    }
 }
 
 /* Tokens from `begin` on, each with the next one as target; the split ends
@@ -200,6 +241,7 @@ static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long co
             out->targets[done + i] = i + 1 < present ? piece[i + 1] : RW_IGNORE;
         }
     }
+    mark_documents(s, begin, count, out);
     return RW_OK;
 }
 

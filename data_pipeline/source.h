@@ -28,6 +28,8 @@ bool rw_source_is_bytes(const rw_source *source);
 /* How a token is shown to people: a dataset's alphabet (256 entries at most,
  * e.g. "ACGTN" for FASTA), or NULL for bytes and tasks. */
 const char *rw_source_alphabet(const rw_source *source);
+/* Do sequences hold several documents whose boundaries nothing may cross? */
+bool rw_source_has_documents(const rw_source *source);
 /* A fingerprint of the data (content hash of a dataset, configuration of a task). */
 uint64_t rw_source_fingerprint(const rw_source *source);
 /* Number of distinct sequences in one pass over the held-out split; 0: unlimited. */

@@ -24,6 +24,7 @@ typedef struct {
     int32_t *tokens;       /* (length) */
     int32_t *targets;      /* (length), RW_IGNORE where nothing is to be predicted */
     real *features;        /* (length, features) */
+    uint8_t *starts;      /* (length), 1 where a document begins; NULL: not wanted */
     real *target_features; /* (length, target_features); NAN in the first: ignored */
 } rw_sequence;
 

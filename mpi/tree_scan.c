@@ -41,7 +41,7 @@ struct rw_scan {
     rw_tree tree;         /* over the chunks of one sequence */
     direction way[2];     /* forward, mirrored */
     int *bytes, *places;  /* of the exchange, a rank each */
-    real *nodes;          /* (slots, sequences, map + state) */
+    real *nodes;          /* (slots, sequences, map + state + 1): the last is 1 if cut */
     real *values;         /* (spares, sequences, state): of chunks of other ranks */
     real *send;
 };
@@ -191,7 +191,7 @@ rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size
     s->local = s->own.end - s->own.begin;
     s->tree = rw_tree_of(1, chunks);
     RW_TRY_DONE(plan_both(s));
-    size_t slots = 0, spares = 0, sent = 0, n = (size_t)sequences * (map + state);
+    size_t slots = 0, spares = 0, sent = 0, n = (size_t)sequences * (map + state + 1);
     for (int i = 0; i < 2; i++) {
         if ((size_t)s->way[i].slots > slots) slots = (size_t)s->way[i].slots;
         if ((size_t)s->way[i].spares > spares) spares = (size_t)s->way[i].spares;
@@ -231,25 +231,38 @@ void rw_scan_destroy(rw_scan **scan)
 typedef struct {
     rw_scan *scan;
     const rw_affine *affine;
+    const uint8_t *cut;
     const real *map, *part;
     real *out;
 } run;
+
+/* Reals of a node in the work area. */
+static size_t record(const run *r) { return r->affine->map + r->affine->state + 1; }
+
+static real *node_at(const run *r, long place, long b)
+{
+    return r->scan->nodes + (size_t)(place * r->scan->sequences + b) * record(r);
+}
+
+static bool is_cut(const run *r, long place, long b)
+{
+    if (place <= LEAF) return r->cut && r->cut[b * r->scan->local + LEAF - place];
+    return node_at(r, place, b)[record(r) - 1] != 0;
+}
 
 static const real *map_at(const run *r, long place, long b)
 {
     if (!r->affine->map) return NULL;
     if (place <= LEAF)
         return r->map + (size_t)(b * r->scan->local + LEAF - place) * r->affine->map;
-    size_t n = r->affine->map + r->affine->state;
-    return r->scan->nodes + (size_t)(place * r->scan->sequences + b) * n;
+    return node_at(r, place, b);
 }
 
 static const real *state_at(const run *r, long place, long b)
 {
     if (place <= LEAF)
         return r->part + (size_t)(b * r->scan->local + LEAF - place) * r->affine->state;
-    size_t n = r->affine->map + r->affine->state;
-    return r->scan->nodes + (size_t)(place * r->scan->sequences + b) * n + r->affine->map;
+    return node_at(r, place, b) + r->affine->map;
 }
 
 static real *value_at(const run *r, long place, long b)
@@ -265,24 +278,22 @@ static void combine(const run *r, const direction *d, bool mirrored, long first,
     const rw_affine *a = r->affine;
     for (long i = first; i < last; i++) {
         const combination *c = &d->combinations[i];
-        const real *left = map_at(r, c->left, b), *right = map_at(r, c->right, b);
-        real *sum = (real *)state_at(r, c->slot, b);
-        if (mirrored)
-            a->advance(a->context, left, c->level, true, begin, end, state_at(r, c->right, b),
-                       state_at(r, c->left, b), sum);
-        else
-            a->advance(a->context, right, c->level, false, begin, end, state_at(r, c->left, b),
-                       state_at(r, c->right, b), sum);
+        long outer = mirrored ? c->right : c->left, inner = mirrored ? c->left : c->right;
+        const real *from = is_cut(r, inner, b) ? NULL : state_at(r, outer, b);
+        a->advance(a->context, map_at(r, inner, b), c->level, mirrored, begin, end, from,
+                   state_at(r, inner, b), node_at(r, c->slot, b) + a->map);
     }
 }
 
+/* Maps and cuts of the combined nodes: small, and needed by all lanes. */
 static void compose_maps(const run *r, const direction *d, long first, long last, long b)
 {
-    if (!r->affine->map) return;
     for (long i = first; i < last; i++) {
         const combination *c = &d->combinations[i];
+        node_at(r, c->slot, b)[record(r) - 1] = is_cut(r, c->left, b) || is_cut(r, c->right, b);
+        if (!r->affine->map) continue;
         r->affine->compose(r->affine->context, map_at(r, c->left, b), map_at(r, c->right, b),
-                           (real *)map_at(r, c->slot, b));
+                           node_at(r, c->slot, b));
     }
 }
 
@@ -291,8 +302,9 @@ static void step_values(const run *r, const direction *d, bool mirrored, long b,
     const rw_affine *a = r->affine;
     for (long i = 0; i < d->step_count; i++) {
         const step *st = &d->steps[i];
+        bool zero = st->from == NOWHERE || is_cut(r, st->node, b);
         a->advance(a->context, map_at(r, st->node, b), st->level, mirrored, begin, end,
-                   st->from == NOWHERE ? NULL : value_at(r, st->from, b), state_at(r, st->node, b),
+                   zero ? NULL : value_at(r, st->from, b), state_at(r, st->node, b),
                    value_at(r, st->target, b));
     }
 }
@@ -321,7 +333,7 @@ static void exchange(const run *r, const direction *d)
 {
     rw_scan *s = r->scan;
     double start = MPI_Wtime();
-    size_t map = r->affine->map, n = map + r->affine->state;
+    size_t map = r->affine->map, n = record(r);
     int sp = s->layout->sp, me = s->layout->sp_rank, place = 0;
     int each = (int)(n * (size_t)s->sequences);
     for (int q = 0; q < sp; q++) {
@@ -334,6 +346,7 @@ static void exchange(const run *r, const direction *d)
             real *to = s->send + (size_t)(i * s->sequences + b) * n;
             if (map) memcpy(to, map_at(r, d->sent[i], b), map * sizeof(real));
             memcpy(to + map, state_at(r, d->sent[i], b), r->affine->state * sizeof(real));
+            to[n - 1] = is_cut(r, d->sent[i], b);
         }
     MPI_Allgatherv(s->send, s->bytes[me], RW_MPI_REAL, s->nodes, s->bytes, s->places, RW_MPI_REAL,
                    s->layout->sp_comm);
@@ -344,11 +357,11 @@ static void exchange(const run *r, const direction *d)
 }
 
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                 const real *map, const real *part, real *out)
+                 const uint8_t *cut, const real *map, const real *part, real *out)
 {
     scan->sequences = sequences;
     const direction *d = &scan->way[mirrored];
-    run r = {scan, affine, map, part, out};
+    run r = {scan, affine, cut, map, part, out};
     if (scan->layout->sp == 1) {
         run_part(&r, d, mirrored, 0, d->combination_count, true);
         return;

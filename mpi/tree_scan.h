@@ -9,12 +9,17 @@
  * The mirror image: with e = c + 1 and k its trailing zero bits,
  *     suffix(c) = A_node^T suffix(e + 2^k - 1) + r_node,  node (k, e/2^k).
  *
+ * Where a document begins in chunk c, nothing before it may reach beyond: the
+ * chunk is cut, A_c = 0. A node that holds a cut chunk is cut.
+ *
  * Under sequence parallelism the ranks of layout->sp_comm all-gather their
- * maximal nodes. Predicted volume sent by a rank: (P-1) m S (map + state)
+ * maximal nodes. Predicted volume sent by a rank: (P-1) m S (map + state + 1)
  * reals, m <= 2 log2(local chunks) its maximal nodes (1 where the ranges are
  * aligned), S its sequences. */
 #ifndef RW_TREE_SCAN_H
 #define RW_TREE_SCAN_H
+
+#include <stdint.h>
 
 #include "mpi/layout.h"
 #include "mpi/tree.h"
@@ -42,8 +47,9 @@ void rw_scan_destroy(rw_scan **scan);
  * mirrored). out, same shape as part: the state at each chunk's start (mirrored:
  * the gradient at its end). Those that are zero by definition (chunk 0; mirrored
  * the last) are not written. map and part of the last chunk (mirrored: part of
- * the first) are not read. */
+ * the first) are not read. cut (sequences, local chunks): 1 where the chunk is
+ * cut; NULL: nowhere. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                 const real *map, const real *part, real *out);
+                 const uint8_t *cut, const real *map, const real *part, real *out);
 
 #endif

@@ -24,6 +24,7 @@ struct rw_engine {
     real *shift;    /* exchange buffer of shift carries */
     double *losses; /* (local sequences, local chunks) */
     double *corrects; /* same shape */
+    uint8_t *cuts;    /* (sequences of a micro-batch, local chunks): a document begins in it */
 };
 
 /* One step (or evaluation) under way. */
@@ -59,6 +60,7 @@ static rw_status allocate(rw_engine *e)
     RW_TRY(rw_alloc(2 * (size_t)p->micro * shift, sizeof(real), "halos", &e->shift));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->losses));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
+    RW_TRY(rw_alloc((size_t)(p->micro * local), 1, "documents", &e->cuts));
     RW_TRY(rw_scan_new(e->layout, p->micro, p->tree.chunks, map, state, &e->scan));
     size_t dderived = 0;
     for (int i = 0; i < p->node_count; i++)
@@ -96,6 +98,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_free(&e->shift);
     rw_free(&e->losses);
     rw_free(&e->corrects);
+    rw_free(&e->cuts);
     rw_plan_destroy(&e->plan);
     rw_free(engine);
 }
@@ -238,6 +241,56 @@ static void narrow(rw_call *call, int first, int rows, int feature_width)
     if (call->features) call->features += (size_t)first * (size_t)feature_width;
 }
 
+/* ---- Documents ------------------------------------------------------------- */
+
+/* Of chunk (b, c): 1 for each row at which a document begins; NULL: no documents. */
+static const uint8_t *starts_of(const pass *w, long b, long c)
+{
+    const rw_plan *p = w->e->plan;
+    if (!w->batch->starts) return NULL;
+    return w->batch->starts + (w->part.begin + b) * w->batch->rows +
+           (c - p->chunks.begin) * p->options.chunk;
+}
+
+/* The piece of a chunk that begins at row `first` and holds one document only:
+ * the row after its last. */
+static int piece_end(const uint8_t *starts, int first, int all)
+{
+    if (!starts) return all;
+    const uint8_t *next = first + 1 < all ? memchr(starts + first + 1, 1, (size_t)(all - first - 1))
+                                          : NULL;
+    return next ? (int)(next - starts) : all;
+}
+
+static int last_piece(const uint8_t *starts, int all)
+{
+    int first = 0;
+    for (int end; (end = piece_end(starts, first, all)) < all;) first = end;
+    return first;
+}
+
+static void find_cuts(const pass *w)
+{
+    const rw_plan *p = w->e->plan;
+    long local = local_chunks(p), sequences = w->part.end - w->part.begin;
+    for (long i = 0; w->batch->starts && i < sequences * local; i++) {
+        long c = p->chunks.begin + i % local;
+        const uint8_t *starts = starts_of(w, i / local, c);
+        w->e->cuts[i] = memchr(starts, 1, (size_t)rw_plan_chunk_rows(p, c)) != NULL;
+    }
+}
+
+/* Restricts the call of an op with a carry to rows [first, end) of the chunk:
+ * only what lies before the first document boundary sees the state at the
+ * chunk's start, only what lies after the last one reaches its end. */
+static void narrow_to_piece(const pass *w, rw_call *call, const uint8_t *starts, int first, int end)
+{
+    int all = call->rows;
+    if (first > 0 || (starts && starts[0])) call->state_in = NULL;
+    if (end < all) call->dstate_out = NULL;
+    if (end - first < all) narrow(call, first, end - first, w->batch->feature_width);
+}
+
 /* ---- Segments -------------------------------------------------------------- */
 
 static void call_forward(const pass *w, int i, long b, long c, int first, int rows)
@@ -257,6 +310,57 @@ static void call_backward(const pass *w, int i, real *leaf, long b, long c, int 
     call.node->op->backward(&call);
 }
 
+/* Ops with a carry see one document at a time. */
+static void forward_pieces(const pass *w, int i, long b, long c)
+{
+    const uint8_t *starts = starts_of(w, b, c);
+    int all = rw_plan_chunk_rows(w->e->plan, c);
+    for (int first = 0, end; first < all; first = end) {
+        rw_call call;
+        end = piece_end(starts, first, all);
+        set_call(w, i, b, c, &call);
+        narrow_to_piece(w, &call, starts, first, end);
+        call.node->op->forward(&call);
+    }
+}
+
+static void backward_pieces(const pass *w, int i, real *leaf, long b, long c)
+{
+    const uint8_t *starts = starts_of(w, b, c);
+    int all = rw_plan_chunk_rows(w->e->plan, c);
+    for (int first = 0, end; first < all; first = end) {
+        rw_call call;
+        end = piece_end(starts, first, all);
+        set_call(w, i, b, c, &call);
+        set_backward(w, &call, leaf, b, c);
+        narrow_to_piece(w, &call, starts, first, end);
+        call.node->op->backward(&call);
+    }
+}
+
+static void call_summary(const pass *w, int i, long b, long c)
+{
+    const uint8_t *starts = starts_of(w, b, c);
+    rw_call call;
+    set_call(w, i, b, c, &call);
+    narrow_to_piece(w, &call, starts, last_piece(starts, call.rows), call.rows);
+    call.node->op->summary(&call);
+}
+
+static void call_adjoint(const pass *w, int i, real *leaf, long b, long c)
+{
+    const uint8_t *starts = starts_of(w, b, c);
+    rw_call call;
+    set_call(w, i, b, c, &call);
+    set_backward(w, &call, leaf, b, c);
+    if (starts && starts[0]) {
+        memset(call.dstate_in, 0, call.node->state * sizeof(real));
+        return;
+    }
+    narrow_to_piece(w, &call, starts, 0, piece_end(starts, 0, call.rows));
+    call.node->op->adjoint(&call);
+}
+
 /* A run of rowwise nodes goes tile by tile, so that what passes between them
  * stays in the nearest cache; any other node is a run of its own. */
 static void forward_chunk(const pass *w, const rw_segment *s, long b, long c)
@@ -266,16 +370,16 @@ static void forward_chunk(const pass *w, const rw_segment *s, long b, long c)
     for (int i = s->first, end; i < s->last; i = end) {
         end = rw_plan_run_end(p, i, s->last);
         if (p->nodes[i].op->is_loss && w->training) continue;
+        if (rw_opens(s, i)) {
+            forward_pieces(w, i, b, c);
+            continue;
+        }
         int tile = end - i > 1 ? TILE : all;
         for (int first = 0; first < all; first += tile)
             for (int k = i; k < end; k++)
                 call_forward(w, k, b, c, first, all - first < tile ? all - first : tile);
     }
-    if (s->closes >= 0 && c < p->tree.chunks - 1) {
-        rw_call call;
-        set_call(w, s->closes, b, c, &call);
-        call.node->op->summary(&call);
-    }
+    if (s->closes >= 0 && c < p->tree.chunks - 1) call_summary(w, s->closes, b, c);
 }
 
 static int run_begin(const rw_plan *p, const rw_segment *s, int last)
@@ -289,7 +393,7 @@ static void backward_chunk(const pass *w, const rw_segment *s, real *leaf, long 
 {
     const rw_plan *p = w->e->plan;
     int all = rw_plan_chunk_rows(p, c);
-    if (s->closes >= 0) call_backward(w, s->closes, leaf, b, c, 0, all);
+    if (s->closes >= 0) backward_pieces(w, s->closes, leaf, b, c);
     for (int last = s->last, begin; last > s->first; last = begin) {
         begin = run_begin(p, s, last);
         if (rw_opens(s, begin)) break;
@@ -298,12 +402,7 @@ static void backward_chunk(const pass *w, const rw_segment *s, real *leaf, long 
             for (int k = last - 1; k >= begin; k--)
                 call_backward(w, k, leaf, b, c, first, all - first < tile ? all - first : tile);
     }
-    if (s->opens && c > 0) {
-        rw_call call;
-        set_call(w, s->first, b, c, &call);
-        set_backward(w, &call, leaf, b, c);
-        call.node->op->adjoint(&call);
-    }
+    if (s->opens && c > 0) call_adjoint(w, s->first, leaf, b, c);
 }
 
 /* The affine arithmetic of a node, for the scan. */
@@ -340,8 +439,8 @@ static void exchange(const pass *w, int i, bool mirrored)
     }
     arithmetic a = {node, e->derived + p->derived[i]};
     rw_affine affine = {node->map, node->state, node->lanes, &a, advance, compose};
-    rw_scan_run(e->scan, &affine, sequences, mirrored, e->arena + place->map,
-                e->arena + place->part, out);
+    rw_scan_run(e->scan, &affine, sequences, mirrored, w->batch->starts ? e->cuts : NULL,
+                e->arena + place->map, e->arena + place->part, out);
 }
 
 static void forward_segment(const pass *w, int s)
@@ -502,6 +601,7 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     prepare(e);
     for (int m = 0; m < p->options.accumulate; m++) {
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
+        find_cuts(&w);
         for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
         backward_micro(&w, m == p->options.accumulate - 1);
     }
@@ -517,6 +617,7 @@ void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_
     prepare(e);
     for (int m = 0; m < p->options.accumulate; m++) {
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
+        find_cuts(&w);
         for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
     }
     out->loss = mean_loss(e, out->counted);
