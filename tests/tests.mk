@@ -7,6 +7,8 @@ unit_tests = \
 	test_config \
 	test_convolution \
 	test_data \
+	test_execution \
+	test_forms \
 	test_linear \
 	test_lssl_kernel \
 	test_optim \
@@ -17,10 +19,13 @@ unit_tests = \
 	test_tasks
 unit_tests_double = \
 	test_convolution_double \
+	test_forms_double \
 	test_lssl_kernel_double \
 	test_ssd_chunk_double
 
 test_libs = $(rw_libs) $(CMOCKA_LIBS)
+# Models around whatever is registered, for the tests that drive the engine.
+engine_fixtures = tests/testing.c tests/testing.h
 double_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DRW_DOUBLE
 
 test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
@@ -38,6 +43,13 @@ test_convolution_double_CPPFLAGS = $(double_cppflags)
 test_convolution_double_LDADD = libropewalk_double.a $(test_libs)
 test_data_SOURCES = tests/test_data.c tests/data_files.h
 test_data_LDADD = libropewalk.a $(test_libs)
+test_execution_SOURCES = tests/test_execution.c $(engine_fixtures)
+test_execution_LDADD = libropewalk.a $(test_libs)
+test_forms_SOURCES = tests/test_forms.c $(engine_fixtures)
+test_forms_LDADD = libropewalk.a $(test_libs)
+test_forms_double_SOURCES = tests/test_forms.c $(engine_fixtures)
+test_forms_double_CPPFLAGS = $(double_cppflags)
+test_forms_double_LDADD = libropewalk_double.a $(test_libs)
 test_linear_SOURCES = tests/test_linear.c
 test_linear_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_SOURCES = tests/test_lssl_kernel.c

@@ -1,0 +1,144 @@
+/* How a step is carried out changes nothing of its result: micro-batches,
+ * recomputation and threads give the same bits; a step allocates nothing; and
+ * where memory is short, what was taken is given back. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <mpi.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "testing.h"
+
+static const rw_plan_options plain = {
+    .chunk = 8, .length = 37, .batch = 5, .accumulate = 1, .training = true};
+
+/* What a training step gives. */
+typedef struct {
+    double loss;
+    size_t reals;
+    real *gradient;
+} outcome;
+
+static outcome train_once(const test_subject *subject, rw_plan_options options, int threads)
+{
+    outcome out;
+    test_rig rig;
+    test_rig_open(subject, &options, threads, &rig);
+    out.loss = test_rig_train(&rig);
+    out.reals = rw_graph_weights(rig.model->graph);
+    out.gradient = test_alloc(out.reals, sizeof(real));
+    memcpy(out.gradient, rig.model->gradient, out.reals * sizeof(real));
+    test_rig_close(&rig);
+    return out;
+}
+
+static void check_same_bits(const test_subject *subject, rw_plan_options options, int threads)
+{
+    outcome wanted = train_once(subject, plain, 1), got = train_once(subject, options, threads);
+    assert_memory_equal(&got.loss, &wanted.loss, sizeof got.loss);
+    assert_int_equal(got.reals, wanted.reals);
+    assert_memory_equal(got.gradient, wanted.gradient, got.reals * sizeof(real));
+    rw_free(&got.gradient);
+    rw_free(&wanted.gradient);
+}
+
+static void check_micro_batches(const test_subject *subject)
+{
+    rw_plan_options options = plain;
+    for (options.accumulate = 2; options.accumulate <= 3; options.accumulate++)
+        check_same_bits(subject, options, 1);
+}
+
+static void check_recomputation(const test_subject *subject)
+{
+    rw_plan_options options = plain;
+    options.recompute = true;
+    check_same_bits(subject, options, 1);
+    options.accumulate = 2;
+    check_same_bits(subject, options, 1);
+}
+
+static void check_threads(const test_subject *subject)
+{
+    rw_plan_options options = plain;
+    check_same_bits(subject, options, 2);
+    check_same_bits(subject, options, 3);
+    options.accumulate = 2;
+    options.recompute = true;
+    check_same_bits(subject, options, 2);
+}
+
+/* A second step has the bits of the first: nothing is left over in the arena. */
+static void check_step_leaves_nothing(const test_subject *subject)
+{
+    test_rig rig;
+    rw_loss loss;
+    test_rig_open(subject, &plain, 2, &rig);
+    size_t bytes = rw_graph_weights(rig.model->graph) * sizeof(real);
+    real *first = test_alloc(bytes, 1);
+    size_t allocations = rw_memory_allocations(), in_use = rw_memory_in_use();
+    double wanted = test_rig_train(&rig);
+    memcpy(first, rig.model->gradient, bytes);
+    rw_engine_evaluate(rig.engine, &rig.batch, NULL, &loss);
+    double again = test_rig_train(&rig);
+    assert_int_equal(rw_memory_allocations(), allocations);
+    assert_int_equal(rw_memory_in_use(), in_use);
+    assert_memory_equal(&again, &wanted, sizeof again);
+    assert_memory_equal(rig.model->gradient, first, bytes);
+    rw_free(&first);
+    test_rig_close(&rig);
+}
+
+/* Makes the model and its engine with the n-th allocation failing; tells
+ * whether it failed. */
+static bool fails_at(const test_subject *subject, const rw_layout *layout, long n)
+{
+    rw_model *model = NULL;
+    rw_engine *engine = NULL;
+    size_t in_use = rw_memory_in_use();
+    rw_clear_message();
+    rw_memory_fail_after(n);
+    rw_status status = test_model_new(subject, plain.chunk, &model);
+    if (status == RW_OK) status = rw_engine_new(model, layout, &plain, &engine);
+    rw_memory_fail_after(0);
+    rw_engine_destroy(&engine);
+    rw_model_destroy(&model);
+    if (rw_memory_in_use() != in_use)
+        fail_msg("allocation %ld fails and %ld bytes are lost", n,
+                 (long)(rw_memory_in_use() - in_use));
+    if (status == RW_OK) return false;
+    assert_int_equal(status, RW_ERROR);
+    assert_non_null(strstr(rw_message(), "out of memory"));
+    return true;
+}
+
+static void check_short_memory(const test_subject *subject)
+{
+    rw_layout layout;
+    long n = 1;
+    test_ok(rw_layout_alone(2, &layout));
+    while (fails_at(subject, &layout, n)) n++;
+    assert_true(n > 20); /* that many there are at least */
+    rw_clear_message();
+    rw_layout_free(&layout);
+}
+
+int main(int argc, char **argv)
+{
+    const test_property properties[] = {
+        {"micro-batches give the same bits", check_micro_batches},
+        {"recomputation gives the same bits", check_recomputation},
+        {"threads give the same bits", check_threads},
+        {"a step leaves nothing behind", check_step_leaves_nothing},
+        {"short memory is an error", check_short_memory},
+    };
+    MPI_Init(&argc, &argv);
+    int failed = test_run_properties("execution", properties,
+                                     (int)(sizeof properties / sizeof *properties), TEST_ALL);
+    MPI_Finalize();
+    return failed;
+}

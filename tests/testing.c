@@ -1,0 +1,298 @@
+#include "testing.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { SEED = 5 };
+
+void test_ok(rw_status status)
+{
+    if (status != RW_OK) fail_msg("%s: %s", rw_message_origin(), rw_message());
+}
+
+void *test_alloc(size_t count, size_t size)
+{
+    void *out;
+    test_ok(rw_alloc(count, size, "a test", &out));
+    return out;
+}
+
+bool test_is_fast(void)
+{
+    const char *scope = getenv("RW_TEST_SCOPE");
+    return scope && strcmp(scope, "fast") == 0;
+}
+
+/* ---- Subjects ------------------------------------------------------------- */
+
+typedef struct {
+    test_subject *out;
+    int capacity, count;
+} subject_list;
+
+static void add_subject(subject_list *list, const char *kind, test_subject subject)
+{
+    assert_true(list->count < list->capacity);
+    const char *name = subject.op          ? subject.op->name
+                       : subject.mixer     ? subject.mixer->name
+                       : subject.objective ? subject.objective->name
+                                           : "of all mixers";
+    const char *data = subject.format.vocab      ? " on tokens"
+                       : subject.format.features ? " on features"
+                                                 : "";
+    snprintf(subject.name, sizeof subject.name, "%s %s%s", kind, name, data);
+    list->out[list->count++] = subject;
+}
+
+static const rw_format formats[] = {
+    {.vocab = TEST_VOCAB, .target_vocab = TEST_VOCAB},
+    {.features = TEST_FEATURES, .target_vocab = TEST_VOCAB},
+    {.vocab = TEST_VOCAB, .target_features = TEST_FEATURES},
+    {.features = TEST_FEATURES, .target_features = TEST_FEATURES},
+};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+int test_subjects(unsigned kinds, test_subject *out, int capacity)
+{
+    subject_list list = {out, capacity, 0};
+    for (int i = 0; (kinds & TEST_OPS) && rw_op_registry[i]; i++)
+        add_subject(&list, "op", (test_subject){.op = rw_op_registry[i]});
+    for (int i = 0; (kinds & TEST_MIXERS) && rw_mixer_registry[i]; i++)
+        add_subject(&list, "mixer", (test_subject){.mixer = rw_mixer_registry[i]});
+    for (int i = 0; (kinds & TEST_OBJECTIVES) && rw_objective_registry[i]; i++)
+        for (int f = 0; f < FORMATS; f++)
+            if (rw_objective_registry[i]->accepts(&formats[f]))
+                add_subject(
+                    &list, "objective",
+                    (test_subject){.objective = rw_objective_registry[i], .format = formats[f]});
+    if (kinds & TEST_HYBRIDS) {
+        add_subject(&list, "hybrid", (test_subject){.format = formats[0]});
+        add_subject(&list, "hybrid", (test_subject){.format = formats[FORMATS - 1]});
+    }
+    return list.count;
+}
+
+/* Sizes that keep a mixer small, for those that have such a key. */
+static const char *const small_sizes[][2] = {{"state", "8"}, {"heads", "4"}};
+
+/* Appends "{mixer: NAME, KEY: VALUE ...}". */
+static void write_mixer(const rw_mixer *mixer, char *text, size_t size)
+{
+    size_t used = strlen(text);
+    used += (size_t)snprintf(text + used, size - used, "{mixer: %s", mixer->name);
+    for (size_t i = 0; i < sizeof small_sizes / sizeof *small_sizes; i++)
+        for (const rw_key *key = mixer->keys; key->name; key++)
+            if (strcmp(key->name, small_sizes[i][0]) == 0)
+                used += (size_t)snprintf(text + used, size - used, ", %s: %s", key->name,
+                                         small_sizes[i][1]);
+    snprintf(text + used, size - used, "}");
+}
+
+static rw_status build_mixer(rw_graph *graph, const rw_mixer *mixer, rw_value x, rw_value *y)
+{
+    static const rw_key name_key[] = {{.name = "mixer", .type = RW_KEY_STRING}, RW_KEYS_END};
+    char text[512] = "";
+    rw_config *config = NULL;
+    write_mixer(mixer, text, sizeof text);
+    RW_TRY(rw_config_parse(text, "a test", NULL, 0, &config));
+    rw_status status = rw_config_check(config, (const rw_key *const[]){name_key, mixer->keys}, 2);
+    if (status == RW_OK) status = mixer->build(graph, config, x, y);
+    rw_config_destroy(&config);
+    return status;
+}
+
+/* features -> linear | op or mixer | squared error, a block each, so that
+ * recomputation has something to do. */
+static rw_status build_around(rw_graph *graph, const test_subject *subject)
+{
+    const rw_linear_options in = {.name = "input", .width = TEST_WIDTH, .bias = true};
+    rw_value features, x, y;
+    RW_TRY(rw_features(graph, TEST_FEATURES, &features));
+    RW_TRY(rw_linear(graph, features, &in, &x));
+    rw_graph_begin_block(graph);
+    RW_TRY(rw_graph_scope(graph, "subject."));
+    RW_TRY(subject->op ? subject->op->sample(graph, x, &y)
+                       : build_mixer(graph, subject->mixer, x, &y));
+    if (subject->op && subject->op->is_loss) return RW_OK;
+    rw_graph_begin_block(graph);
+    RW_TRY(rw_graph_scope(graph, "output."));
+    return rw_squared_error(graph, y, "head", TEST_FEATURES);
+}
+
+/* A whole model; all mixers and both mlps, or an mlp alone for an objective. */
+static rw_status build_whole(const test_subject *subject, int chunk, rw_model **out)
+{
+    char text[2048];
+    rw_config *config = NULL;
+    bool tokens = subject->format.vocab > 0;
+    snprintf(text, sizeof text,
+             "{width: 16, chunk: %d, dropout: %s, norm: %s, objective: %s, blocks: [", chunk,
+             tokens ? "0.125" : "0", tokens ? "rms" : "layer",
+             subject->objective ? subject->objective->name : "auto");
+    for (int i = 0; !subject->objective && rw_mixer_registry[i]; i++) {
+        write_mixer(rw_mixer_registry[i], text, sizeof text);
+        strncat(text, ", ", sizeof text - strlen(text) - 1);
+    }
+    strncat(text, "{mlp: swiglu}, {mlp: gelu}]}", sizeof text - strlen(text) - 1);
+    RW_TRY(rw_config_parse(text, "a test", NULL, 0, &config));
+    rw_status status = rw_model_new(config, &subject->format, SEED, true, out);
+    rw_config_destroy(&config);
+    return status;
+}
+
+rw_status test_model_new(const test_subject *subject, int chunk, rw_model **out)
+{
+    rw_graph *graph = NULL;
+    *out = NULL;
+    if (!subject->op && !subject->mixer) return build_whole(subject, chunk, out);
+    RW_TRY(rw_graph_new(&graph));
+    rw_status status = build_around(graph, subject);
+    if (status == RW_OK) return rw_model_of_graph(graph, chunk, SEED, true, out);
+    rw_graph_destroy(&graph);
+    return status;
+}
+
+/* ---- Properties ------------------------------------------------------------ */
+
+enum { MAX_SUBJECTS = 256, MAX_TESTS = 4096 };
+
+typedef struct {
+    const test_property *property;
+    const test_subject *subject;
+    char name[128];
+} pairing;
+
+static void check_pairing(void **state)
+{
+    const pairing *p = *state;
+    rw_clear_message();
+    p->property->check(p->subject);
+}
+
+int test_run_properties(const char *group, const test_property *properties, int count,
+                        unsigned kinds)
+{
+    static test_subject subjects[MAX_SUBJECTS];
+    static pairing pairings[MAX_TESTS];
+    static struct CMUnitTest tests[MAX_TESTS];
+    int subject_count = test_subjects(kinds, subjects, MAX_SUBJECTS), n = 0;
+    for (int i = 0; i < subject_count; i++)
+        for (int k = 0; k < count && n < MAX_TESTS; k++, n++) {
+            pairing *p = &pairings[n];
+            *p = (pairing){.property = &properties[k], .subject = &subjects[i]};
+            snprintf(p->name, sizeof p->name, "%.63s: %.60s", subjects[i].name, properties[k].name);
+            tests[n] = (struct CMUnitTest){
+                .name = p->name, .test_func = check_pairing, .initial_state = p};
+        }
+    return _cmocka_run_group_tests(group, tests, (size_t)n, NULL, NULL);
+}
+
+/* ---- Data ----------------------------------------------------------------- */
+
+static void allocate(long sequences, long rows, rw_batch *out)
+{
+    size_t n = (size_t)(sequences * rows);
+    *out = (rw_batch){.sequences = sequences,
+                      .rows = rows,
+                      .feature_width = TEST_FEATURES,
+                      .target_width = TEST_FEATURES};
+    out->tokens = test_alloc(n, sizeof *out->tokens);
+    out->targets = test_alloc(n, sizeof *out->targets);
+    out->features = test_alloc(n * TEST_FEATURES, sizeof(real));
+    out->target_features = test_alloc(n * TEST_FEATURES, sizeof(real));
+}
+
+static void count(rw_batch *batch)
+{
+    batch->counted = 0;
+    for (long i = 0; i < batch->sequences * batch->rows; i++)
+        batch->counted += batch->targets[i] != RW_IGNORE;
+}
+
+void test_batch_new(long sequences, long rows, rw_batch *out)
+{
+    rw_random tokens = rw_random_stream(SEED, RW_RANDOM_TEST, 1);
+    rw_random targets = rw_random_stream(SEED, RW_RANDOM_TEST, 2);
+    rw_random features = rw_random_stream(SEED, RW_RANDOM_TEST, 3);
+    allocate(sequences, rows, out);
+    for (long i = 0; i < sequences * rows; i++) {
+        uint64_t first = (uint64_t)i * TEST_FEATURES;
+        bool ignored = i % 7 == 3;
+        out->tokens[i] = (int32_t)rw_random_below(tokens, (uint64_t)i, TEST_VOCAB);
+        out->targets[i] =
+            ignored ? RW_IGNORE : (int32_t)rw_random_below(targets, (uint64_t)i, TEST_VOCAB);
+        for (uint64_t f = first; f < first + TEST_FEATURES; f++) {
+            out->features[f] = (real)rw_random_normal(features, f);
+            out->target_features[f] = ignored ? (real)NAN : (real)rw_random_normal(targets, f);
+        }
+    }
+    count(out);
+}
+
+void test_batch_part(const rw_batch *whole, rw_range sequences, rw_range rows, rw_batch *out)
+{
+    long n = rows.end - rows.begin;
+    allocate(sequences.end - sequences.begin, n, out);
+    for (long b = 0; b < out->sequences; b++) {
+        long from = (sequences.begin + b) * whole->rows + rows.begin, to = b * n;
+        size_t reals = (size_t)n * TEST_FEATURES * sizeof(real);
+        memcpy(out->tokens + to, whole->tokens + from, (size_t)n * sizeof *out->tokens);
+        memcpy(out->targets + to, whole->targets + from, (size_t)n * sizeof *out->targets);
+        memcpy(out->features + to * TEST_FEATURES, whole->features + from * TEST_FEATURES, reals);
+        memcpy(out->target_features + to * TEST_FEATURES,
+               whole->target_features + from * TEST_FEATURES, reals);
+    }
+    count(out);
+}
+
+void test_batch_free(rw_batch *batch)
+{
+    rw_free(&batch->tokens);
+    rw_free(&batch->targets);
+    rw_free(&batch->features);
+    rw_free(&batch->target_features);
+}
+
+rw_sequence test_batch_sequence(const rw_batch *batch, long index)
+{
+    long row = index * batch->rows;
+    return (rw_sequence){batch->tokens + row, batch->targets + row,
+                         batch->features + row * TEST_FEATURES,
+                         batch->target_features + row * TEST_FEATURES};
+}
+
+/* ---- Everything for a step ------------------------------------------------- */
+
+void test_rig_open(const test_subject *subject, const rw_plan_options *options, int threads,
+                   test_rig *out)
+{
+    test_ok(rw_layout_alone(threads, &out->layout));
+    test_ok(test_model_new(subject, options->chunk, &out->model));
+    test_ok(rw_engine_new(out->model, &out->layout, options, &out->engine));
+    test_batch_new(options->batch, options->length, &out->batch);
+}
+
+void test_rig_close(test_rig *rig)
+{
+    test_batch_free(&rig->batch);
+    rw_engine_destroy(&rig->engine);
+    rw_model_destroy(&rig->model);
+    rw_layout_free(&rig->layout);
+}
+
+double test_rig_train(test_rig *rig)
+{
+    rw_loss loss;
+    rw_engine_train(rig->engine, &rig->batch, SEED, 3, &loss);
+    return loss.loss;
+}
