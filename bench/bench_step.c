@@ -21,13 +21,11 @@ typedef struct {
 } candidate;
 
 static const candidate candidates[] = {
-    {"ssd, width 512",
-     "width: 512\nrepeat: 4\nblocks:\n  - {mixer: ssd, state: 64, heads: 8}\n"},
+    {"ssd, width 512", "width: 512\nrepeat: 4\nblocks:\n  - {mixer: ssd, state: 64, heads: 8}\n"},
     {"ssd + mlp, width 512",
      "width: 512\nrepeat: 2\nblocks:\n  - {mixer: ssd, state: 64, heads: 8}\n"
      "  - {mlp: swiglu, expand: 2}\n"},
-    {"ssd, width 256",
-     "width: 256\nrepeat: 4\nblocks:\n  - {mixer: ssd, state: 64, heads: 8}\n"},
+    {"ssd, width 256", "width: 256\nrepeat: 4\nblocks:\n  - {mixer: ssd, state: 64, heads: 8}\n"},
     {"lssl, width 256", "width: 256\nrepeat: 4\nblocks:\n  - {mixer: lssl, state: 64}\n"},
     {"s4d, width 256", "width: 256\nrepeat: 4\nblocks:\n  - {mixer: s4d, state: 64}\n"},
 };

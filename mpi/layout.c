@@ -51,10 +51,11 @@ rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out)
     if (dp <= 0) dp = size / sp;
     if (sp <= 0) sp = size / dp;
     if (dp < 1 || sp < 1 || dp * sp != size)
-        return rw_fail(RW_USAGE,
-                       "%d x %d (dp x sp) ranks do not make up the %d ranks that were started; "
-                       "start dp * sp ranks (mpirun -n), or leave parallel.dp or parallel.sp at auto",
-                       dp, sp, size);
+        return rw_fail(
+            RW_USAGE,
+            "%d x %d (dp x sp) ranks do not make up the %d ranks that were started; "
+            "start dp * sp ranks (mpirun -n), or leave parallel.dp or parallel.sp at auto",
+            dp, sp, size);
     fill(out, MPI_COMM_WORLD, threads);
     out->dp = dp;
     out->sp = sp;

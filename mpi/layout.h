@@ -46,9 +46,9 @@ rw_status rw_agree_comm(MPI_Comm comm, rw_status status);
 
 /* Counters of what this rank sent and how long it waited, since the start. */
 typedef struct {
-    double seconds;  /* inside MPI */
-    double exposed;  /* of these, with all threads of the rank waiting */
-    double bytes;    /* payload sent to other ranks */
+    double seconds; /* inside MPI */
+    double exposed; /* of these, with all threads of the rank waiting */
+    double bytes;   /* payload sent to other ranks */
 } rw_comm_counters;
 extern rw_comm_counters rw_comm_count;
 

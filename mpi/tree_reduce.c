@@ -17,12 +17,11 @@ struct rw_reduction {
     rw_tree_node *order; /* nodes of all ranks by leaf; slot = place in received */
     int total;
     rw_tree_node *stack_nodes;
-    size_t slice;        /* longest slice of a rank */
+    size_t slice; /* longest slice of a rank */
     real *send, *received, *gathered;
     int *counts, *places; /* for the all-to-all: send and receive, P each */
     double *scalars;
 };
-
 
 static rw_status cover_of(const rw_tree *tree, const rw_layout *layout, int rank, cover *out)
 {
@@ -44,7 +43,8 @@ static void sort_nodes(rw_tree_node *node, int count)
     for (int i = 1; i < count; i++) {
         rw_tree_node moving = node[i];
         int j = i;
-        for (; j > 0 && (node[j - 1].index << node[j - 1].level) > (moving.index << moving.level); j--)
+        for (; j > 0 && (node[j - 1].index << node[j - 1].level) > (moving.index << moving.level);
+             j--)
             node[j] = node[j - 1];
         node[j] = moving;
     }
@@ -79,7 +79,8 @@ rw_status rw_reduction_new(const rw_layout *layout, const rw_tree *tree, size_t 
     if (layout->size > 1) {
         r->slice = longest / ranks + 1;
         size_t mine = (size_t)r->of_rank[layout->rank].count;
-        RW_TRY_DONE(rw_alloc(mine * (longest + ranks), sizeof(real), "gradients to send", &r->send));
+        RW_TRY_DONE(
+            rw_alloc(mine * (longest + ranks), sizeof(real), "gradients to send", &r->send));
         RW_TRY_DONE(rw_alloc((size_t)r->total * r->slice, sizeof(real), "gradients received",
                              &r->received));
         RW_TRY_DONE(rw_alloc(longest, sizeof(real), "summed gradients", &r->gathered));
@@ -181,8 +182,8 @@ void rw_reduction_run(rw_reduction *r, size_t n, real *const *node, real *out)
     double seconds = MPI_Wtime() - start;
     rw_comm_count.seconds += seconds;
     rw_comm_count.exposed += seconds;
-    rw_comm_count.bytes += sizeof(real) * (others * rw_reduction_nodes(r) +
-                                           (double)s.n * (ranks - 1));
+    rw_comm_count.bytes +=
+        sizeof(real) * (others * rw_reduction_nodes(r) + (double)s.n * (ranks - 1));
 }
 
 static void add_scalars(void *context, int left, int right)

@@ -28,8 +28,8 @@ typedef struct {
     step *steps;
     long local, combination_count, step_count;
     size_t combination_capacity, step_capacity;
-    long *sent;   /* where this rank's maximal nodes lie, in the order they are sent */
-    int *counts;  /* maximal nodes of each rank of sp_comm */
+    long *sent;  /* where this rank's maximal nodes lie, in the order they are sent */
+    int *counts; /* maximal nodes of each rank of sp_comm */
     long slots, spares;
 } direction;
 
@@ -38,11 +38,11 @@ struct rw_scan {
     long sequences; /* of the run under way */
     long chunks, local;
     rw_range own;
-    rw_tree tree;         /* over the chunks of one sequence */
-    direction way[2];     /* forward, mirrored */
-    int *bytes, *places;  /* of the exchange, a rank each */
-    real *nodes;          /* (slots, sequences, map + state + 1): the last is 1 if cut */
-    real *values;         /* (spares, sequences, state): of chunks of other ranks */
+    rw_tree tree;        /* over the chunks of one sequence */
+    direction way[2];    /* forward, mirrored */
+    int *bytes, *places; /* of the exchange, a rank each */
+    real *nodes;         /* (slots, sequences, map + state + 1): the last is 1 if cut */
+    real *values;        /* (spares, sequences, state): of chunks of other ranks */
     real *send;
 };
 
@@ -52,8 +52,8 @@ typedef struct {
     rw_scan *scan;
     direction *way;
     bool mirrored;
-    long **place;  /* [level][index]: where the node's value lies */
-    long *spare;   /* [chunk]: place of the value of another rank's chunk, or NOWHERE */
+    long **place; /* [level][index]: where the node's value lies */
+    long *spare;  /* [chunk]: place of the value of another rank's chunk, or NOWHERE */
 } builder;
 
 /* Chunks of rank `rank` whose sums this direction can use: the last one's
@@ -80,8 +80,7 @@ static rw_status place_of(builder *b, int level, long index, long *place)
             RW_TRY(rw_grow(&d->combinations, &d->combination_capacity,
                            (size_t)d->combination_count + 1, sizeof *d->combinations));
             *known = d->slots++;
-            d->combinations[d->combination_count++] =
-                (combination){level - 1, left, right, *known};
+            d->combinations[d->combination_count++] = (combination){level - 1, left, right, *known};
         }
     }
     *place = *known;
@@ -102,8 +101,7 @@ static rw_status plan_exchange(builder *b)
             rw_tree_push(&s->tree, &stack, (rw_tree_node){0, c, 0}, NULL, NULL);
         b->way->counts[q] = stack.depth;
         for (int i = 0; i < stack.depth; i++, b->way->slots++)
-            if (q != s->layout->sp_rank)
-                b->place[nodes[i].level][nodes[i].index] = b->way->slots;
+            if (q != s->layout->sp_rank) b->place[nodes[i].level][nodes[i].index] = b->way->slots;
     }
     rw_range r = usable(b, s->layout->sp_rank);
     rw_tree_stack stack = {nodes, 0, 128};
@@ -237,7 +235,10 @@ typedef struct {
 } run;
 
 /* Reals of a node in the work area. */
-static size_t record(const run *r) { return r->affine->map + r->affine->state + 1; }
+static size_t record(const run *r)
+{
+    return r->affine->map + r->affine->state + 1;
+}
 
 static real *node_at(const run *r, long place, long b)
 {
@@ -253,8 +254,7 @@ static bool is_cut(const run *r, long place, long b)
 static const real *map_at(const run *r, long place, long b)
 {
     if (!r->affine->map) return NULL;
-    if (place <= LEAF)
-        return r->map + (size_t)(b * r->scan->local + LEAF - place) * r->affine->map;
+    if (place <= LEAF) return r->map + (size_t)(b * r->scan->local + LEAF - place) * r->affine->map;
     return node_at(r, place, b);
 }
 

@@ -77,6 +77,14 @@ static void check_document(const test_subject *subject, const rw_batch *whole,
     test_rig_close(&rig);
 }
 
+/* Dropout falls on other rows when the document stands elsewhere. */
+static bool is_random(const rw_model *model)
+{
+    for (int i = 0; i < rw_graph_nodes(model->graph); i++)
+        if (strcmp(rw_graph_node(model->graph, i)->op->name, "dropout") == 0) return true;
+    return false;
+}
+
 static void compare_gradients(const test_subject *subject, const real *packed, const real *sum,
                               size_t count)
 {
@@ -95,6 +103,7 @@ static void documents_are_independent(const test_subject *subject)
     rw_loss loss;
     test_rig_open(subject, &options, 2, &rig);
     size_t count = rw_graph_weights(rig.model->graph);
+    bool random = is_random(rig.model);
     real *packed = test_alloc(count, sizeof *packed), *sum = test_alloc(count, sizeof *sum);
     real *row_loss = test_alloc(SEQUENCES * LENGTH, sizeof *row_loss);
     rw_batch whole;
@@ -108,7 +117,7 @@ static void documents_are_independent(const test_subject *subject)
         for (int i = 0; starts[b][i] < LENGTH; i++)
             check_document(subject, &whole, row_loss, b, starts[b][i],
                            starts[b][i + 1] - starts[b][i], sum);
-    compare_gradients(subject, packed, sum, count);
+    if (!random) compare_gradients(subject, packed, sum, count);
     test_batch_free(&whole);
     rw_free(&packed);
     rw_free(&sum);

@@ -261,14 +261,16 @@ void test_batch_free(rw_batch *batch)
     rw_free(&batch->targets);
     rw_free(&batch->features);
     rw_free(&batch->target_features);
+    rw_free(&batch->starts);
 }
 
 rw_sequence test_batch_sequence(const rw_batch *batch, long index)
 {
     long row = index * batch->rows;
-    return (rw_sequence){batch->tokens + row, batch->targets + row,
-                         batch->features + row * TEST_FEATURES,
-                         batch->target_features + row * TEST_FEATURES};
+    return (rw_sequence){.tokens = batch->tokens + row,
+                         .targets = batch->targets + row,
+                         .features = batch->features + row * TEST_FEATURES,
+                         .target_features = batch->target_features + row * TEST_FEATURES};
 }
 
 /* ---- Everything for a step ------------------------------------------------- */

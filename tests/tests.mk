@@ -7,6 +7,7 @@ unit_tests = \
 	test_config \
 	test_convolution \
 	test_data \
+	test_documents \
 	test_execution \
 	test_forms \
 	test_linear \
@@ -19,6 +20,7 @@ unit_tests = \
 	test_tasks
 unit_tests_double = \
 	test_convolution_double \
+	test_documents_double \
 	test_forms_double \
 	test_lssl_kernel_double \
 	test_ssd_chunk_double
@@ -43,6 +45,11 @@ test_convolution_double_CPPFLAGS = $(double_cppflags)
 test_convolution_double_LDADD = libropewalk_double.a $(test_libs)
 test_data_SOURCES = tests/test_data.c tests/data_files.h
 test_data_LDADD = libropewalk.a $(test_libs)
+test_documents_SOURCES = tests/test_documents.c $(engine_fixtures)
+test_documents_LDADD = libropewalk.a $(test_libs)
+test_documents_double_SOURCES = tests/test_documents.c $(engine_fixtures)
+test_documents_double_CPPFLAGS = $(double_cppflags)
+test_documents_double_LDADD = libropewalk_double.a $(test_libs)
 test_execution_SOURCES = tests/test_execution.c $(engine_fixtures)
 test_execution_LDADD = libropewalk.a $(test_libs)
 test_forms_SOURCES = tests/test_forms.c $(engine_fixtures)

@@ -13,14 +13,14 @@
 typedef struct {
     const char *name;
     const char *summary;
-    const char *source;  /* paper */
-    const rw_key *keys;  /* besides `mixer`; ends with RW_KEYS_END */
+    const char *source; /* paper */
+    const rw_key *keys; /* besides `mixer`; ends with RW_KEYS_END */
     /* Adds the mixer on the normalised block input x (tokens, D); *y has width D.
      * `config` is the block's mapping, checked against keys. */
     rw_status (*build)(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y);
 } rw_mixer;
 
 extern const rw_mixer *const rw_mixer_registry[]; /* NULL-terminated */
-const rw_mixer *rw_mixer_find(const char *name);   /* NULL if unknown */
+const rw_mixer *rw_mixer_find(const char *name);  /* NULL if unknown */
 
 #endif

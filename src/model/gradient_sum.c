@@ -53,7 +53,8 @@ static void push_part(const rw_plan *p, rw_range part, rw_range leaves, rw_tree_
 static depths find_depths(const rw_plan *p, const rw_layout *layout)
 {
     static rw_tree_node nodes[2][RW_TREE_MAX_DEPTH];
-    rw_tree_stack rank = {nodes[0], 0, RW_TREE_MAX_DEPTH}, thread = {nodes[1], 0, RW_TREE_MAX_DEPTH};
+    rw_tree_stack rank = {nodes[0], 0, RW_TREE_MAX_DEPTH},
+                  thread = {nodes[1], 0, RW_TREE_MAX_DEPTH};
     depths d = {0, 0};
     long local = p->chunks.end - p->chunks.begin;
     for (int m = 0; m < p->options.accumulate; m++) {
@@ -95,8 +96,8 @@ rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_g
     for (size_t i = 0; i < segments; i++)
         RW_TRY_DONE(new_stack(&s->segment[i], d.rank, plan->segments[i].leaf));
     s->action_capacity = 2 * (layout->threads * (d.thread + 1) + d.rank + 1);
-    RW_TRY_DONE(rw_alloc((size_t)s->action_capacity, sizeof *s->actions, "gradient sums",
-                         &s->actions));
+    RW_TRY_DONE(
+        rw_alloc((size_t)s->action_capacity, sizeof *s->actions, "gradient sums", &s->actions));
     RW_TRY_DONE(rw_alloc((size_t)d.rank + 1, sizeof *s->nodes, "gradient sums", &s->nodes));
     RW_TRY_DONE(rw_alloc(plan->largest_leaf, sizeof(real), "summed gradients", &s->total));
     RW_TRY_DONE(rw_reduction_new(layout, &plan->tree, plan->largest_leaf, &s->reduction));
@@ -172,7 +173,7 @@ typedef struct {
     rw_gradient_sum *sum;
     real *values;
     size_t reals;
-    int pending;          /* slot whose value is still `source`; -1: none */
+    int pending; /* slot whose value is still `source`; -1: none */
     const real *source;
 } collection;
 
@@ -218,8 +219,7 @@ void rw_gradient_sum_collect(rw_gradient_sum *s, int segment)
             c.source = from->values + (size_t)node.slot * reals;
             c.pending = node.slot = own->stack.depth;
             rw_tree_push(&s->plan->tree, &own->stack, node, add_nodes, &c);
-            if (c.pending >= 0)
-                record(s, own->values + (size_t)c.pending * reals, c.source, true);
+            if (c.pending >= 0) record(s, own->values + (size_t)c.pending * reals, c.source, true);
         }
         from->stack.depth = 0;
     }

@@ -15,8 +15,8 @@ static bool meet(const rw_lifetime *a, const rw_lifetime *b)
 {
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++)
-            if (a->begin[i] <= a->end[i] && b->begin[j] <= b->end[j] &&
-                a->begin[i] <= b->end[j] && b->begin[j] <= a->end[i])
+            if (a->begin[i] <= a->end[i] && b->begin[j] <= b->end[j] && a->begin[i] <= b->end[j] &&
+                b->begin[j] <= a->end[i])
                 return true;
     return false;
 }

@@ -7,15 +7,18 @@
 #include "base/status.h"
 
 typedef struct {
-    size_t size;                  /* in; 0: ignored */
-    int begin[2], end[2];         /* in: lives in [begin[i], end[i]]; none: begin > end */
-    size_t offset;                /* out: a multiple of 16 */
+    size_t size;          /* in; 0: ignored */
+    int begin[2], end[2]; /* in: lives in [begin[i], end[i]]; none: begin > end */
+    size_t offset;        /* out: a multiple of 16 */
 } rw_lifetime;
 
 /* Marks that the buffer is used at `time` of phase 0 or 1; between two uses of
  * one phase it is alive. Start from RW_LIFETIME_NONE. */
 #define RW_LIFETIME_NONE                                                                           \
-    (rw_lifetime) { .size = 0, .begin = {1, 1}, .end = {0, 0} }
+    (rw_lifetime)                                                                                  \
+    {                                                                                              \
+        .size = 0, .begin = {1, 1}, .end = { 0, 0 }                                                \
+    }
 void rw_lifetime_use(rw_lifetime *item, int phase, int time);
 
 /* First fit in the given order. *total is the size of the arena. Not collective;

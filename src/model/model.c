@@ -11,21 +11,46 @@
 #include "objectives/objective.h"
 
 const rw_key rw_model_keys[] = {
-    {.name = "width", .type = RW_KEY_INT, .fallback = "256", .min = 1, .max = 65536,
+    {.name = "width",
+     .type = RW_KEY_INT,
+     .fallback = "256",
+     .min = 1,
+     .max = 65536,
      .doc = "features of a token between blocks, D"},
-    {.name = "chunk", .type = RW_KEY_INT, .fallback = "256", .min = 1, .max = 65536,
+    {.name = "chunk",
+     .type = RW_KEY_INT,
+     .fallback = "256",
+     .min = 1,
+     .max = 65536,
      .doc = "tokens of a chunk, T: the unit of computation; a power of two"},
-    {.name = "tie_embeddings", .type = RW_KEY_BOOL, .fallback = "true",
+    {.name = "tie_embeddings",
+     .type = RW_KEY_BOOL,
+     .fallback = "true",
      .doc = "the output projection is the embedding table"},
-    {.name = "repeat", .type = RW_KEY_INT, .fallback = "1", .min = 1, .max = 1000,
+    {.name = "repeat",
+     .type = RW_KEY_INT,
+     .fallback = "1",
+     .min = 1,
+     .max = 1000,
      .doc = "the list of blocks, this many times"},
-    {.name = "dropout", .type = RW_KEY_REAL, .fallback = "0", .min = 0, .max = 0.95,
+    {.name = "dropout",
+     .type = RW_KEY_REAL,
+     .fallback = "0",
+     .min = 0,
+     .max = 0.95,
      .doc = "share of a block's output that is dropped in training"},
-    {.name = "norm", .type = RW_KEY_STRING, .fallback = "rms", .choices = "rms|layer",
+    {.name = "norm",
+     .type = RW_KEY_STRING,
+     .fallback = "rms",
+     .choices = "rms|layer",
      .doc = "normalisation in front of each block"},
-    {.name = "objective", .type = RW_KEY_STRING, .fallback = "auto",
+    {.name = "objective",
+     .type = RW_KEY_STRING,
+     .fallback = "auto",
      .doc = "what is learned: next_token, regression, or what fits the data"},
-    {.name = "blocks", .type = RW_KEY_LIST, .required = true,
+    {.name = "blocks",
+     .type = RW_KEY_LIST,
+     .required = true,
      .doc = "mixers and mlps, in order: {mixer: NAME, ...} or {mlp: swiglu|gelu, expand: 2}"},
     RW_KEYS_END,
 };
@@ -36,9 +61,16 @@ static const rw_key mixer_key[] = {
 };
 
 static const rw_key mlp_keys[] = {
-    {.name = "mlp", .type = RW_KEY_STRING, .required = true, .choices = "swiglu|gelu",
+    {.name = "mlp",
+     .type = RW_KEY_STRING,
+     .required = true,
+     .choices = "swiglu|gelu",
      .doc = "feed-forward block"},
-    {.name = "expand", .type = RW_KEY_REAL, .fallback = "2", .min = 0.1, .max = 64,
+    {.name = "expand",
+     .type = RW_KEY_REAL,
+     .fallback = "2",
+     .min = 0.1,
+     .max = 64,
      .doc = "inner width over width"},
     RW_KEYS_END,
 };
@@ -148,7 +180,8 @@ static void draw_weights(rw_model *model, uint64_t seed)
 {
     for (int i = 0; i < rw_graph_params(model->graph); i++) {
         const rw_param *p = rw_graph_param_at(model->graph, i);
-        p->init(p, rw_random_stream(seed, RW_RANDOM_WEIGHTS, (uint64_t)i), model->weights + p->offset);
+        p->init(p, rw_random_stream(seed, RW_RANDOM_WEIGHTS, (uint64_t)i),
+                model->weights + p->offset);
     }
 }
 

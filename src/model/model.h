@@ -9,10 +9,10 @@
 
 typedef struct {
     rw_graph *graph;
-    real *weights;   /* rw_graph_weights reals; parameter i at its offset */
-    real *gradient;  /* same shape; NULL unless trained */
-    int chunk;       /* tokens of a chunk, T */
-    char *identity;  /* one line: what checkpoints must agree on */
+    real *weights;  /* rw_graph_weights reals; parameter i at its offset */
+    real *gradient; /* same shape; NULL unless trained */
+    int chunk;      /* tokens of a chunk, T */
+    char *identity; /* one line: what checkpoints must agree on */
 } rw_model;
 
 /* Keys of `model`: width, chunk, tie_embeddings, repeat, blocks, dropout, norm. */

@@ -1,4 +1,5 @@
 rw_sources += \
+	src/model/chunk_pass.c src/model/chunk_pass.h \
 	src/model/engine.c src/model/engine.h \
 	src/model/gradient_sum.c src/model/gradient_sum.h \
 	src/model/liveness.c src/model/liveness.h \

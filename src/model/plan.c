@@ -10,7 +10,10 @@ typedef struct {
     int *closed_by;                  /* by node with a carry: segment of its summary */
 } timetable;
 
-static bool has_carry(const rw_node *node) { return node->op->carry != RW_CARRY_NONE; }
+static bool has_carry(const rw_node *node)
+{
+    return node->op->carry != RW_CARRY_NONE;
+}
 
 long rw_plan_rows(const rw_plan *plan)
 {
@@ -242,11 +245,11 @@ static void plan_leaves(rw_plan *p)
 
 /* The lifetimes of everything that may be stored. */
 typedef struct {
-    rw_lifetime *value, *gradient;      /* by value id */
+    rw_lifetime *value, *gradient;            /* by value id */
     rw_lifetime *map, *part, *state, *dstate; /* by node */
-    int count;                          /* of all, contiguous from `value` */
-    int *value_segment, *gradient_segment; /* by value: the one that touches it; -2: several */
-    bool *boundary;                     /* by value: crosses blocks */
+    int count;                                /* of all, contiguous from `value` */
+    int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
+    bool *boundary;                           /* by value: crosses blocks */
 } lifetimes;
 
 static void touch(int *only, int segment)
@@ -419,8 +422,8 @@ static rw_status plan_scratch(rw_plan *p, const lifetimes *l)
 {
     rw_status status = RW_OK;
     rw_lifetime *item = NULL;
-    RW_TRY_DONE(rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *item, "memory planning",
-                         &item));
+    RW_TRY_DONE(
+        rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *item, "memory planning", &item));
     for (int s = 0; s < p->segment_count; s++) {
         RW_TRY_DONE(place_scratch(p, item, l->value_segment, s, p->value));
         if (p->options.training)

@@ -25,7 +25,7 @@ typedef struct {
     bool opens;      /* node `first` has a carry */
     int closes;      /* node with a carry whose summary ends the segment, or -1 */
     int block;
-    size_t leaf;     /* reals of the gradient that one chunk's backward yields */
+    size_t leaf; /* reals of the gradient that one chunk's backward yields */
 } rw_segment;
 
 /* Where a value (or its gradient) lies. */
@@ -40,35 +40,35 @@ typedef struct {
 } rw_carry_place;
 
 typedef struct {
-    int chunk;       /* tokens of a chunk, T */
-    long length;     /* tokens of a sequence, L */
-    long batch;      /* sequences of a step, over all ranks */
-    int accumulate;  /* micro-batches of a step */
-    bool training;   /* plan a backward pass */
-    bool recompute;  /* keep block inputs only, run each block forward again */
+    int chunk;      /* tokens of a chunk, T */
+    long length;    /* tokens of a sequence, L */
+    long batch;     /* sequences of a step, over all ranks */
+    int accumulate; /* micro-batches of a step */
+    bool training;  /* plan a backward pass */
+    bool recompute; /* keep block inputs only, run each block forward again */
 } rw_plan_options;
 
 typedef struct {
     rw_plan_options options;
     const rw_graph *graph;
-    rw_tree tree;        /* over all chunks of the step */
-    rw_range chunks;     /* of this rank */
-    rw_range sequences;  /* of this rank */
-    long micro;          /* largest number of sequences of a micro-batch on this rank */
+    rw_tree tree;       /* over all chunks of the step */
+    rw_range chunks;    /* of this rank */
+    rw_range sequences; /* of this rank */
+    long micro;         /* largest number of sequences of a micro-batch on this rank */
 
-    rw_node *nodes;      /* copies, planned for this chunk size */
+    rw_node *nodes; /* copies, planned for this chunk size */
     int node_count;
     rw_segment *segments;
     int segment_count;
-    rw_place *value, *gradient;               /* by value id */
-    bool *needs_gradient;                     /* by value id */
-    bool (*add)[RW_MAX_INPUTS];               /* by node: din_add */
-    size_t (*leaf_param)[RW_MAX_OP_PARAMS];   /* by node: offset in its segment's leaf */
-    size_t *leaf_derived;                     /* by node: likewise */
-    size_t *derived;                          /* by node: offset in the derived memory */
-    rw_carry_place *carry;                    /* by node */
-    size_t arena;         /* reals of all stored buffers */
-    size_t scratch;       /* reals a thread: scratch values and gradients */
+    rw_place *value, *gradient;             /* by value id */
+    bool *needs_gradient;                   /* by value id */
+    bool (*add)[RW_MAX_INPUTS];             /* by node: din_add */
+    size_t (*leaf_param)[RW_MAX_OP_PARAMS]; /* by node: offset in its segment's leaf */
+    size_t *leaf_derived;                   /* by node: likewise */
+    size_t *derived;                        /* by node: offset in the derived memory */
+    rw_carry_place *carry;                  /* by node */
+    size_t arena;                           /* reals of all stored buffers */
+    size_t scratch;                         /* reals a thread: scratch values and gradients */
     size_t op_scratch;    /* reals a thread: working memory of an op, behind those */
     size_t derived_total; /* reals */
     size_t largest_leaf;
@@ -88,6 +88,9 @@ int rw_plan_chunk_rows(const rw_plan *plan, long chunk);
  * the run that begins with `node`, within [node, last). */
 int rw_plan_run_end(const rw_plan *plan, int node, int last);
 /* Is node i the carry op that opens segment s? */
-static inline bool rw_opens(const rw_segment *s, int node) { return s->opens && node == s->first; }
+static inline bool rw_opens(const rw_segment *s, int node)
+{
+    return s->opens && node == s->first;
+}
 
 #endif

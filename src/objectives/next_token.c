@@ -2,7 +2,10 @@
  * targets that count. For text the target is the next byte. */
 #include "objectives/objective.h"
 
-static bool accepts(const rw_format *format) { return format->target_vocab > 0; }
+static bool accepts(const rw_format *format)
+{
+    return format->target_vocab > 0;
+}
 
 static rw_status build(rw_graph *graph, const rw_format *format, rw_value x, int table)
 {

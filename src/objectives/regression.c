@@ -1,7 +1,10 @@
 /* Predict real targets: mean squared error. */
 #include "objectives/objective.h"
 
-static bool accepts(const rw_format *format) { return format->target_features > 0; }
+static bool accepts(const rw_format *format)
+{
+    return format->target_features > 0;
+}
 
 static rw_status build(rw_graph *graph, const rw_format *format, rw_value x, int table)
 {

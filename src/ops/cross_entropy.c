@@ -176,8 +176,12 @@ rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vo
 {
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
-    rw_param param = {.name = full, .rows = vocab, .cols = x.width, .group = RW_GROUP_WEIGHT,
-                      .init = rw_init_normal, .scale = 1 / sqrt(x.width)};
+    rw_param param = {.name = full,
+                      .rows = vocab,
+                      .cols = x.width,
+                      .group = RW_GROUP_WEIGHT,
+                      .init = rw_init_normal,
+                      .scale = 1 / sqrt(x.width)};
     if (table < 0) RW_TRY(rw_graph_param(graph, &param, &table));
     return rw_graph_apply(graph, &rw_op_cross_entropy, NULL, 0, &x, 1, &table, 1, NULL);
 }

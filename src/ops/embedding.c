@@ -67,8 +67,12 @@ rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, 
 {
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
-    rw_param param = {.name = full, .rows = vocab, .cols = width, .group = RW_GROUP_WEIGHT,
-                      .init = rw_init_normal, .scale = 0.02};
+    rw_param param = {.name = full,
+                      .rows = vocab,
+                      .cols = width,
+                      .group = RW_GROUP_WEIGHT,
+                      .init = rw_init_normal,
+                      .scale = 0.02};
     RW_TRY(rw_graph_param(graph, &param, table));
     return rw_graph_apply(graph, &rw_op_embedding, NULL, 0, NULL, 0, table, 1, y);
 }

@@ -22,7 +22,10 @@ static void forward(const rw_call *call)
 }
 
 /* Data has no gradient. */
-static void backward(const rw_call *call) { (void)call; }
+static void backward(const rw_call *call)
+{
+    (void)call;
+}
 
 static void reference(const rw_call *call)
 {

@@ -56,7 +56,10 @@ rw_status rw_graph_scope(rw_graph *graph, const char *prefix)
     return RW_OK;
 }
 
-void rw_graph_begin_block(rw_graph *graph) { graph->blocks++; }
+void rw_graph_begin_block(rw_graph *graph)
+{
+    graph->blocks++;
+}
 
 rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
 {
@@ -132,14 +135,35 @@ rw_value rw_columns(rw_value value, int begin, int width)
     return (rw_value){value.id, value.begin + begin, width};
 }
 
-int rw_graph_nodes(const rw_graph *graph) { return graph->node_count; }
-const rw_node *rw_graph_node(const rw_graph *graph, int index) { return &graph->nodes[index]; }
-int rw_graph_values(const rw_graph *graph) { return graph->value_count; }
-int rw_graph_width(const rw_graph *graph, int value_id) { return graph->widths[value_id]; }
-int rw_graph_params(const rw_graph *graph) { return graph->param_count; }
+int rw_graph_nodes(const rw_graph *graph)
+{
+    return graph->node_count;
+}
+const rw_node *rw_graph_node(const rw_graph *graph, int index)
+{
+    return &graph->nodes[index];
+}
+int rw_graph_values(const rw_graph *graph)
+{
+    return graph->value_count;
+}
+int rw_graph_width(const rw_graph *graph, int value_id)
+{
+    return graph->widths[value_id];
+}
+int rw_graph_params(const rw_graph *graph)
+{
+    return graph->param_count;
+}
 const rw_param *rw_graph_param_at(const rw_graph *graph, int index)
 {
     return &graph->params[index];
 }
-size_t rw_graph_weights(const rw_graph *graph) { return graph->weights; }
-int rw_graph_blocks(const rw_graph *graph) { return graph->blocks; }
+size_t rw_graph_weights(const rw_graph *graph)
+{
+    return graph->weights;
+}
+int rw_graph_blocks(const rw_graph *graph)
+{
+    return graph->blocks;
+}

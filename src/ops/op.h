@@ -34,7 +34,7 @@
 #include "base/status.h"
 #include "tensor/real.h"
 
-#define RW_MAX_INPUTS 6
+#define RW_MAX_INPUTS    6
 #define RW_MAX_OP_PARAMS 8
 
 typedef struct rw_op rw_op;
@@ -52,13 +52,13 @@ typedef struct {
     const rw_op *op;
     int index; /* in the graph */
     int block;
-    int chunk; /* tokens of a full chunk, T: set by the engine before op->shape is
-                  called again for planning (0 while building) */
+    int chunk;  /* tokens of a full chunk, T: set by the engine before op->shape is
+                   called again for planning (0 while building) */
     int levels; /* advance will be called with levels 0 .. levels-1; set with chunk */
     int ins, params;
     int in[RW_MAX_INPUTS], in_begin[RW_MAX_INPUTS], in_width[RW_MAX_INPUTS];
-    int out;        /* value id, -1: none */
-    int out_width;  /* set by shape */
+    int out;       /* value id, -1: none */
+    int out_width; /* set by shape */
     int param[RW_MAX_OP_PARAMS];
     long param_rows[RW_MAX_OP_PARAMS], param_cols[RW_MAX_OP_PARAMS];
     const void *attributes;
@@ -74,11 +74,11 @@ typedef struct {
 /* The arguments of a call. What does not apply is NULL. */
 typedef struct {
     const rw_node *node;
-    int rows;          /* tokens of this chunk, 1..T; the last chunk may be short */
-    long sequence;     /* index of the sequence in the step's batch */
-    long position;     /* of the first row in the sequence */
+    int rows;      /* tokens of this chunk, 1..T; the last chunk may be short */
+    long sequence; /* index of the sequence in the step's batch */
+    long position; /* of the first row in the sequence */
     uint64_t seed, step;
-    bool training;     /* dropout is on */
+    bool training; /* dropout is on */
 
     const real *in[RW_MAX_INPUTS];
     int in_ld[RW_MAX_INPUTS];
@@ -91,37 +91,37 @@ typedef struct {
     /* Data of the chunk's rows, for ops that read data (embedding, losses). */
     const int32_t *tokens, *targets;
     const real *features, *target_features;
-    double *loss;      /* losses: sum over the rows that count */
-    real *row_loss;    /* losses: per row, or NULL if not wanted */
-    double *correct;   /* losses, in `forward`: rows whose best-scored id is the target */
-    real loss_scale;   /* losses: factor of the gradient (1 / number of targets) */
-    real *scores;      /* losses, in `step`: predictions of the one row (vocabulary) */
+    double *loss;    /* losses: sum over the rows that count */
+    real *row_loss;  /* losses: per row, or NULL if not wanted */
+    double *correct; /* losses, in `forward`: rows whose best-scored id is the target */
+    real loss_scale; /* losses: factor of the gradient (1 / number of targets) */
+    real *scores;    /* losses, in `step`: predictions of the one row (vocabulary) */
 
     /* Carry. */
-    const real *state_in;  /* state at the chunk's start; NULL: zero */
-    real *map, *state;     /* summary writes both; step updates state in place */
-    const real *dstate_out;/* d loss / d (state at the chunk's end); NULL: zero */
-    real *dstate_in;       /* adjoint writes it */
+    const real *state_in;   /* state at the chunk's start; NULL: zero */
+    real *map, *state;      /* summary writes both; step updates state in place */
+    const real *dstate_out; /* d loss / d (state at the chunk's end); NULL: zero */
+    real *dstate_in;        /* adjoint writes it */
 
     /* Backward. */
     const real *dout;
     int dout_ld;
     real *din[RW_MAX_INPUTS]; /* NULL: not wanted */
     int din_ld[RW_MAX_INPUTS];
-    bool din_add[RW_MAX_INPUTS]; /* add to din instead of writing it */
+    bool din_add[RW_MAX_INPUTS];    /* add to din instead of writing it */
     real *dparam[RW_MAX_OP_PARAMS]; /* always add */
     real *dderived;                 /* always add */
 } rw_call;
 
 struct rw_op {
     const char *name;
-    const char *doc;      /* one line */
-    const char *source;   /* paper and equation, where there is one */
+    const char *doc;    /* one line */
+    const char *source; /* paper and equation, where there is one */
     rw_carry carry;
-    bool rowwise;         /* rows are independent: may be called on any part of a chunk */
-    bool is_loss;         /* has no output; backward also computes the loss */
-    unsigned keeps_in;    /* bit i: backward or adjoint reads in[i] */
-    bool keeps_out;       /* backward reads out */
+    bool rowwise;      /* rows are independent: may be called on any part of a chunk */
+    bool is_loss;      /* has no output; backward also computes the loss */
+    unsigned keeps_in; /* bit i: backward or adjoint reads in[i] */
+    bool keeps_out;    /* backward reads out */
 
     /* Checks inputs and attributes, sets out_width and the sizes of the node. */
     rw_status (*shape)(rw_node *node);

@@ -79,7 +79,10 @@ static void reference(const rw_call *call)
     }
 }
 
-static void step(const rw_call *call) { predict(call, call->scores); }
+static void step(const rw_call *call)
+{
+    predict(call, call->scores);
+}
 
 static double flops(const rw_node *node, int rows)
 {
@@ -112,9 +115,16 @@ rw_status rw_squared_error(rw_graph *graph, rw_value x, const char *name, int fe
     int params[2];
     snprintf(weight, sizeof weight, "%s.weight", name);
     snprintf(bias, sizeof bias, "%s.bias", name);
-    rw_param w = {.name = weight, .rows = features, .cols = x.width, .group = RW_GROUP_WEIGHT,
-                  .init = rw_init_normal, .scale = 1 / sqrt(x.width)};
-    rw_param b = {.name = bias, .rows = 1, .cols = features, .group = RW_GROUP_PLAIN,
+    rw_param w = {.name = weight,
+                  .rows = features,
+                  .cols = x.width,
+                  .group = RW_GROUP_WEIGHT,
+                  .init = rw_init_normal,
+                  .scale = 1 / sqrt(x.width)};
+    rw_param b = {.name = bias,
+                  .rows = 1,
+                  .cols = features,
+                  .group = RW_GROUP_PLAIN,
                   .init = rw_init_constant};
     RW_TRY(rw_graph_param(graph, &w, &params[0]));
     RW_TRY(rw_graph_param(graph, &b, &params[1]));

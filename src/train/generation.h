@@ -8,10 +8,10 @@
 #include "train/saved_model.h"
 
 typedef struct {
-    const char *prompt;  /* text in the data's alphabet */
-    long tokens;         /* to generate after it */
-    double temperature;  /* 0: always the likeliest */
-    int top_k;           /* choose among the k likeliest; 0: among all */
+    const char *prompt; /* text in the data's alphabet */
+    long tokens;        /* to generate after it */
+    double temperature; /* 0: always the likeliest */
+    int top_k;          /* choose among the k likeliest; 0: among all */
     uint64_t seed;
 } rw_generation_options;
 

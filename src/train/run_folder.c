@@ -45,8 +45,10 @@ static rw_status make_folder(const char *path)
         char kept = *at;
         *at = '\0';
         if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            status = rw_fail(RW_ERROR, "cannot create the run folder %s: %s; choose another with "
-                             "--run-dir", copy, strerror(errno));
+            status = rw_fail(RW_ERROR,
+                             "cannot create the run folder %s: %s; choose another with "
+                             "--run-dir",
+                             copy, strerror(errno));
         *at = kept;
         if (!kept) break;
     }
@@ -121,8 +123,7 @@ rw_status rw_run_folder_open(rw_run_folder *folder, const rw_config *config, uin
     RW_TRY_DONE(path_of(folder->path, "metrics.jsonl", &path));
     RW_TRY_DONE(trim_metrics(path, step));
     folder->metrics = fopen(path, "a");
-    if (!folder->metrics)
-        status = rw_fail(RW_ERROR, "cannot write %s: %s", path, strerror(errno));
+    if (!folder->metrics) status = rw_fail(RW_ERROR, "cannot write %s: %s", path, strerror(errno));
 done:
     rw_free(&path);
     rw_free(&text);

@@ -5,7 +5,10 @@
 
 static volatile sig_atomic_t received;
 
-static void note(int number) { received = number; }
+static void note(int number)
+{
+    received = number;
+}
 
 void rw_stop_signal_install(void)
 {
@@ -17,4 +20,7 @@ void rw_stop_signal_install(void)
     sigaction(SIGUSR1, &action, NULL);
 }
 
-int rw_stop_signal(void) { return received; }
+int rw_stop_signal(void)
+{
+    return received;
+}

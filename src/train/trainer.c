@@ -30,16 +30,19 @@ typedef struct {
     rw_loader *loader;
     rw_state state;
     rw_run_folder folder;
-    uint64_t step;          /* steps done */
-    uint64_t last;          /* stop after this many */
-    uint64_t saved;         /* step of the newest checkpoint */
-    uint64_t skipped;       /* steps skipped as non-finite, in all */
+    uint64_t step;    /* steps done */
+    uint64_t last;    /* stop after this many */
+    uint64_t saved;   /* step of the newest checkpoint */
+    uint64_t skipped; /* steps skipped as non-finite, in all */
     int skipped_in_a_row;
-    double step_seconds;    /* smoothed */
-    double shown;           /* when progress was last shown */
+    double step_seconds; /* smoothed */
+    double shown;        /* when progress was last shown */
 } trainer;
 
-static double megabytes(size_t bytes) { return (double)bytes / 1048576.0; }
+static double megabytes(size_t bytes)
+{
+    return (double)bytes / 1048576.0;
+}
 
 /* ---- Setting up ------------------------------------------------------------- */
 
@@ -48,8 +51,8 @@ static rw_status open_data_and_model(trainer *t)
     rw_settings *s = &t->settings;
     RW_TRY(rw_source_open(s->data, s->seed, &t->source));
     RW_TRY(rw_model_new(s->model, rw_source_format(t->source), s->seed, true, &t->model));
-    RW_TRY(rw_state_trained(t->model, rw_config_real(s->optimizer, "state_lr_factor"),
-                            &t->trained));
+    RW_TRY(
+        rw_state_trained(t->model, rw_config_real(s->optimizer, "state_lr_factor"), &t->trained));
     RW_TRY(rw_updater_new(s->optimizer, s->seed, t->trained, rw_graph_params(t->model->graph),
                           &t->updater));
     t->schedule = rw_schedule_find(rw_config_string(s->schedule, "name"));
@@ -160,8 +163,7 @@ static rw_status open_folder(trainer *t)
     rw_status status = RW_OK;
     if (t->layout.rank == 0) {
         status = record_layout(t);
-        if (status == RW_OK)
-            status = rw_run_folder_open(&t->folder, t->settings.root, t->step);
+        if (status == RW_OK) status = rw_run_folder_open(&t->folder, t->settings.root, t->step);
     }
     RW_TRY(rw_agree(&t->layout, status));
     record_start(t);
@@ -320,8 +322,7 @@ static rw_status write_metrics(trainer *t, const step_facts *f)
     double tokens = (double)t->settings.batch * (double)t->settings.length;
     rw_metrics_begin(o, t->step);
     rw_metrics_number(o, "loss", f->loss.loss);
-    if (rw_source_is_bytes(t->source))
-        rw_metrics_number(o, "bits_per_byte", f->loss.loss / M_LN2);
+    if (rw_source_is_bytes(t->source)) rw_metrics_number(o, "bits_per_byte", f->loss.loss / M_LN2);
     rw_metrics_number(o, "tokens", tokens * (double)t->step);
     rw_metrics_number(o, "tokens_per_s", tokens / f->seconds);
     rw_metrics_number(o, "lr", f->lr);

@@ -11,8 +11,8 @@ typedef struct {
     const char *run_dir;          /* NULL: runs/NAME-OF-CONFIG */
     const char *const *overrides; /* key.path=value */
     int override_count;
-    uint64_t stop_at;             /* end after this step, with a checkpoint; 0: train.steps */
-    const char *resume;           /* "auto", "never", or the path of a checkpoint */
+    uint64_t stop_at;   /* end after this step, with a checkpoint; 0: train.steps */
+    const char *resume; /* "auto", "never", or the path of a checkpoint */
 } rw_train_options;
 
 /* Trains. Collective over MPI_COMM_WORLD. RW_INTERRUPTED if a signal stopped it

@@ -1,0 +1,55 @@
+/* Inside the engine: its memory, a step under way, and what is done to one
+ * chunk of one sequence. For engine.c and chunk_pass.c. */
+#ifndef RW_CHUNK_PASS_H
+#define RW_CHUNK_PASS_H
+
+#include "model/engine.h"
+#include "model/gradient_sum.h"
+#include "mpi/tree_scan.h"
+
+struct rw_engine {
+    rw_model *model;
+    const rw_layout *layout;
+    rw_plan *plan;
+    rw_gradient_sum *sum;
+    rw_scan *scan;
+    real *arena;      /* stored values, gradients, carries: offsets in the plan */
+    real *scratch;    /* (threads, plan->scratch + plan->op_scratch) */
+    real *derived;    /* what prepare made of the parameters */
+    real *dderived;   /* its gradient */
+    real *shift;      /* exchange buffer of shift carries */
+    double *losses;   /* (local sequences, local chunks) */
+    double *corrects; /* same shape */
+    uint8_t *cuts;    /* (sequences of a micro-batch, local chunks): a document begins in it */
+};
+
+/* One step (or evaluation) under way. */
+typedef struct {
+    rw_engine *e;
+    const rw_batch *batch;
+    rw_range part; /* local sequences of this micro-batch */
+    uint64_t seed, step;
+    bool training;
+    real loss_scale;
+    real *row_loss;
+} rw_pass;
+
+static inline long rw_local_chunks(const rw_plan *plan)
+{
+    return plan->chunks.end - plan->chunks.begin;
+}
+
+/* Working memory of an op for the calling thread. */
+real *rw_op_scratch(const rw_engine *engine);
+
+/* Notes in which chunks of the micro-batch documents begin. */
+void rw_pass_find_cuts(const rw_pass *pass);
+
+/* All of segment s on chunk c (absolute) of sequence b (of the micro-batch):
+ * forward with the summary that closes it; backward, in reverse, with the
+ * adjoint of the op that opens it. Pure but for what the plan says is written;
+ * called in parallel on different chunks. */
+void rw_chunk_forward(const rw_pass *pass, const rw_segment *segment, long b, long c);
+void rw_chunk_backward(const rw_pass *pass, const rw_segment *segment, real *leaf, long b, long c);
+
+#endif
