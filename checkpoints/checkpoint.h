@@ -77,7 +77,4 @@ rw_status rw_checkpoint_digest(const char *path, FILE *out);
 /* Writes plain HDF5 (no filters) with the weights as single datasets. */
 rw_status rw_checkpoint_export(const char *path, const char *out_path);
 
-/* 64-bit hash (XXH3) of n bytes: what manifests, digests and datasets use. */
-uint64_t rw_hash(const void *data, size_t bytes);
-
 #endif

@@ -3,12 +3,11 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
+#include "storage/durable_file.h"
 
 #define VERIFIED_MIN 2 /* undamaged checkpoints that stay, whatever `keep` is */
 
@@ -49,12 +48,10 @@ static rw_status remove_leftovers(const char *dir)
  * must not look like a checkpoint. */
 static rw_status retire(const char *dir, const char *name)
 {
-    char hidden[RW_STEP_NAME_SIZE + 32];
     char *from = NULL, *to = NULL;
     rw_status status = RW_OK;
-    snprintf(hidden, sizeof hidden, "%s.tmp.%ld", name, (long)getpid());
     RW_TRY_DONE(rw_path_join(dir, name, &from));
-    RW_TRY_DONE(rw_path_join(dir, hidden, &to));
+    RW_TRY_DONE(rw_path_temporary(from, &to));
     RW_TRY_DONE(rw_file_rename(from, to));
     RW_TRY_DONE(rw_folder_sync(dir));
     RW_TRY_DONE(rw_folder_remove(to));
@@ -103,7 +100,6 @@ static rw_status point_latest(const char *dir, const char *name)
     RW_TRY(rw_path_join(dir, RW_LATEST_FILE, &path));
     rw_status status = rw_file_replace(path, line, (size_t)length);
     rw_free(&path);
-    if (status == RW_OK) status = rw_folder_sync(dir);
     return status;
 }
 

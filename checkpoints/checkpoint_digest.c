@@ -3,8 +3,8 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/content_hash.h"
 #include "checkpoints/tensor_stream.h"
+#include "storage/content_hash.h"
 
 #define LINE_SIZE (RW_TENSOR_NAME_MAX + RW_SHAPE_TEXT + 64)
 
@@ -12,40 +12,36 @@ static size_t tensor_line(const rw_manifest *manifest, size_t index, char line[L
 {
     const rw_manifest_tensor *tensor = &manifest->tensors[index];
     char shape[RW_SHAPE_TEXT];
-    return (size_t)snprintf(line, LINE_SIZE, "%s %s %s %016" PRIx64 "\n", tensor->name,
+    return (size_t)snprintf(line, LINE_SIZE, "%s %s %s %" RW_PRI_HASH "\n", tensor->name,
                             manifest->dtype, rw_shape_text(tensor->dims, tensor->shape, shape),
                             tensor->hash);
 }
 
-rw_status rw_digest_of(const rw_manifest *manifest, uint64_t *digest)
+uint64_t rw_digest_of(const rw_manifest *manifest)
 {
     const rw_checkpoint_meta *about = &manifest->about;
     char line[LINE_SIZE];
-    rw_hasher *hasher;
-    RW_TRY(rw_hasher_new(&hasher));
+    rw_hasher hasher;
+    rw_hasher_reset(&hasher);
     for (size_t i = 0; i < manifest->tensor_count; i++)
-        rw_hasher_add(hasher, line, tensor_line(manifest, i, line));
+        rw_hasher_add(&hasher, line, tensor_line(manifest, i, line));
     int length = snprintf(line, sizeof line,
                           "step=%" PRIu64 " seed=%" PRIu64 " sequences_seen=%" PRIu64
-                          " data_fingerprint=%016" PRIx64 "\n",
+                          " data_fingerprint=%" RW_PRI_HASH "\n",
                           about->step, about->seed, about->sequences_seen, about->data_fingerprint);
-    rw_hasher_add(hasher, line, (size_t)length);
-    *digest = rw_hasher_value(hasher);
-    rw_hasher_destroy(&hasher);
-    return RW_OK;
+    rw_hasher_add(&hasher, line, (size_t)length);
+    return rw_hasher_value(&hasher);
 }
 
 rw_status rw_checkpoint_check(const char *folder, const rw_manifest *manifest)
 {
     const rw_tensor_sink sink = {NULL, NULL, NULL};
     unsigned char *index;
-    uint64_t digest;
     bool damaged;
     RW_TRY(rw_tensors_stream(folder, manifest, &sink));
     RW_TRY(rw_stored_file_load(folder, manifest, manifest->file_count - 1, &index, &damaged));
     rw_free(&index);
-    RW_TRY(rw_digest_of(manifest, &digest));
-    if (digest != manifest->digest)
+    if (rw_digest_of(manifest) != manifest->digest)
         return rw_fail(RW_ERROR,
                        "%s is damaged: its digest is not the manifest's; use an older "
                        "checkpoint",
@@ -64,7 +60,7 @@ static rw_status print_digest(const char *folder, FILE *out)
         tensor_line(manifest, i, line);
         fputs(line, out);
     }
-    if (status == RW_OK) fprintf(out, "digest %016" PRIx64 "\n", manifest->digest);
+    if (status == RW_OK) fprintf(out, "digest %" RW_PRI_HASH "\n", manifest->digest);
     rw_manifest_destroy(&manifest);
     return status;
 }

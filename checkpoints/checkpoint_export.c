@@ -1,18 +1,14 @@
 /* A checkpoint's weights as one plain HDF5 file: no filters, no virtual
  * datasets, for programs that know nothing of ropewalk. */
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <hdf5.h>
-
-#include "base/hdf5_lock.h"
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
-#include "checkpoints/hdf5_error.h"
+#include "checkpoints/hdf5_image.h"
 #include "checkpoints/tensor_stream.h"
 #include "checkpoints/virtual_index.h"
+#include "storage/durable_file.h"
+#include "storage/hdf5_access.h"
 
 typedef struct {
     const rw_manifest *manifest;
@@ -34,21 +30,19 @@ static rw_status write_dataset(const exporting *e, const char *name, hid_t type,
                         ? H5I_INVALID_HID
                         : H5Dcreate2(e->file, name, type, space, e->link, H5P_DEFAULT, H5P_DEFAULT);
     if (dataset < 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        status = rw_hdf5_fail("write the dataset", name);
+        status = rw_hdf5_fail("write the dataset", name, RW_HDF5_SPACE);
     if (dataset >= 0 && H5Dclose(dataset) < 0 && status == RW_OK)
-        status = rw_hdf5_fail("close the dataset", name);
+        status = rw_hdf5_fail("close the dataset", name, RW_HDF5_SPACE);
     return status;
 }
 
 static rw_status write_tensor(const exporting *e, const rw_manifest_tensor *tensor)
 {
-    hsize_t shape[RW_MAX_DIMS];
-    for (int d = 0; d < tensor->dims; d++) shape[d] = tensor->shape[d];
     rw_hdf5_lock();
-    hid_t type = rw_dtype_bytes(e->manifest->dtype) == 8 ? H5T_IEEE_F64LE : H5T_IEEE_F32LE;
-    hid_t space = H5Screate_simple(tensor->dims, shape, NULL);
+    hid_t type = rw_element_type(rw_dtype_bytes(e->manifest->dtype));
+    hid_t space = rw_shape_space(tensor->dims, tensor->shape);
     rw_status status = write_dataset(e, tensor->name, type, space, e->tensor);
-    if (space >= 0) H5Sclose(space);
+    rw_hdf5_close(space, H5Sclose);
     rw_hdf5_unlock();
     return status;
 }
@@ -56,14 +50,11 @@ static rw_status write_tensor(const exporting *e, const rw_manifest_tensor *tens
 static rw_status write_config(const exporting *e)
 {
     rw_hdf5_lock();
-    hid_t space = H5Screate(H5S_SCALAR), type = H5Tcopy(H5T_C_S1);
-    rw_status status = RW_OK;
-    if (type < 0 || H5Tset_size(type, strlen(e->manifest->config) + 1) < 0)
-        status = rw_hdf5_fail("prepare the dataset", "config");
-    else
-        status = write_dataset(e, "config", type, space, e->manifest->config);
-    if (type >= 0) H5Tclose(type);
-    if (space >= 0) H5Sclose(space);
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t type = rw_hdf5_text_type(strlen(e->manifest->config) + 1);
+    rw_status status = write_dataset(e, "config", type, space, e->manifest->config);
+    rw_hdf5_close(type, H5Tclose);
+    rw_hdf5_close(space, H5Sclose);
     rw_hdf5_unlock();
     return status;
 }
@@ -85,15 +76,11 @@ static rw_status create_file(exporting *e, const char *path)
 {
     rw_status status = RW_OK;
     rw_hdf5_lock();
-    rw_hdf5_start();
     e->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    e->link = H5Pcreate(H5P_LINK_CREATE);
-    if (e->file < 0)
-        status = rw_hdf5_fail("create", path);
-    else if (e->link < 0 || H5Pset_create_intermediate_group(e->link, 1) < 0)
-        status = rw_hdf5_fail("prepare", path);
-    else
-        status = rw_attributes_add(e->file, e->manifest);
+    if (e->file < 0) status = rw_hdf5_fail("create", path, RW_HDF5_SPACE);
+    if (status == RW_OK) e->link = rw_link_creation();
+    if (status == RW_OK && e->link < 0) status = rw_hdf5_fail("prepare", path, RW_HDF5_SPACE);
+    if (status == RW_OK) status = rw_attributes_add(e->file, path, e->manifest);
     rw_hdf5_unlock();
     return status;
 }
@@ -103,8 +90,9 @@ static rw_status close_file(exporting *e, const char *path)
 {
     rw_status status = RW_OK;
     rw_hdf5_lock();
-    if (e->link >= 0) H5Pclose(e->link);
-    if (e->file >= 0 && H5Fclose(e->file) < 0) status = rw_hdf5_fail("close", path);
+    rw_hdf5_close(e->link, H5Pclose);
+    if (e->file >= 0 && H5Fclose(e->file) < 0)
+        status = rw_hdf5_fail("close", path, RW_HDF5_SPACE);
     rw_hdf5_unlock();
     return status;
 }
@@ -123,17 +111,12 @@ static rw_status write_file(const rw_checkpoint *checkpoint, const char *path)
 
 rw_status rw_checkpoint_export(const char *path, const char *out_path)
 {
-    char suffix[32], *fresh = NULL;
+    char *fresh = NULL;
     rw_checkpoint *checkpoint = NULL;
     rw_status status = RW_OK;
-    RW_TRY(rw_checkpoint_open(path, &checkpoint));
-    snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
-    RW_TRY_DONE(rw_alloc(strlen(out_path) + sizeof suffix, 1, "a path", &fresh));
-    strcpy(fresh, out_path);
-    strcat(fresh, suffix);
-    status = write_file(checkpoint, fresh);
-    if (status == RW_OK) status = rw_file_rename(fresh, out_path);
-    if (status != RW_OK) rw_file_call.unlink(fresh);
+    RW_TRY_DONE(rw_checkpoint_open(path, &checkpoint));
+    RW_TRY_DONE(rw_path_temporary(out_path, &fresh));
+    status = rw_file_publish(write_file(checkpoint, fresh), fresh, out_path);
 done:
     rw_free(&fresh);
     rw_checkpoint_close(&checkpoint);

@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
 #include "checkpoints/tensor_stream.h"
+#include "storage/durable_file.h"
 
 rw_status rw_checkpoint_load(const char *path, rw_checkpoint **out, bool *damaged)
 {

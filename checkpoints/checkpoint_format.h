@@ -21,7 +21,6 @@
 #define RW_CHUNK_MAX_BYTES    ((size_t)1 << 20) /* of one HDF5 chunk, uncompressed */
 #define RW_TENSOR_NAME_MAX    255
 #define RW_STEP_MAX           ((uint64_t)1 << 53) /* integers that every JSON reader keeps exact */
-#define RW_ZSTD_FILTER        32015 /* zstd's number in the registry of HDF5 filters */
 #define RW_STEP_NAME_SIZE     64
 
 /* How every manifest ends, of this and of later versions of the format: with

@@ -45,7 +45,7 @@ rw_status rw_checkpoint_locate(const char *path, char **folder, bool *step);
 rw_status rw_checkpoint_folder(const char *path, char **folder);
 
 /* Hash of the training state: see rw_checkpoint_digest. */
-rw_status rw_digest_of(const rw_manifest *manifest, uint64_t *digest);
+uint64_t rw_digest_of(const rw_manifest *manifest);
 
 /* Checks everything: hashes of files, contents of every tensor, digest. */
 rw_status rw_checkpoint_check(const char *folder, const rw_manifest *manifest);

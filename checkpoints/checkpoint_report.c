@@ -5,8 +5,9 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
 #include "checkpoints/tensor_stream.h"
+#include "storage/content_hash.h"
+#include "storage/durable_file.h"
 
 static double mebibytes(uint64_t bytes)
 {
@@ -29,7 +30,7 @@ static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *ou
         return RW_OK;
     }
     const rw_manifest *manifest = checkpoint->manifest;
-    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %016" PRIx64 "  ok\n", step->name,
+    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok\n", step->name,
             mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count, manifest->digest);
     rw_checkpoint_close(&checkpoint);
     return RW_OK;
@@ -73,10 +74,10 @@ static void show_about(const rw_manifest *manifest, FILE *out)
     fprintf(out, "seed            %" PRIu64 "\n", about->seed);
     fprintf(out, "sequences seen  %" PRIu64 "\n", about->sequences_seen);
     fprintf(out, "skipped steps   %" PRIu64 "\n", about->skipped_steps);
-    fprintf(out, "data            %016" PRIx64 "\n", about->data_fingerprint);
+    fprintf(out, "data            %" RW_PRI_HASH "\n", about->data_fingerprint);
     fprintf(out, "written by      dp %d, sp %d, threads %d\n", about->dp, about->sp,
             about->threads);
-    fprintf(out, "digest          %016" PRIx64 "\n", manifest->digest);
+    fprintf(out, "digest          %" RW_PRI_HASH "\n", manifest->digest);
 }
 
 static void show_contents(const rw_manifest *manifest, FILE *out)

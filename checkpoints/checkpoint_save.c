@@ -2,14 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_commit.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
 #include "checkpoints/hdf5_image.h"
 #include "checkpoints/virtual_index.h"
+#include "storage/content_hash.h"
+#include "storage/durable_file.h"
 
 /* One checkpoint on its way to disk. */
 typedef struct {
@@ -226,15 +226,18 @@ static rw_status plan(saving *s, const rw_checkpoint_meta *meta, const rw_tensor
     RW_TRY(list_tensors(s, (size_t)count));
     RW_TRY(plan_segments(s->manifest, &data_files));
     RW_TRY(list_files(s->manifest, data_files));
-    return rw_digest_of(s->manifest, &s->manifest->digest);
+    s->manifest->digest = rw_digest_of(s->manifest);
+    return RW_OK;
 }
 
 static rw_status name_attempt(const char *dir, uint64_t step, char **out)
 {
-    char name[RW_STEP_NAME_SIZE], attempt[RW_STEP_NAME_SIZE + 32];
+    char name[RW_STEP_NAME_SIZE], *path;
     rw_step_name(step, name);
-    snprintf(attempt, sizeof attempt, "%s.tmp.%ld", name, (long)getpid());
-    return rw_path_join(dir, attempt, out);
+    RW_TRY(rw_path_join(dir, name, &path));
+    rw_status status = rw_path_temporary(path, out);
+    rw_free(&path);
+    return status;
 }
 
 rw_status rw_checkpoint_write(const char *dir, const rw_checkpoint_meta *meta,

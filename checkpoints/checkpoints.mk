@@ -9,9 +9,6 @@ rw_sources += \
 	checkpoints/checkpoint_reader.h \
 	checkpoints/checkpoint_report.c \
 	checkpoints/checkpoint_save.c \
-	checkpoints/content_hash.c checkpoints/content_hash.h \
-	checkpoints/durable_file.c checkpoints/durable_file.h \
-	checkpoints/hdf5_error.c checkpoints/hdf5_error.h \
 	checkpoints/hdf5_image.c checkpoints/hdf5_image.h \
 	checkpoints/manifest.c checkpoints/manifest.h \
 	checkpoints/manifest_read.c \
@@ -20,5 +17,4 @@ rw_sources += \
 	checkpoints/stored_file.c \
 	checkpoints/tensor_block.c checkpoints/tensor_block.h \
 	checkpoints/tensor_stream.c checkpoints/tensor_stream.h \
-	checkpoints/virtual_index.c checkpoints/virtual_index.h \
-	checkpoints/zstd_frame.c checkpoints/zstd_frame.h
+	checkpoints/virtual_index.c checkpoints/virtual_index.h

@@ -4,19 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hdf5_lock.h"
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
-#include "checkpoints/hdf5_error.h"
-#include "checkpoints/zstd_frame.h"
+#include "storage/hdf5_access.h"
+#include "storage/zstd_frame.h"
 
 #define GROWTH_BYTES ((size_t)64 << 10) /* by which HDF5 asks for more */
+
+/* Weights and moments are close to random: higher levels gain next to nothing. */
+#define ZSTD_LEVEL 1
+
+static const char in_memory[] = "a file in memory";
 
 struct rw_image {
     unsigned char *bytes;
     size_t size, capacity;
     hid_t file;
     rw_framer *framer;
+    unsigned char *chunk; /* one that is padded, or read */
 };
 
 /* HDF5's core driver keeps the file in a buffer that it asks these functions
@@ -92,19 +97,25 @@ static rw_status start_file(rw_image *image, bool create)
     char name[32]; /* HDF5 takes two files in memory for one if their names are equal */
     snprintf(name, sizeof name, "image-%p", (void *)image);
     rw_hdf5_lock();
-    rw_hdf5_start();
     hid_t access = core_access(image), creation = H5Pcreate(H5P_FILE_CREATE);
     if (access < 0 || creation < 0 || H5Pset_istore_k(creation, 8) < 0)
-        status = rw_hdf5_fail("prepare", "a file in memory");
+        status = rw_hdf5_fail("prepare", in_memory, RW_HDF5_MEMORY);
     else if (create)
         image->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
     else
         image->file = H5Fopen(name, H5F_ACC_RDONLY, access);
-    if (status == RW_OK && image->file < 0) status = rw_hdf5_fail("open", "a file in memory");
-    if (creation >= 0) H5Pclose(creation);
-    if (access >= 0) H5Pclose(access);
+    if (status == RW_OK && image->file < 0) status = rw_hdf5_fail("open", in_memory, RW_HDF5_MEMORY);
+    rw_hdf5_close(creation, H5Pclose);
+    rw_hdf5_close(access, H5Pclose);
     rw_hdf5_unlock();
     return status;
+}
+
+static rw_status start_image(rw_image *image, bool create)
+{
+    RW_TRY(rw_framer_new(RW_CHUNK_MAX_BYTES, ZSTD_LEVEL, &image->framer));
+    RW_TRY(rw_alloc(RW_CHUNK_MAX_BYTES, 1, "a chunk of a tensor", &image->chunk));
+    return start_file(image, create);
 }
 
 rw_status rw_image_create(size_t expected, rw_image **out)
@@ -113,10 +124,9 @@ rw_status rw_image_create(size_t expected, rw_image **out)
     RW_TRY(rw_alloc(1, sizeof **out, "an HDF5 image", out));
     rw_image *image = *out;
     image->file = H5I_INVALID_HID;
-    RW_TRY_DONE(rw_framer_new(RW_CHUNK_MAX_BYTES, &image->framer));
     image->capacity = expected + expected / 64 + GROWTH_BYTES;
     RW_TRY_DONE(rw_alloc(image->capacity, 1, "an HDF5 image", &image->bytes));
-    RW_TRY_DONE(start_file(image, true));
+    RW_TRY_DONE(start_image(image, true));
 done:
     if (status != RW_OK) rw_image_destroy(out);
     return status;
@@ -129,12 +139,9 @@ rw_status rw_image_open(unsigned char **bytes, size_t size, rw_image **out)
         rw_free(bytes);
         return status;
     }
-    rw_image *image = *out;
-    *image = (rw_image){.bytes = *bytes, .size = size, .capacity = size, .file = H5I_INVALID_HID};
+    **out = (rw_image){.bytes = *bytes, .size = size, .capacity = size, .file = H5I_INVALID_HID};
     *bytes = NULL;
-    RW_TRY_DONE(rw_framer_new(RW_CHUNK_MAX_BYTES, &image->framer));
-    RW_TRY_DONE(start_file(image, false));
-done:
+    status = start_image(*out, false);
     if (status != RW_OK) rw_image_destroy(out);
     return status;
 }
@@ -143,9 +150,10 @@ void rw_image_destroy(rw_image **image)
 {
     if (*image) {
         rw_hdf5_lock();
-        if ((*image)->file >= 0) H5Fclose((*image)->file);
+        rw_hdf5_close((*image)->file, H5Fclose);
         rw_hdf5_unlock();
         rw_framer_destroy(&(*image)->framer);
+        rw_free(&(*image)->chunk);
         rw_free(&(*image)->bytes);
     }
     rw_free(image);
@@ -162,10 +170,10 @@ rw_status rw_image_finish(rw_image *image, const unsigned char **bytes, size_t *
     rw_hdf5_lock();
     ssize_t end = -1;
     if (H5Fflush(image->file, H5F_SCOPE_GLOBAL) >= 0) end = H5Fget_file_image(image->file, NULL, 0);
-    if (end < 0) status = rw_hdf5_fail("finish", "a file in memory");
+    if (end < 0) status = rw_hdf5_fail("finish", in_memory, RW_HDF5_MEMORY);
     /* Closing also clears the mark "open for writing" in the file's head. */
     if (H5Fclose(image->file) < 0 && status == RW_OK)
-        status = rw_hdf5_fail("close", "a file in memory");
+        status = rw_hdf5_fail("close", in_memory, RW_HDF5_MEMORY);
     image->file = H5I_INVALID_HID;
     rw_hdf5_unlock();
     RW_TRY(status);
@@ -179,9 +187,24 @@ static void to_hsize(int dims, const size_t *from, hsize_t *to)
     for (int d = 0; d < dims; d++) to[d] = from[d];
 }
 
-static hid_t element_type(size_t bytes)
+hid_t rw_element_type(size_t bytes)
 {
     return bytes == 8 ? H5T_IEEE_F64LE : H5T_IEEE_F32LE;
+}
+
+hid_t rw_shape_space(int dims, const size_t *shape)
+{
+    hsize_t extent[RW_MAX_DIMS];
+    to_hsize(dims, shape, extent);
+    return H5Screate_simple(dims, extent, NULL);
+}
+
+hid_t rw_link_creation(void)
+{
+    hid_t link = H5Pcreate(H5P_LINK_CREATE);
+    if (link >= 0 && H5Pset_create_intermediate_group(link, 1) >= 0) return link;
+    rw_hdf5_close(link, H5Pclose);
+    return H5I_INVALID_HID;
 }
 
 /* How the dataset's chunks are stored. No times, no fill values: equal tensors
@@ -207,36 +230,33 @@ static rw_status create_dataset(rw_image *image, const rw_block *block, const rw
                                 hid_t *dataset)
 {
     rw_status status = RW_OK;
-    hsize_t shape[RW_MAX_DIMS];
-    to_hsize(block->dims, block->shape, shape);
     rw_hdf5_lock();
-    hid_t space = H5Screate_simple(block->dims, shape, NULL);
-    hid_t creation = chunked_creation(block, chunks), link = H5Pcreate(H5P_LINK_CREATE);
+    hid_t space = rw_shape_space(block->dims, block->shape);
+    hid_t creation = chunked_creation(block, chunks), link = rw_link_creation();
     *dataset = H5I_INVALID_HID;
-    if (space >= 0 && creation >= 0 && link >= 0 && H5Pset_create_intermediate_group(link, 1) >= 0)
-        *dataset = H5Dcreate2(image->file, block->name, element_type(block->element), space, link,
-                              creation, H5P_DEFAULT);
-    if (*dataset < 0) status = rw_hdf5_fail("create the dataset", block->name);
-    if (link >= 0) H5Pclose(link);
-    if (creation >= 0) H5Pclose(creation);
-    if (space >= 0) H5Sclose(space);
+    if (space >= 0 && creation >= 0 && link >= 0)
+        *dataset = H5Dcreate2(image->file, block->name, rw_element_type(block->element), space,
+                              link, creation, H5P_DEFAULT);
+    if (*dataset < 0)
+        status = rw_hdf5_fail("create the dataset", block->name, RW_HDF5_MEMORY);
+    rw_hdf5_close(link, H5Pclose);
+    rw_hdf5_close(creation, H5Pclose);
+    rw_hdf5_close(space, H5Sclose);
     rw_hdf5_unlock();
     return status;
 }
 
-static rw_status write_frame(hid_t dataset, const rw_block *block, const rw_chunk *chunk,
-                             const unsigned char *frame, size_t size, uint64_t *begin,
-                             uint64_t *end)
+/* Widens *begin..*end - 1 by where the chunk lies in the file. */
+static rw_status locate_chunk(hid_t dataset, const rw_block *block, const hsize_t *offset,
+                              uint64_t *begin, uint64_t *end)
 {
     rw_status status = RW_OK;
-    hsize_t offset[RW_MAX_DIMS], stored = 0;
+    hsize_t stored = 0;
     haddr_t address = 0;
     unsigned mask;
-    to_hsize(block->dims, chunk->offset, offset);
     rw_hdf5_lock();
-    if (H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, offset, size, frame) < 0 ||
-        H5Dget_chunk_info_by_coord(dataset, offset, &mask, &address, &stored) < 0)
-        status = rw_hdf5_fail("write the dataset", block->name);
+    if (H5Dget_chunk_info_by_coord(dataset, offset, &mask, &address, &stored) < 0)
+        status = rw_hdf5_fail("find a chunk of the dataset", block->name, RW_HDF5_MEMORY);
     rw_hdf5_unlock();
     if (address < *begin) *begin = address;
     if (address + stored > *end) *end = address + stored;
@@ -263,16 +283,19 @@ rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data,
     for (size_t i = 0; i < chunks.count; i++) {
         rw_chunk chunk = rw_chunk_at(block, &chunks, i);
         const unsigned char *contents = (const unsigned char *)data + chunk.begin;
-        size_t capacity, size;
+        hsize_t offset[RW_MAX_DIMS];
+        to_hsize(block->dims, chunk.offset, offset);
         if (chunk.bytes < chunks.bytes) {
-            unsigned char *padded = rw_framer_contents(image->framer);
-            memcpy(padded, contents, chunk.bytes);
-            memset(padded + chunk.bytes, 0, chunks.bytes - chunk.bytes);
-            contents = padded;
+            memcpy(image->chunk, contents, chunk.bytes);
+            memset(image->chunk + chunk.bytes, 0, chunks.bytes - chunk.bytes);
+            contents = image->chunk;
         }
-        RW_TRY_DONE(rw_framer_pack(image->framer, contents, chunks.bytes, &size));
-        RW_TRY_DONE(write_frame(dataset, block, &chunk, rw_framer_frame(image->framer, &capacity),
-                                size, begin, end));
+        const char *wrong =
+            rw_framer_write(image->framer, dataset, offset, contents, chunks.bytes);
+        if (wrong)
+            RW_TRY_DONE(rw_fail(RW_ERROR, "cannot write the dataset %s: %s; %s", block->name,
+                                wrong, RW_HDF5_MEMORY));
+        RW_TRY_DONE(locate_chunk(dataset, block, offset, begin, end));
     }
 done:
     close_dataset(dataset);
@@ -286,16 +309,16 @@ static bool matches(hid_t dataset, const rw_block *block, const rw_chunks *chunk
     hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
     hid_t creation = H5Dget_create_plist(dataset);
     bool same = space >= 0 && type >= 0 && creation >= 0 &&
-                H5Tequal(type, element_type(block->element)) > 0 &&
+                H5Tequal(type, rw_element_type(block->element)) > 0 &&
                 H5Sget_simple_extent_ndims(space) == block->dims &&
                 H5Sget_simple_extent_dims(space, shape, NULL) == block->dims &&
                 H5Pget_layout(creation) == H5D_CHUNKED &&
                 H5Pget_chunk(creation, RW_MAX_DIMS, chunk) == block->dims;
     for (int d = 0; same && d < block->dims; d++)
         same = shape[d] == block->shape[d] && chunk[d] == chunks->shape[d];
-    if (creation >= 0) H5Pclose(creation);
-    if (type >= 0) H5Tclose(type);
-    if (space >= 0) H5Sclose(space);
+    rw_hdf5_close(creation, H5Pclose);
+    rw_hdf5_close(type, H5Tclose);
+    rw_hdf5_close(space, H5Sclose);
     return same;
 }
 
@@ -306,7 +329,7 @@ static rw_status open_dataset(rw_image *image, const rw_block *block, const rw_c
     rw_hdf5_lock();
     *dataset = H5Dopen2(image->file, block->name, H5P_DEFAULT);
     if (*dataset < 0) {
-        status = rw_hdf5_fail("open the dataset", block->name);
+        status = rw_hdf5_fail("open the dataset", block->name, "use an older checkpoint");
     } else if (!matches(*dataset, block, chunks)) {
         status = rw_fail(RW_ERROR,
                          "the dataset %s has not the type, shape and chunks that the manifest "
@@ -318,30 +341,6 @@ static rw_status open_dataset(rw_image *image, const rw_block *block, const rw_c
     return status;
 }
 
-static rw_status read_frame(rw_image *image, hid_t dataset, const rw_block *block,
-                            const rw_chunk *chunk, size_t *size)
-{
-    rw_status status = RW_OK;
-    hsize_t offset[RW_MAX_DIMS], stored = 0;
-    uint32_t skipped = 0;
-    size_t capacity;
-    unsigned char *frame = rw_framer_frame(image->framer, &capacity);
-    to_hsize(block->dims, chunk->offset, offset);
-    rw_hdf5_lock();
-    if (H5Dget_chunk_storage_size(dataset, offset, &stored) < 0 || stored == 0 ||
-        stored > capacity || H5Dread_chunk(dataset, H5P_DEFAULT, offset, &skipped, frame) < 0)
-        status = rw_hdf5_fail("read the dataset", block->name);
-    rw_hdf5_unlock();
-    RW_TRY(status);
-    if (skipped)
-        return rw_fail(RW_ERROR,
-                       "the dataset %s is not compressed as it must be; use an older "
-                       "checkpoint",
-                       block->name);
-    *size = (size_t)stored;
-    return RW_OK;
-}
-
 rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink sink, void *state)
 {
     rw_status status = RW_OK;
@@ -351,10 +350,15 @@ rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink si
     RW_TRY(open_dataset(image, block, &chunks, &dataset));
     for (size_t i = 0; i < chunks.count; i++) {
         rw_chunk chunk = rw_chunk_at(block, &chunks, i);
-        size_t size = 0;
-        RW_TRY_DONE(read_frame(image, dataset, block, &chunk, &size));
-        RW_TRY_DONE(rw_framer_unpack(image->framer, size, chunks.bytes));
-        RW_TRY_DONE(sink(state, rw_framer_contents(image->framer), chunk.bytes));
+        hsize_t offset[RW_MAX_DIMS];
+        to_hsize(block->dims, chunk.offset, offset);
+        const char *wrong =
+            rw_framer_read(image->framer, dataset, offset, image->chunk, chunks.bytes);
+        if (wrong)
+            RW_TRY_DONE(rw_fail(RW_ERROR,
+                                "a chunk of the dataset %s is damaged: %s; use an older checkpoint",
+                                block->name, wrong));
+        RW_TRY_DONE(sink(state, image->chunk, chunk.bytes));
     }
 done:
     close_dataset(dataset);

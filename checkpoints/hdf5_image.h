@@ -38,4 +38,13 @@ rw_status rw_image_finish(rw_image *image, const unsigned char **bytes, size_t *
  * or is another than `block` says is an error. */
 rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink sink, void *state);
 
+/* What HDF5 wants to know of tensors, in images and elsewhere; under the lock:
+ * the type of elements of 4 or 8 bytes; the extent of a shape, H5Sclose it; and
+ * that the groups in a tensor's name are to be created, H5Pclose it. */
+hid_t rw_element_type(size_t bytes);
+hid_t rw_shape_space(int dims, const size_t *shape);
+hid_t rw_link_creation(void);
+/* What to do where HDF5 could not write to memory. */
+#define RW_HDF5_MEMORY "free some memory; no tensor may be named as a folder of another"
+
 #endif

@@ -7,9 +7,9 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
-#include "checkpoints/content_hash.h"
-#include "checkpoints/durable_file.h"
 #include "checkpoints/manifest.h"
+#include "storage/content_hash.h"
+#include "storage/durable_file.h"
 
 #define TENSOR_MAX_BYTES ((uint64_t)1 << 53)
 

@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
-#include "checkpoints/content_hash.h"
 #include "checkpoints/manifest.h"
+#include "storage/content_hash.h"
 
 static json_t *hash_json(uint64_t hash)
 {

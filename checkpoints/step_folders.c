@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
+#include "storage/durable_file.h"
 
 static int newest_first(const void *a, const void *b)
 {

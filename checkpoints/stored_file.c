@@ -3,8 +3,9 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
-#include "checkpoints/durable_file.h"
 #include "checkpoints/tensor_stream.h"
+#include "storage/content_hash.h"
+#include "storage/durable_file.h"
 
 /* Says which tensor the damage of a file hits first: the segment whose frames
  * are not there or have another hash. `bytes` is what is left of the file. */

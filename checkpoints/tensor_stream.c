@@ -1,15 +1,15 @@
 #include "checkpoints/tensor_stream.h"
 
 #include "base/memory.h"
-#include "checkpoints/content_hash.h"
 #include "checkpoints/hdf5_image.h"
+#include "storage/content_hash.h"
 
 /* The tensor that is being streamed: its segments may lie in several files. */
 typedef struct {
     const char *folder;
     const rw_manifest *manifest;
     const rw_tensor_sink *sink;
-    rw_hasher *hasher;
+    rw_hasher hasher;
     size_t tensor;
     size_t position; /* bytes of it that have passed */
 } stream;
@@ -17,7 +17,7 @@ typedef struct {
 static rw_status pass_on(void *state, const void *bytes, size_t size)
 {
     stream *s = state;
-    rw_hasher_add(s->hasher, bytes, size);
+    rw_hasher_add(&s->hasher, bytes, size);
     if (s->sink->take) RW_TRY(s->sink->take(s->sink->state, s->tensor, s->position, bytes, size));
     s->position += size;
     return RW_OK;
@@ -27,13 +27,13 @@ static rw_status stream_segment(stream *s, rw_image *image, const rw_segment *se
 {
     const rw_manifest_tensor *tensor = &s->manifest->tensors[segment->tensor];
     if (segment->begin == 0) {
-        rw_hasher_reset(s->hasher);
+        rw_hasher_reset(&s->hasher);
         s->tensor = segment->tensor;
         s->position = 0;
     }
     rw_block block = rw_manifest_block(s->manifest, segment);
     RW_TRY(rw_image_read(image, &block, pass_on, s));
-    if (segment->end == tensor->shape[0] && rw_hasher_value(s->hasher) != tensor->hash)
+    if (segment->end == tensor->shape[0] && rw_hasher_value(&s->hasher) != tensor->hash)
         return rw_fail(RW_ERROR,
                        "%s/%s is damaged: tensor %s has not the hash that it was saved with; use "
                        "an older checkpoint",
@@ -67,18 +67,14 @@ done:
 rw_status rw_tensors_stream(const char *folder, const rw_manifest *manifest,
                             const rw_tensor_sink *sink)
 {
-    rw_status status = RW_OK;
     stream s = {.folder = folder, .manifest = manifest, .sink = sink};
-    RW_TRY(rw_hasher_new(&s.hasher));
     for (size_t first = 0, last; first < manifest->segment_count; first = last) {
         bool any = false;
         for (last = first; last < manifest->segment_count &&
                            manifest->segments[last].file == manifest->segments[first].file;
              last++)
             any = any || wanted(&s, &manifest->segments[last]);
-        if (any) RW_TRY_DONE(stream_file(&s, first, last));
+        if (any) RW_TRY(stream_file(&s, first, last));
     }
-done:
-    rw_hasher_destroy(&s.hasher);
-    return status;
+    return RW_OK;
 }

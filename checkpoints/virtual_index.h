@@ -12,8 +12,8 @@
  * root that say step, model and format. */
 rw_status rw_index_add(rw_image *image, const rw_manifest *manifest);
 
-/* Attributes of the root of an open HDF5 file: what the manifest is about.
- * Under rw_hdf5_lock(). */
-rw_status rw_attributes_add(hid_t file, const rw_manifest *manifest);
+/* Attributes of the root of an open HDF5 file, `path` in messages: what the
+ * manifest is about. Under rw_hdf5_lock(). */
+rw_status rw_attributes_add(hid_t file, const char *path, const rw_manifest *manifest);
 
 #endif

@@ -1,95 +1,23 @@
 #include "data_pipeline/dataset_fields.h"
 
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "storage/hdf5_access.h"
 
 #define NAME_BYTES_MOST 65536 /* of a source: longer than any path */
 
 static const char *const damaged = "the file is damaged or not a dataset of ropewalk; build it "
                                    "again with `ropewalk data build`";
 
-static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *context)
-{
-    char *reason = context;
-    if (n == 0 && error->desc) snprintf(reason, 512, "%s", error->desc);
-    return 0;
-}
-
-/* Where the system refused, HDF5 wraps its message in many more words. */
-static const char *system_reason(char *reason)
-{
-    static const char marker[] = "error message = '";
-    char *begin = strstr(reason, marker);
-    if (!begin) return reason;
-    begin += strlen(marker);
-    char *end = strchr(begin, '\'');
-    if (end) *end = '\0';
-    return begin;
-}
-
-rw_status rw_dataset_hdf5_fail(const char *path, const char *doing, const char *advice)
-{
-    char reason[512] = "it does not have the form it should have";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
-    H5Eclear2(H5E_DEFAULT);
-    return rw_fail(RW_ERROR, "%s: cannot %s: %s; %s", path, doing, system_reason(reason), advice);
-}
-
 static rw_status cannot_read(const char *path, const char *name)
 {
-    char doing[128];
-    snprintf(doing, sizeof doing, "read '%s'", name);
-    return rw_dataset_hdf5_fail(path, doing, damaged);
-}
-
-static rw_status cannot_write(const char *path, const char *name)
-{
-    char doing[128];
-    snprintf(doing, sizeof doing, "write '%s'", name);
-    return rw_dataset_hdf5_fail(path, doing, "check the space and the quota of the folder");
-}
-
-static void close_valid(hid_t id, herr_t (*close)(hid_t))
-{
-    if (id >= 0) close(id);
+    return rw_hdf5_fail_at("read", name, path, damaged);
 }
 
 /* In what follows, messages are recorded before anything is closed: every call
  * of HDF5 forgets the reason why the one before it failed. */
-
-static rw_status put_attribute(hid_t file, const char *path, const char *name, hid_t stored,
-                               hid_t memory, const void *value)
-{
-    hid_t space = H5Screate(H5S_SCALAR);
-    hid_t attribute = H5Acreate2(file, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool written = attribute >= 0 && H5Awrite(attribute, memory, value) >= 0;
-    rw_status status = written ? RW_OK : cannot_write(path, name);
-    close_valid(attribute, H5Aclose);
-    close_valid(space, H5Sclose);
-    return status;
-}
-
-static hid_t string_type(size_t bytes)
-{
-    hid_t type = H5Tcopy(H5T_C_S1);
-    if (type >= 0) H5Tset_size(type, bytes);
-    return type;
-}
-
-rw_status rw_field_put_number(hid_t file, const char *path, const char *name, uint64_t value)
-{
-    return put_attribute(file, path, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, &value);
-}
-
-rw_status rw_field_put_string(hid_t file, const char *path, const char *name, const char *text)
-{
-    hid_t type = string_type(strlen(text) + 1);
-    rw_status status = put_attribute(file, path, name, type, type, text);
-    close_valid(type, H5Tclose);
-    return status;
-}
 
 /* Opens a scalar attribute whose values have the class `wanted`; -1 if it is not so. */
 static hid_t open_attribute(hid_t file, const char *name, H5T_class_t wanted, hid_t *type)
@@ -100,7 +28,7 @@ static hid_t open_attribute(hid_t file, const char *name, H5T_class_t wanted, hi
     hid_t space = H5Aget_space(attribute);
     *type = H5Aget_type(attribute);
     bool fits = H5Sget_simple_extent_npoints(space) == 1 && H5Tget_class(*type) == wanted;
-    close_valid(space, H5Sclose);
+    rw_hdf5_close(space, H5Sclose);
     if (fits) return attribute;
     H5Aclose(attribute);
     return -1;
@@ -111,8 +39,8 @@ rw_status rw_field_get_number(hid_t file, const char *path, const char *name, ui
     hid_t type, attribute = open_attribute(file, name, H5T_INTEGER, &type);
     bool read = attribute >= 0 && H5Aread(attribute, H5T_NATIVE_UINT64, out) >= 0;
     rw_status status = read ? RW_OK : cannot_read(path, name);
-    close_valid(attribute, H5Aclose);
-    close_valid(type, H5Tclose);
+    rw_hdf5_close(attribute, H5Aclose);
+    rw_hdf5_close(type, H5Tclose);
     return status;
 }
 
@@ -124,8 +52,8 @@ rw_status rw_field_get_string(hid_t file, const char *path, const char *name, ch
                 H5Aread(attribute, type, out) >= 0;
     if (read) read = memchr(out, '\0', H5Tget_size(type)) != NULL;
     rw_status status = read ? RW_OK : cannot_read(path, name);
-    close_valid(attribute, H5Aclose);
-    close_valid(type, H5Tclose);
+    rw_hdf5_close(attribute, H5Aclose);
+    rw_hdf5_close(type, H5Tclose);
     return status;
 }
 
@@ -139,10 +67,11 @@ static rw_status put_list(hid_t file, const char *path, const char *name, hid_t 
     H5Pset_obj_track_times(creation, false);
     hid_t set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     bool written = set >= 0 && H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
-    rw_status status = written ? RW_OK : cannot_write(path, name);
-    close_valid(set, H5Dclose);
-    close_valid(creation, H5Pclose);
-    close_valid(space, H5Sclose);
+    rw_status status =
+        written ? RW_OK : rw_hdf5_fail_at("write", name, path, RW_HDF5_SPACE);
+    rw_hdf5_close(set, H5Dclose);
+    rw_hdf5_close(creation, H5Pclose);
+    rw_hdf5_close(space, H5Sclose);
     return status;
 }
 
@@ -155,9 +84,9 @@ rw_status rw_field_put_numbers(hid_t file, const char *path, const char *name,
 rw_status rw_field_put_names(hid_t file, const char *path, const char *name, const char *names,
                              size_t stride, size_t count)
 {
-    hid_t type = string_type(stride);
+    hid_t type = rw_hdf5_text_type(stride);
     rw_status status = put_list(file, path, name, type, type, names, count);
-    close_valid(type, H5Tclose);
+    rw_hdf5_close(type, H5Tclose);
     return status;
 }
 
@@ -175,7 +104,7 @@ static hid_t open_list(hid_t file, const char *name, H5T_class_t wanted, hid_t *
                 H5Sget_simple_extent_dims(space, &extent, NULL) == 1 &&
                 H5Fget_filesize(file, &file_bytes) >= 0 &&
                 extent <= file_bytes / H5Tget_size(*type);
-    close_valid(space, H5Sclose);
+    rw_hdf5_close(space, H5Sclose);
     *count = extent;
     if (fits) return set;
     H5Dclose(set);
@@ -197,8 +126,8 @@ rw_status rw_field_get_numbers(hid_t file, const char *path, const char *name, u
         status = cannot_read(path, name);
 done:
     if (status != RW_OK) rw_free(out);
-    close_valid(type, H5Tclose);
-    close_valid(set, H5Dclose);
+    rw_hdf5_close(type, H5Tclose);
+    rw_hdf5_close(set, H5Dclose);
     return status;
 }
 
@@ -220,7 +149,7 @@ rw_status rw_field_get_names(hid_t file, const char *path, const char *name, cha
     for (size_t i = 1; i <= *count; i++) (*out)[i * *stride - 1] = '\0';
 done:
     if (status != RW_OK) rw_free(out);
-    close_valid(type, H5Tclose);
-    close_valid(set, H5Dclose);
+    rw_hdf5_close(type, H5Tclose);
+    rw_hdf5_close(set, H5Dclose);
     return status;
 }

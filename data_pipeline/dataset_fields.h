@@ -1,4 +1,5 @@
-/* The small values of a dataset file: attributes and lists, in HDF5.
+/* The small values of a dataset file: attributes and lists, in HDF5. Attributes
+ * are written by hdf5_access.h.
  * All functions: the caller holds the HDF5 lock; `path` is for messages. */
 #ifndef RW_DATASET_FIELDS_H
 #define RW_DATASET_FIELDS_H
@@ -9,14 +10,9 @@
 
 #include "base/status.h"
 
-/* Records a failure of the HDF5 library: "PATH: cannot DOING: its reason; ADVICE". */
-rw_status rw_dataset_hdf5_fail(const char *path, const char *doing, const char *advice);
-
 /* Attributes of the root: numbers are unsigned, 64-bit, little-endian. */
-rw_status rw_field_put_number(hid_t file, const char *path, const char *name, uint64_t value);
 rw_status rw_field_get_number(hid_t file, const char *path, const char *name, uint64_t *out);
 /* Fixed-length strings; `size` bytes of `out` hold the final zero too. */
-rw_status rw_field_put_string(hid_t file, const char *path, const char *name, const char *text);
 rw_status rw_field_get_string(hid_t file, const char *path, const char *name, char *out,
                               size_t size);
 

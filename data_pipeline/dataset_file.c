@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
-#include <zstd.h>
 
-#include "base/hdf5_lock.h"
 #include "base/memory.h"
 #include "data_pipeline/dataset_fields.h"
+#include "storage/content_hash.h"
+#include "storage/hdf5_access.h"
+#include "storage/zstd_frame.h"
 
 #define CACHED_CHUNKS 16 /* 4 MiB */
 
@@ -32,15 +32,13 @@ struct rw_dataset {
     int cached;
     uint64_t uses;
     uint8_t *cache_memory;
-    uint8_t *frame; /* a compressed chunk */
-    size_t frame_bytes;
-    ZSTD_DCtx *zstd;
+    rw_framer *framer;
 };
 
 uint64_t rw_dataset_content_hash(uint64_t token_hash, const char *alphabet, uint64_t heldout_begin)
 {
-    uint64_t parts[3] = {token_hash, heldout_begin, XXH3_64bits(alphabet, strlen(alphabet))};
-    return XXH3_64bits(parts, sizeof parts);
+    uint64_t parts[3] = {token_hash, heldout_begin, rw_hash(alphabet, strlen(alphabet))};
+    return rw_hash(parts, sizeof parts);
 }
 
 static rw_status open_file(rw_dataset *d)
@@ -53,12 +51,12 @@ static rw_status open_file(rw_dataset *d)
                        "build %s INPUT...`",
                        d->path, strerror(errno), d->path);
     close(descriptor);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     /* A finished file never changes; many parallel file systems have no locks. */
     H5Pset_file_locking(access, false, true);
     d->file = H5Fopen(d->path, H5F_ACC_RDONLY, access);
-    rw_status status = d->file < 0 ? rw_dataset_hdf5_fail(d->path, "open the dataset", rebuild) : RW_OK;
+    rw_status status = RW_OK;
+    if (d->file < 0) status = rw_hdf5_fail("open the dataset", d->path, rebuild);
     H5Pclose(access);
     return status;
 }
@@ -116,7 +114,7 @@ static rw_status open_tokens(rw_dataset *d)
 {
     size_t count;
     d->tokens = H5Dopen2(d->file, "tokens", H5P_DEFAULT);
-    if (d->tokens < 0) return rw_dataset_hdf5_fail(d->path, "open 'tokens'", rebuild);
+    if (d->tokens < 0) return rw_hdf5_fail_at("open", "tokens", d->path, rebuild);
     RW_TRY(rw_field_get_numbers(d->file, d->path, "chunk_hashes", &d->chunk_hashes, &count));
     if (!tokens_have_shape(d->tokens, d->facts.tokens) || count != d->facts.chunks)
         return rw_fail(RW_ERROR,
@@ -129,14 +127,10 @@ static rw_status open_tokens(rw_dataset *d)
 static rw_status allocate_cache(rw_dataset *d)
 {
     d->cached = d->facts.chunks < CACHED_CHUNKS ? (int)d->facts.chunks : CACHED_CHUNKS;
-    d->frame_bytes = ZSTD_compressBound(RW_DATASET_CHUNK);
     RW_TRY(rw_alloc((size_t)d->cached, RW_DATASET_CHUNK, "chunks of a dataset", &d->cache_memory));
-    RW_TRY(rw_alloc(d->frame_bytes, 1, "a compressed chunk", &d->frame));
     for (int i = 0; i < d->cached; i++)
         d->cache[i].tokens = d->cache_memory + (size_t)i * RW_DATASET_CHUNK;
-    d->zstd = ZSTD_createDCtx();
-    if (!d->zstd) return rw_fail(RW_ERROR, "%s: zstd cannot start (out of memory)", d->path);
-    return RW_OK;
+    return rw_framer_new(RW_DATASET_CHUNK, 0, &d->framer);
 }
 
 rw_status rw_dataset_open(const char *path, rw_dataset **out)
@@ -167,12 +161,11 @@ void rw_dataset_close(rw_dataset **pointer)
     rw_dataset *d = *pointer;
     if (!d) return;
     rw_hdf5_lock();
-    if (d->tokens >= 0) H5Dclose(d->tokens);
-    if (d->file >= 0) H5Fclose(d->file);
+    rw_hdf5_close(d->tokens, H5Dclose);
+    rw_hdf5_close(d->file, H5Fclose);
     rw_hdf5_unlock();
-    ZSTD_freeDCtx(d->zstd);
+    rw_framer_destroy(&d->framer);
     pthread_mutex_destroy(&d->lock);
-    rw_free(&d->frame);
     rw_free(&d->cache_memory);
     rw_free(&d->chunk_hashes);
     rw_free(&d->path);
@@ -200,29 +193,9 @@ static rw_status bad_chunk(const rw_dataset *d, uint64_t chunk, const char *reas
                    d->path, (unsigned long long)chunk, (unsigned long long)d->facts.chunks, reason);
 }
 
-/* Reads the compressed chunk to d->frame; *bytes tells its size. */
-static rw_status read_frame(rw_dataset *d, uint64_t chunk, size_t *bytes)
-{
-    hsize_t offset = chunk * RW_DATASET_CHUNK, stored = 0;
-    uint32_t skipped = 0; /* filters that the writer left out */
-    rw_status status = RW_OK;
-    rw_hdf5_lock();
-    if (H5Dget_chunk_storage_size(d->tokens, &offset, &stored) < 0)
-        status = rw_dataset_hdf5_fail(d->path, "find a chunk of 'tokens'", rebuild);
-    else if (stored == 0 || stored > d->frame_bytes)
-        status = bad_chunk(d, chunk, "its stored size is impossible");
-    else if (H5Dread_chunk(d->tokens, H5P_DEFAULT, &offset, &skipped, d->frame) < 0)
-        status = rw_dataset_hdf5_fail(d->path, "read a chunk of 'tokens'", rebuild);
-    else if (skipped != 0)
-        status = bad_chunk(d, chunk, "it is not marked as compressed");
-    rw_hdf5_unlock();
-    *bytes = stored;
-    return status;
-}
-
 static rw_status check_tokens(const rw_dataset *d, uint64_t chunk, const uint8_t *tokens)
 {
-    if (XXH3_64bits(tokens, RW_DATASET_CHUNK) != d->chunk_hashes[chunk])
+    if (rw_hash(tokens, RW_DATASET_CHUNK) != d->chunk_hashes[chunk])
         return bad_chunk(d, chunk, "its hash differs from the one in 'chunk_hashes'");
     uint8_t largest = 0;
     for (int i = 0; i < RW_DATASET_CHUNK; i++) largest = tokens[i] > largest ? tokens[i] : largest;
@@ -232,14 +205,9 @@ static rw_status check_tokens(const rw_dataset *d, uint64_t chunk, const uint8_t
 
 static rw_status load_chunk(rw_dataset *d, uint64_t chunk, uint8_t *tokens)
 {
-    size_t bytes;
-    RW_TRY(read_frame(d, chunk, &bytes));
-    if (ZSTD_getFrameContentSize(d->frame, bytes) != RW_DATASET_CHUNK ||
-        ZSTD_findFrameCompressedSize(d->frame, bytes) != bytes)
-        return bad_chunk(d, chunk, "it is not one zstd frame of the right size");
-    size_t made = ZSTD_decompressDCtx(d->zstd, tokens, RW_DATASET_CHUNK, d->frame, bytes);
-    if (ZSTD_isError(made)) return bad_chunk(d, chunk, ZSTD_getErrorName(made));
-    if (made != RW_DATASET_CHUNK) return bad_chunk(d, chunk, "it is too short");
+    hsize_t offset = chunk * RW_DATASET_CHUNK;
+    const char *wrong = rw_framer_read(d->framer, d->tokens, &offset, tokens, RW_DATASET_CHUNK);
+    if (wrong) return bad_chunk(d, chunk, wrong);
     return check_tokens(d, chunk, tokens);
 }
 

@@ -8,9 +8,8 @@
 #include "base/status.h"
 #include "data_pipeline/dataset_index.h"
 
-#define RW_DATASET_VERSION     1
-#define RW_DATASET_CHUNK       262144 /* tokens, one byte each */
-#define RW_DATASET_ZSTD_FILTER 32015  /* registered with The HDF Group */
+#define RW_DATASET_VERSION 1
+#define RW_DATASET_CHUNK   262144 /* tokens, one byte each */
 
 typedef struct {
     uint64_t tokens;        /* > 0 */

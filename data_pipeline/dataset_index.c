@@ -1,10 +1,8 @@
 #include "data_pipeline/dataset_index.h"
 
-#define XXH_INLINE_ALL /* the state of the hash lives on the stack */
-#include <xxhash.h>
-
 #include "base/memory.h"
 #include "data_pipeline/dataset_fields.h"
+#include "storage/content_hash.h"
 
 rw_status rw_dataset_index_write(const rw_dataset_index *index, hid_t file, const char *path)
 {
@@ -44,14 +42,14 @@ done:
 
 uint64_t rw_dataset_index_hash(const rw_dataset_index *index)
 {
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, index->documents, index->document_count * sizeof(uint64_t));
-    XXH3_64bits_update(&state, index->chunk_hashes, index->chunk_count * sizeof(uint64_t));
-    XXH3_64bits_update(&state, index->source_names, index->source_count * index->name_bytes);
-    XXH3_64bits_update(&state, index->source_sizes, index->source_count * sizeof(uint64_t));
-    XXH3_64bits_update(&state, index->source_hashes, index->source_count * sizeof(uint64_t));
-    return XXH3_64bits_digest(&state);
+    rw_hasher hasher;
+    rw_hasher_reset(&hasher);
+    rw_hasher_add(&hasher, index->documents, index->document_count * sizeof(uint64_t));
+    rw_hasher_add(&hasher, index->chunk_hashes, index->chunk_count * sizeof(uint64_t));
+    rw_hasher_add(&hasher, index->source_names, index->source_count * index->name_bytes);
+    rw_hasher_add(&hasher, index->source_sizes, index->source_count * sizeof(uint64_t));
+    rw_hasher_add(&hasher, index->source_hashes, index->source_count * sizeof(uint64_t));
+    return rw_hasher_value(&hasher);
 }
 
 void rw_dataset_index_free(rw_dataset_index *index)

@@ -1,13 +1,12 @@
 /* What is in a dataset file, and whether it is whole. */
 #include <inttypes.h>
 #include <string.h>
-#define XXH_INLINE_ALL /* the state of the hash lives on the stack */
-#include <xxhash.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "data_pipeline/dataset.h"
 #include "data_pipeline/dataset_file.h"
+#include "storage/content_hash.h"
 
 rw_status rw_dataset_info(const char *path, FILE *out)
 {
@@ -27,9 +26,9 @@ rw_status rw_dataset_info(const char *path, FILE *out)
             f->heldout_begin, f->tokens - f->heldout_begin);
     fprintf(out, "documents  %zu\n", index.document_count);
     fprintf(out, "chunks     %" PRIu64 " of %d tokens\n", f->chunks, RW_DATASET_CHUNK);
-    fprintf(out, "content    %016" PRIx64 "\n", f->content_hash);
+    fprintf(out, "content    %" RW_PRI_HASH "\n", f->content_hash);
     for (size_t i = 0; i < index.source_count; i++)
-        fprintf(out, "source     %s (%" PRIu64 " bytes, XXH3-64 %016" PRIx64 ")\n",
+        fprintf(out, "source     %s (%" PRIu64 " bytes, XXH3-64 %" RW_PRI_HASH ")\n",
                 index.source_names + i * index.name_bytes, index.source_sizes[i],
                 index.source_hashes[i]);
 done:
@@ -49,26 +48,26 @@ static void report_damage(FILE *out, int *faults)
 static void verify_chunks(rw_dataset *dataset, uint8_t *buffer, FILE *out, int *faults)
 {
     const rw_dataset_facts *f = rw_dataset_describe(dataset);
-    XXH3_state_t hash;
+    rw_hasher hash;
     int before = *faults;
-    XXH3_64bits_reset(&hash);
+    rw_hasher_reset(&hash);
     for (uint64_t chunk = 0; chunk < f->chunks; chunk++) {
         uint64_t first = chunk * RW_DATASET_CHUNK, left = f->tokens - first;
         uint64_t count = left < RW_DATASET_CHUNK ? left : RW_DATASET_CHUNK;
         if (rw_dataset_read(dataset, first, count, buffer) != RW_OK)
             report_damage(out, faults);
         else
-            XXH3_64bits_update(&hash, buffer, count);
+            rw_hasher_add(&hash, buffer, count);
         if (rw_on_terminal() && chunk % 64 == 63)
             rw_progress(false, "verified %" PRIu64 " of %" PRIu64 " chunks", chunk + 1, f->chunks);
     }
     if (*faults > before) return; /* the hash of a part says nothing new */
     uint64_t content =
-        rw_dataset_content_hash(XXH3_64bits_digest(&hash), f->alphabet, f->heldout_begin);
+        rw_dataset_content_hash(rw_hasher_value(&hash), f->alphabet, f->heldout_begin);
     if (content == f->content_hash) return;
     fprintf(out,
-            "damaged: the hash of all tokens, the alphabet and the held-out begin is %016" PRIx64
-            ", not %016" PRIx64 "\n",
+            "damaged: the hash of all tokens, the alphabet and the held-out begin is %" RW_PRI_HASH
+            ", not %" RW_PRI_HASH "\n",
             content, f->content_hash);
     ++*faults;
 }
@@ -112,7 +111,7 @@ rw_status rw_dataset_verify(const char *path, FILE *out)
                          "copy or build it again with `ropewalk data build`",
                          path, faults, faults == 1 ? "" : "s");
     else
-        fprintf(out, "%s: whole (%" PRIu64 " tokens, %" PRIu64 " chunks, content %016" PRIx64 ")\n",
+        fprintf(out, "%s: whole (%" PRIu64 " tokens, %" PRIu64 " chunks, content %" RW_PRI_HASH ")\n",
                 path, rw_dataset_describe(dataset)->tokens, rw_dataset_describe(dataset)->chunks,
                 rw_dataset_describe(dataset)->content_hash);
 done:

@@ -6,20 +6,17 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
-#define XXH_INLINE_ALL /* the state of the hash is part of the writer */
-#include <xxhash.h>
 
-#include "base/hdf5_lock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data_pipeline/dataset_fields.h"
 #include "data_pipeline/dataset_file.h"
+#include "storage/content_hash.h"
+#include "storage/durable_file.h"
+#include "storage/hdf5_access.h"
+#include "storage/zstd_frame.h"
 
 #define ZSTD_LEVEL 6
 #define NO_TOKEN   (-1)
-
-static const char *const space = "check the space, the quota and your rights in the folder";
 
 struct rw_dataset_writer {
     char *path, *temporary;
@@ -27,11 +24,11 @@ struct rw_dataset_writer {
     bool created;          /* the temporary file is ours to remove */
     char alphabet[257];    /* "": bytes */
     int16_t token_of[256]; /* of a byte; NO_TOKEN if it is no letter of the alphabet */
-    uint8_t *chunk, *frame;
-    size_t used, frame_bytes;
+    uint8_t *chunk;
+    size_t used;
     uint64_t count; /* tokens so far */
-    ZSTD_CCtx *zstd;
-    XXH3_state_t token_hash;
+    rw_framer *framer;
+    rw_hasher token_hash;
     rw_dataset_index index;
 };
 
@@ -56,18 +53,6 @@ static rw_status set_sources(rw_dataset_writer *w, const char *const *names, int
     return RW_OK;
 }
 
-static rw_status set_up_compression(rw_dataset_writer *w)
-{
-    w->frame_bytes = ZSTD_compressBound(RW_DATASET_CHUNK);
-    RW_TRY(rw_alloc(RW_DATASET_CHUNK, 1, "a chunk", &w->chunk));
-    RW_TRY(rw_alloc(w->frame_bytes, 1, "a compressed chunk", &w->frame));
-    w->zstd = ZSTD_createCCtx();
-    if (!w->zstd) return rw_fail(RW_ERROR, "%s: zstd cannot start (out of memory)", w->path);
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1);
-    return RW_OK;
-}
-
 /* Recent object formats carry checksums; without times, equal inputs give
  * equal files. HDF5 lock held. */
 static rw_status create_file(rw_dataset_writer *w)
@@ -86,21 +71,18 @@ static rw_status create_file(rw_dataset_writer *w)
                        w->temporary, strerror(errno));
     close(descriptor);
     w->created = true;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_file_locking(access, true, true); /* where the file system has locks */
     H5Pset_obj_track_times(creation, false);
     w->file = H5Fcreate(w->temporary, H5F_ACC_TRUNC, creation, access);
     rw_status status = RW_OK;
-    if (w->file < 0) status = rw_dataset_hdf5_fail(w->temporary, "create the dataset", space);
+    if (w->file < 0) status = rw_hdf5_fail("create the dataset", w->temporary, RW_HDF5_SPACE);
     H5Pclose(creation);
     H5Pclose(access);
     return status;
 }
 
-/* Frames are compressed here and written as they are: the filter only tells
- * other programs how to read them, and need not be known to this HDF5. */
 static rw_status create_tokens(rw_dataset_writer *w)
 {
     hsize_t none = 0, unlimited = H5S_UNLIMITED, chunk = RW_DATASET_CHUNK;
@@ -108,12 +90,13 @@ static rw_status create_tokens(rw_dataset_writer *w)
     hid_t extent = H5Screate_simple(1, &none, &unlimited);
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(creation, 1, &chunk);
-    H5Pset_filter(creation, RW_DATASET_ZSTD_FILTER, H5Z_FLAG_OPTIONAL, 1, &level);
+    H5Pset_filter(creation, RW_ZSTD_FILTER, H5Z_FLAG_OPTIONAL, 1, &level);
     H5Pset_obj_track_times(creation, false);
     w->tokens =
         H5Dcreate2(w->file, "tokens", H5T_STD_U8LE, extent, H5P_DEFAULT, creation, H5P_DEFAULT);
     rw_status status = RW_OK;
-    if (w->tokens < 0) status = rw_dataset_hdf5_fail(w->temporary, "create 'tokens'", space);
+    if (w->tokens < 0)
+        status = rw_hdf5_fail_at("create", "tokens", w->temporary, RW_HDF5_SPACE);
     H5Pclose(creation);
     H5Sclose(extent);
     return status;
@@ -136,13 +119,13 @@ rw_status rw_dataset_writer_new(const char *path, const char *alphabet, const ch
     *out = NULL;
     RW_TRY(rw_alloc(1, sizeof *w, "a dataset writer", &w));
     w->file = w->tokens = -1;
-    XXH3_64bits_reset(&w->token_hash);
+    rw_hasher_reset(&w->token_hash);
     set_alphabet(w, alphabet);
     RW_TRY_DONE(rw_strdup(path, &w->path));
-    RW_TRY_DONE(rw_alloc(strlen(path) + sizeof ".partial", 1, "a name", &w->temporary));
-    sprintf(w->temporary, "%s.partial", path);
+    RW_TRY_DONE(rw_path_extend(path, ".partial", &w->temporary));
     RW_TRY_DONE(set_sources(w, sources, count));
-    RW_TRY_DONE(set_up_compression(w));
+    RW_TRY_DONE(rw_alloc(RW_DATASET_CHUNK, 1, "a chunk", &w->chunk));
+    RW_TRY_DONE(rw_framer_new(RW_DATASET_CHUNK, ZSTD_LEVEL, &w->framer));
     RW_TRY_DONE(create_locked(w));
 done:
     if (status != RW_OK)
@@ -158,8 +141,8 @@ static void abandon_file(rw_dataset_writer *w)
 {
     if (w->file >= 0 && truncate(w->temporary, 0) < 0)
         rw_warn("cannot empty %s: %s", w->temporary, strerror(errno));
-    if (w->tokens >= 0) H5Dclose(w->tokens);
-    if (w->file >= 0) H5Fclose(w->file);
+    rw_hdf5_close(w->tokens, H5Dclose);
+    rw_hdf5_close(w->file, H5Fclose);
     if (w->created) unlink(w->temporary);
 }
 
@@ -170,9 +153,8 @@ void rw_dataset_writer_destroy(rw_dataset_writer **pointer)
     rw_hdf5_lock();
     abandon_file(w);
     rw_hdf5_unlock();
-    ZSTD_freeCCtx(w->zstd);
+    rw_framer_destroy(&w->framer);
     rw_dataset_index_free(&w->index);
-    rw_free(&w->frame);
     rw_free(&w->chunk);
     rw_free(&w->temporary);
     rw_free(&w->path);
@@ -197,18 +179,20 @@ static rw_status write_chunk(rw_dataset_writer *w)
     memset(w->chunk + w->used, 0, RW_DATASET_CHUNK - w->used);
     RW_TRY(rw_grow(&index->chunk_hashes, &index->chunk_capacity, index->chunk_count + 1,
                    sizeof(uint64_t)));
-    size_t bytes = ZSTD_compress2(w->zstd, w->frame, w->frame_bytes, w->chunk, RW_DATASET_CHUNK);
-    if (ZSTD_isError(bytes))
-        return rw_fail(RW_ERROR, "%s: zstd: %s", w->temporary, ZSTD_getErrorName(bytes));
     hsize_t extent = w->count, offset = index->chunk_count * RW_DATASET_CHUNK;
     rw_hdf5_lock();
-    if (H5Dset_extent(w->tokens, &extent) < 0 ||
-        H5Dwrite_chunk(w->tokens, H5P_DEFAULT, 0, &offset, bytes, w->frame) < 0)
-        status = rw_dataset_hdf5_fail(w->temporary, "write tokens", space);
+    if (H5Dset_extent(w->tokens, &extent) < 0)
+        status = rw_hdf5_fail_at("extend", "tokens", w->temporary, RW_HDF5_SPACE);
     rw_hdf5_unlock();
-    index->chunk_hashes[index->chunk_count++] = XXH3_64bits(w->chunk, RW_DATASET_CHUNK);
+    RW_TRY(status);
+    const char *wrong =
+        rw_framer_write(w->framer, w->tokens, &offset, w->chunk, RW_DATASET_CHUNK);
+    if (wrong)
+        return rw_fail(RW_ERROR, "cannot write tokens to %s: %s; %s", w->temporary, wrong,
+                       RW_HDF5_SPACE);
+    index->chunk_hashes[index->chunk_count++] = rw_hash(w->chunk, RW_DATASET_CHUNK);
     w->used = 0;
-    return status;
+    return RW_OK;
 }
 
 rw_status rw_dataset_writer_append(rw_dataset_writer *w, const uint8_t *bytes, size_t count)
@@ -224,7 +208,7 @@ rw_status rw_dataset_writer_append(rw_dataset_writer *w, const uint8_t *bytes, s
                                w->path, bytes[i], w->alphabet);
             tokens[i] = (uint8_t)w->token_of[bytes[i]];
         }
-        XXH3_64bits_update(&w->token_hash, tokens, part);
+        rw_hasher_add(&w->token_hash, tokens, part);
         w->used += part;
         w->count += part;
         bytes += part;
@@ -250,16 +234,16 @@ static rw_status write_facts(rw_dataset_writer *w, double heldout)
     const char *path = w->temporary;
     uint64_t begin = w->count - (uint64_t)((double)w->count * heldout);
     uint64_t vocab = w->alphabet[0] ? strlen(w->alphabet) : 256;
-    uint64_t hash = rw_dataset_content_hash(XXH3_64bits_digest(&w->token_hash), w->alphabet, begin);
-    RW_TRY(rw_field_put_string(w->file, path, "format", "ropewalk-dataset"));
-    RW_TRY(rw_field_put_number(w->file, path, "version", RW_DATASET_VERSION));
-    RW_TRY(rw_field_put_string(w->file, path, "kind", w->alphabet[0] ? "alphabet" : "bytes"));
-    RW_TRY(rw_field_put_string(w->file, path, "alphabet", w->alphabet));
-    RW_TRY(rw_field_put_number(w->file, path, "vocab", vocab));
-    RW_TRY(rw_field_put_number(w->file, path, "tokens", w->count));
-    RW_TRY(rw_field_put_number(w->file, path, "heldout_begin", begin));
-    RW_TRY(rw_field_put_number(w->file, path, "content_hash", hash));
-    RW_TRY(rw_field_put_number(w->file, path, "index_hash", rw_dataset_index_hash(&w->index)));
+    uint64_t hash = rw_dataset_content_hash(rw_hasher_value(&w->token_hash), w->alphabet, begin);
+    RW_TRY(rw_hdf5_put_text(w->file, path, "format", "ropewalk-dataset"));
+    RW_TRY(rw_hdf5_put_number(w->file, path, "version", RW_DATASET_VERSION));
+    RW_TRY(rw_hdf5_put_text(w->file, path, "kind", w->alphabet[0] ? "alphabet" : "bytes"));
+    RW_TRY(rw_hdf5_put_text(w->file, path, "alphabet", w->alphabet));
+    RW_TRY(rw_hdf5_put_number(w->file, path, "vocab", vocab));
+    RW_TRY(rw_hdf5_put_number(w->file, path, "tokens", w->count));
+    RW_TRY(rw_hdf5_put_number(w->file, path, "heldout_begin", begin));
+    RW_TRY(rw_hdf5_put_number(w->file, path, "content_hash", hash));
+    RW_TRY(rw_hdf5_put_number(w->file, path, "index_hash", rw_dataset_index_hash(&w->index)));
     return rw_dataset_index_write(&w->index, w->file, path);
 }
 
@@ -268,39 +252,12 @@ static rw_status close_file(rw_dataset_writer *w)
 {
     /* Whatever can fail for want of space fails here: see abandon_file. */
     if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
-        return rw_dataset_hdf5_fail(w->temporary, "complete the file", space);
+        return rw_hdf5_fail("complete", w->temporary, RW_HDF5_SPACE);
     bool closed = H5Dclose(w->tokens) >= 0;
     closed = H5Fclose(w->file) >= 0 && closed;
     w->tokens = w->file = -1;
-    if (!closed) return rw_dataset_hdf5_fail(w->temporary, "close the file", space);
+    if (!closed) return rw_hdf5_fail("close", w->temporary, RW_HDF5_SPACE);
     return RW_OK;
-}
-
-static rw_status sync_path(const char *path)
-{
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 || fsync(descriptor) < 0) {
-        rw_status status =
-            rw_fail(RW_ERROR, "cannot bring %s to disk: %s; %s", path, strerror(errno), space);
-        if (descriptor >= 0) close(descriptor);
-        return status;
-    }
-    close(descriptor);
-    return RW_OK;
-}
-
-static rw_status publish(rw_dataset_writer *w)
-{
-    RW_TRY(sync_path(w->temporary));
-    if (rename(w->temporary, w->path) < 0)
-        return rw_fail(RW_ERROR, "cannot rename %s to %s: %s", w->temporary, w->path,
-                       strerror(errno));
-    w->created = false;
-    /* The folder, so that the name survives too. */
-    char *slash = strrchr(w->temporary, '/');
-    if (!slash) return sync_path(".");
-    slash[slash == w->temporary] = '\0';
-    return sync_path(w->temporary);
 }
 
 rw_status rw_dataset_writer_finish(rw_dataset_writer *w, double heldout)
@@ -316,5 +273,6 @@ rw_status rw_dataset_writer_finish(rw_dataset_writer *w, double heldout)
     if (status == RW_OK) status = close_file(w);
     rw_hdf5_unlock();
     RW_TRY(status);
-    return publish(w);
+    w->created = false; /* from here on it is removed if it cannot be published */
+    return rw_file_publish(RW_OK, w->temporary, w->path);
 }

@@ -8,10 +8,9 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
-#define XXH_INLINE_ALL /* the state of the hash is part of rw_input */
-#include <xxhash.h>
 
 #include "base/memory.h"
+#include "storage/content_hash.h"
 
 #define RAW_BYTES  (128 * 1024)
 #define HEAD_BYTES (64 * 1024)
@@ -30,7 +29,7 @@ struct rw_input {
     char *path;
     int descriptor;
     uint64_t file_bytes, read_bytes;
-    XXH3_state_t hash;
+    rw_hasher hash;
     uint8_t *raw; /* as on disk */
     size_t begin, end;
     bool at_end; /* of the file */
@@ -59,7 +58,7 @@ static rw_status refill(rw_input *input)
     input->end = (size_t)got;
     input->at_end = got == 0;
     input->read_bytes += (uint64_t)got;
-    XXH3_64bits_update(&input->hash, input->raw, (size_t)got);
+    rw_hasher_add(&input->hash, input->raw, (size_t)got);
     return RW_OK;
 }
 
@@ -206,7 +205,7 @@ rw_status rw_input_open(const char *path, rw_input **out)
     RW_TRY_DONE(open_descriptor(input));
     RW_TRY_DONE(rw_alloc(RAW_BYTES, 1, "an input buffer", &input->raw));
     RW_TRY_DONE(rw_alloc(HEAD_BYTES, 1, "the head of an input", &input->head));
-    XXH3_64bits_reset(&input->hash);
+    rw_hasher_reset(&input->hash);
     RW_TRY_DONE(refill(input));
     RW_TRY_DONE(choose_decoder(input));
     RW_TRY_DONE(read_head(input));
@@ -264,5 +263,5 @@ uint64_t rw_input_bytes(const rw_input *input)
 }
 uint64_t rw_input_hash(const rw_input *input)
 {
-    return XXH3_64bits_digest(&input->hash);
+    return rw_hasher_value(&input->hash);
 }

@@ -3,11 +3,11 @@
 #include <assert.h>
 #include <pthread.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/memory.h"
 #include "data_pipeline/dataset_file.h"
 #include "data_pipeline/window_sampler.h"
+#include "storage/content_hash.h"
 
 #define PIECE 16384 /* tokens that are converted at a time */
 
@@ -107,7 +107,7 @@ static rw_status open_task(rw_source *s, const rw_config *data)
     RW_TRY(s->task->setup(config, s->length, &s->state, &s->format));
     char *text;
     RW_TRY(rw_config_write(config, &text));
-    s->fingerprint = XXH3_64bits(text, strlen(text));
+    s->fingerprint = rw_hash(text, strlen(text));
     rw_free(&text);
     return RW_OK;
 }

@@ -1,10 +1,10 @@
-#include "chart.h"
+#include "jobs/chart.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "quantity.h"
+#include "jobs/quantity.h"
 
 /* Margins of the plot inside the picture, in pixels. */
 #define LEFT   58

@@ -1,10 +1,10 @@
-#include "chart_axis.h"
+#include "jobs/chart_axis.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "quantity.h"
+#include "jobs/quantity.h"
 
 /* The smallest of 1, 2, 5 times a power of ten that is not below `least`. */
 static double round_spacing(double least)

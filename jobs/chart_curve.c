@@ -1,4 +1,4 @@
-#include "chart_curve.h"
+#include "jobs/chart_curve.h"
 
 #include <math.h>
 #include <string.h>

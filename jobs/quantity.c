@@ -1,4 +1,4 @@
-#include "quantity.h"
+#include "jobs/quantity.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "report_page.h"
+#include "jobs/report_page.h"
 
 #include <limits.h>
 #include <math.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/memory.h"
-#include "quantity.h"
+#include "jobs/quantity.h"
 
 #define EVENTS_SHOWN 20
 

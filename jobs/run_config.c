@@ -1,4 +1,4 @@
-#include "run_config.h"
+#include "jobs/run_config.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "run_metrics.h"
+#include "jobs/run_metrics.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -9,10 +9,10 @@
 #include <hdf5.h>
 #include <mpi.h>
 
-#include "base/hdf5_lock.h"
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
 #include "checkpoints/tensor_block.h"
+#include "storage/hdf5_access.h"
 #include "tests/checkpoint_fixture.h"
 
 /* Chunks: their runs lie end to end, cover the block, and none is too large. */

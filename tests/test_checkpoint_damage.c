@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "checkpoints/checkpoint_format.h"
 #include "checkpoints/checkpoint_reader.h"
+#include "storage/content_hash.h"
 #include "tests/checkpoint_fixture.h"
 
 static const char *const stored[] = {"data-0.h5", "index.h5", "manifest.json"};

@@ -22,7 +22,7 @@
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
 #include "checkpoints/checkpoint_reader.h"
-#include "checkpoints/durable_file.h"
+#include "storage/durable_file.h"
 #include "tests/checkpoint_fixture.h"
 
 /* --- faults of system calls: the n-th call of all fails --- */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include "base/hdf5_lock.h"
+#include "storage/hdf5_access.h"
 #include "cli/doctor.h"
 
 /* OpenBLAS's own, absent from other libraries. */

@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/doctor.h"
+#include "storage/durable_file.h"
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
@@ -133,43 +132,26 @@ void rw_doctor_memory(rw_doctor *doctor)
                          "large arrays are read faster");
 }
 
-/* A checkpoint is committed by write, fsync, rename and fsync of the folder.
- * Returns the step that failed, or NULL. */
-static const char *try_commit(void)
+/* Checkpoints are committed by write, fsync, rename and fsync of the folder. */
+static void try_commit(rw_doctor *doctor)
 {
-    char name[] = ".ropewalk-doctor-XXXXXX", renamed[sizeof name + 2];
-    const char *failed = NULL;
-    int file = mkstemp(name);
-    if (file < 0) return "create a file";
-    snprintf(renamed, sizeof renamed, "%s.b", name);
-    if (write(file, name, sizeof name) != (ssize_t)sizeof name)
-        failed = "write a file";
-    else if (fsync(file) != 0)
-        failed = "fsync a file";
-    else if (rename(name, renamed) != 0)
-        failed = "rename a file";
-    int folder = open(".", O_RDONLY | O_DIRECTORY);
-    if (!failed && (folder < 0 || fsync(folder) != 0)) failed = "fsync the folder";
-    int reason = errno;
-    if (folder >= 0) close(folder);
-    close(file);
+    char name[64];
+    snprintf(name, sizeof name, ".ropewalk-doctor-%ld", (long)getpid());
+    rw_status status = rw_file_replace(name, name, sizeof name);
     unlink(name);
-    unlink(renamed);
-    errno = reason;
-    return failed;
+    if (status == RW_OK) {
+        rw_doctor_say(doctor, RW_VERDICT_OK, "this folder", "write, fsync and rename work");
+        return;
+    }
+    rw_doctor_say(doctor, RW_VERDICT_FAIL, "this folder", "%s", rw_message());
+    rw_doctor_advise("checkpoints need it: work in another folder, or train --run-dir DIR");
+    rw_clear_message();
 }
 
 void rw_doctor_folder(rw_doctor *doctor)
 {
     struct statvfs space;
-    const char *failed = try_commit();
-    if (failed) {
-        rw_doctor_say(doctor, RW_VERDICT_FAIL, "this folder", "cannot %s: %s", failed,
-                      strerror(errno));
-        rw_doctor_advise("checkpoints need it: work in another folder, or train --run-dir DIR");
-    } else {
-        rw_doctor_say(doctor, RW_VERDICT_OK, "this folder", "write, fsync and rename work");
-    }
+    try_commit(doctor);
     if (statvfs(".", &space) == 0) {
         double available = (double)space.f_bavail * (double)space.f_frsize / GIB;
         rw_doctor_say(doctor, available < 2 ? RW_VERDICT_WARN : RW_VERDICT_OK, "disk",

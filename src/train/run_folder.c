@@ -5,19 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
-
-static rw_status path_of(const char *folder, const char *name, char **out)
-{
-    size_t n = strlen(folder) + strlen(name) + 2;
-    RW_TRY(rw_alloc(n, 1, "a path", out));
-    snprintf(*out, n, "%s/%s", folder, name);
-    return RW_OK;
-}
+#include "storage/durable_file.h"
 
 rw_status rw_run_folder_name(const char *path, const char *config_path, rw_run_folder *out)
 {
@@ -27,44 +18,31 @@ rw_status rw_run_folder_name(const char *path, const char *config_path, rw_run_f
     } else {
         const char *slash = strrchr(config_path, '/');
         const char *name = slash ? slash + 1 : config_path;
-        RW_TRY(path_of("runs", name, &out->path));
+        RW_TRY(rw_path_join("runs", name, &out->path));
         char *dot = strrchr(out->path, '.');
         if (dot && dot > strrchr(out->path, '/')) *dot = '\0';
     }
-    return path_of(out->path, "checkpoints", &out->checkpoints);
+    return rw_path_join(out->path, "checkpoints", &out->checkpoints);
 }
 
-/* mkdir -p */
-static rw_status make_folder(const char *path)
+static rw_status write_config(const rw_run_folder *folder, const rw_config *config)
 {
     rw_status status = RW_OK;
-    char *copy;
-    RW_TRY(rw_strdup(path, &copy));
-    for (char *at = copy + 1; status == RW_OK; at++) {
-        if (*at != '/' && *at != '\0') continue;
-        char kept = *at;
-        *at = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            status = rw_fail(RW_ERROR,
-                             "cannot create the run folder %s: %s; choose another with "
-                             "--run-dir",
-                             copy, strerror(errno));
-        *at = kept;
-        if (!kept) break;
-    }
-    rw_free(&copy);
+    char *path = NULL, *text = NULL;
+    RW_TRY_DONE(rw_config_write(config, &text));
+    RW_TRY_DONE(rw_path_join(folder->path, "config.yaml", &path));
+    RW_TRY_DONE(rw_file_replace(path, text, strlen(text)));
+done:
+    rw_free(&path);
+    rw_free(&text);
     return status;
 }
 
-static rw_status write_text(const char *folder, const char *name, const char *text)
+static rw_status open_log(const rw_run_folder *folder)
 {
     char *path;
-    RW_TRY(path_of(folder, name, &path));
-    FILE *file = fopen(path, "w");
-    bool failed = !file || fputs(text, file) < 0;
-    if (file && fclose(file) != 0) failed = true;
-    rw_status status = RW_OK;
-    if (failed) status = rw_fail(RW_ERROR, "cannot write %s: %s", path, strerror(errno));
+    RW_TRY(rw_path_join(folder->path, "log.txt", &path));
+    rw_status status = rw_log_open(path);
     rw_free(&path);
     return status;
 }
@@ -77,57 +55,52 @@ static uint64_t step_of_line(const char *line)
 }
 
 /* Copies whole lines of steps up to `step` to `to`. */
-static bool copy_lines(FILE *from, FILE *to, uint64_t step)
+static void copy_lines(FILE *from, FILE *to, uint64_t step)
 {
     char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
-    bool good = true;
-    while (good && (length = getline(&line, &capacity, from)) > 0)
-        if (line[length - 1] == '\n' && step_of_line(line) <= step) good = fputs(line, to) >= 0;
+    while ((length = getline(&line, &capacity, from)) > 0)
+        if (line[length - 1] == '\n' && step_of_line(line) <= step) fputs(line, to);
     free(line);
-    return good;
 }
 
 static rw_status trim_metrics(const char *path, uint64_t step)
 {
-    rw_status status = RW_OK;
+    rw_draft draft;
     FILE *from = fopen(path, "r");
     if (!from) return RW_OK;
-    char *kept = NULL;
-    FILE *to = NULL;
-    size_t n = strlen(path) + 5;
-    RW_TRY_DONE(rw_alloc(n, 1, "a path", &kept));
-    snprintf(kept, n, "%s.new", path);
-    to = fopen(kept, "w");
-    bool good = to && copy_lines(from, to, step);
-    if (to && fclose(to) != 0) good = false;
-    if (!good || rename(kept, path) != 0)
-        status = rw_fail(RW_ERROR, "cannot rewrite %s: %s", path, strerror(errno));
-done:
+    rw_status status = rw_draft_begin(path, &draft);
+    if (status == RW_OK) {
+        copy_lines(from, draft.stream, step);
+        if (ferror(from)) status = rw_fail(RW_ERROR, "cannot read %s: %s", path, strerror(errno));
+        status = rw_draft_end(status, &draft);
+    }
     fclose(from);
-    rw_free(&kept);
+    return status;
+}
+
+static rw_status open_metrics(rw_run_folder *folder, uint64_t step)
+{
+    char *path;
+    RW_TRY(rw_path_join(folder->path, "metrics.jsonl", &path));
+    rw_status status = trim_metrics(path, step);
+    if (status == RW_OK) {
+        folder->metrics = fopen(path, "a");
+        if (!folder->metrics)
+            status = rw_fail(RW_ERROR, "cannot write %s: %s; check the run folder", path,
+                             strerror(errno));
+    }
+    rw_free(&path);
     return status;
 }
 
 rw_status rw_run_folder_open(rw_run_folder *folder, const rw_config *config, uint64_t step)
 {
-    rw_status status = RW_OK;
-    char *path = NULL, *text = NULL;
-    RW_TRY_DONE(make_folder(folder->checkpoints));
-    RW_TRY_DONE(rw_config_write(config, &text));
-    RW_TRY_DONE(write_text(folder->path, "config.yaml", text));
-    RW_TRY_DONE(path_of(folder->path, "log.txt", &path));
-    RW_TRY_DONE(rw_log_open(path));
-    rw_free(&path);
-    RW_TRY_DONE(path_of(folder->path, "metrics.jsonl", &path));
-    RW_TRY_DONE(trim_metrics(path, step));
-    folder->metrics = fopen(path, "a");
-    if (!folder->metrics) status = rw_fail(RW_ERROR, "cannot write %s: %s", path, strerror(errno));
-done:
-    rw_free(&path);
-    rw_free(&text);
-    return status;
+    RW_TRY(rw_folder_make(folder->checkpoints));
+    RW_TRY(write_config(folder, config));
+    RW_TRY(open_log(folder));
+    return open_metrics(folder, step);
 }
 
 void rw_run_folder_close(rw_run_folder *folder)

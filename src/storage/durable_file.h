@@ -1,14 +1,15 @@
-/* The only place where checkpoints touch the file system. Interrupted and
- * short calls are continued, every error is checked and says path, cause and
- * what to do. Nothing here is collective.
+/* Files that shall be whole, or not be there at all, whatever happens while
+ * they are written. Interrupted and short calls are continued, every error is
+ * checked and says path, cause and what to do. Nothing here is collective.
  *
- * A file that is written is on the device (fsync) when the function returns;
- * for its name to be there too, its folder is synced by rw_folder_sync. */
+ * A file is written under a temporary name, brought to the device (fsync), and
+ * renamed; then its folder is synced, so that the name is on the device too. */
 #ifndef RW_DURABLE_FILE_H
 #define RW_DURABLE_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/status.h"
@@ -31,12 +32,28 @@ extern rw_file_calls rw_file_call;
 
 /* "FOLDER/NAME"; the caller frees *out. */
 rw_status rw_path_join(const char *folder, const char *name, char **out);
+/* The path with a suffix; with the one of files and folders in the making,
+ * ".tmp." and the process. The caller frees *out. */
+rw_status rw_path_extend(const char *path, const char *suffix, char **out);
+rw_status rw_path_temporary(const char *path, char **out);
 
-/* Creates the file, which must not exist, with these bytes. */
+/* Creates the file, which must not exist, with these bytes, on the device; its
+ * name is there when rw_folder_sync returns. */
 rw_status rw_file_write(const char *path, const void *bytes, size_t size);
-/* Replaces the file at `path`, or creates it, by way of a temporary one whose
- * name is `path` and ".tmp." and the process. */
+/* Replaces the file at `path`, or creates it. */
 rw_status rw_file_replace(const char *path, const void *bytes, size_t size);
+/* The same where others have written it, under a temporary name; `written` says
+ * whether they could. If anything fails, that file is removed. Returns the
+ * first failure. */
+rw_status rw_file_publish(rw_status written, const char *temporary, const char *path);
+/* The same through stdio: rw_draft_end closes the stream that rw_draft_begin
+ * opens, and finds out what could not be written to it. */
+typedef struct {
+    char *path, *temporary;
+    FILE *stream;
+} rw_draft;
+rw_status rw_draft_begin(const char *path, rw_draft *out);
+rw_status rw_draft_end(rw_status written, rw_draft *draft);
 /* Reads a whole file; the caller frees *bytes. Fails if it is longer than
  * `limit`. *damaged tells a file that is missing, unreadable by the device or
  * too long from one that could not be read for another cause. */

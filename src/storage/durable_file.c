@@ -1,7 +1,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* renameat2 */
 #endif
-#include "checkpoints/durable_file.h"
+#include "storage/durable_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,13 +52,13 @@ static const char *advice(int error)
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-        return "free some space or raise the quota, or lower checkpoint.keep";
+        return "free some space or raise the quota";
     case EACCES:
     case EPERM:
     case EROFS:
-        return "check the permissions, or choose another --run-dir";
+        return "check the permissions, or choose another folder";
     case EIO:
-        return "the device fails: move the run to another one";
+        return "the device fails: go on on another one";
     case ENOENT:
     case ENOTDIR:
         return "check the path";
@@ -79,6 +79,21 @@ rw_status rw_path_join(const char *folder, const char *name, char **out)
     RW_TRY(rw_alloc(bytes, 1, "a path", out));
     snprintf(*out, bytes, "%s/%s", folder, name);
     return RW_OK;
+}
+
+rw_status rw_path_extend(const char *path, const char *suffix, char **out)
+{
+    size_t bytes = strlen(path) + strlen(suffix) + 1;
+    RW_TRY(rw_alloc(bytes, 1, "a path", out));
+    snprintf(*out, bytes, "%s%s", path, suffix);
+    return RW_OK;
+}
+
+rw_status rw_path_temporary(const char *path, char **out)
+{
+    char suffix[32];
+    snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
+    return rw_path_extend(path, suffix, out);
 }
 
 static int open_again(const char *path, int flags, mode_t mode)
@@ -118,27 +133,87 @@ static rw_status write_all(int file, const char *path, const unsigned char *byte
     return RW_OK;
 }
 
-rw_status rw_file_write(const char *path, const void *bytes, size_t size)
+static rw_status write_file(const char *path, int how, const void *bytes, size_t size)
 {
-    int file = open_again(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    int file = open_again(path, O_WRONLY | O_CREAT | how, 0666);
     if (file < 0) return fail("create", path);
     rw_status status = write_all(file, path, bytes, size);
     if (close_once(file) < 0 && status == RW_OK) status = fail("close", path);
     return status;
 }
 
+rw_status rw_file_write(const char *path, const void *bytes, size_t size)
+{
+    return write_file(path, O_EXCL, bytes, size);
+}
+
+static rw_status sync_file(const char *path)
+{
+    int file = open_again(path, O_RDONLY, 0);
+    if (file < 0) return fail("open", path);
+    rw_status status = sync_again(file) < 0 ? fail("flush to the device the file", path) : RW_OK;
+    if (close_once(file) < 0 && status == RW_OK) status = fail("close", path);
+    return status;
+}
+
+/* Gives a file that is on the device its name, there too. */
+static rw_status rename_durably(const char *temporary, const char *path)
+{
+    char *folder;
+    RW_TRY(rw_strdup(path, &folder));
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = '\0';
+    rw_status status = rw_file_rename(temporary, path);
+    if (status == RW_OK) status = rw_folder_sync(slash ? folder : ".");
+    rw_free(&folder);
+    return status;
+}
+
+rw_status rw_file_publish(rw_status written, const char *temporary, const char *path)
+{
+    rw_status status = written;
+    if (status == RW_OK) status = sync_file(temporary);
+    if (status == RW_OK) status = rename_durably(temporary, path);
+    if (status != RW_OK) rw_file_call.unlink(temporary);
+    return status;
+}
+
 rw_status rw_file_replace(const char *path, const void *bytes, size_t size)
 {
-    char suffix[32];
-    char *fresh;
-    snprintf(suffix, sizeof suffix, ".tmp.%ld", (long)getpid());
-    RW_TRY(rw_alloc(strlen(path) + sizeof suffix, 1, "a path", &fresh));
-    strcpy(fresh, path);
-    strcat(fresh, suffix);
-    rw_status status = rw_file_write(fresh, bytes, size);
-    if (status == RW_OK) status = rw_file_rename(fresh, path);
-    if (status != RW_OK) rw_file_call.unlink(fresh);
-    rw_free(&fresh);
+    char *temporary;
+    RW_TRY(rw_path_temporary(path, &temporary));
+    /* One that a process of the same number left behind is in nobody's way. */
+    rw_status status = write_file(temporary, O_TRUNC, bytes, size);
+    if (status == RW_OK) status = rename_durably(temporary, path);
+    if (status != RW_OK) rw_file_call.unlink(temporary);
+    rw_free(&temporary);
+    return status;
+}
+
+rw_status rw_draft_begin(const char *path, rw_draft *out)
+{
+    rw_status status = RW_OK;
+    *out = (rw_draft){0};
+    RW_TRY_DONE(rw_strdup(path, &out->path));
+    RW_TRY_DONE(rw_path_temporary(path, &out->temporary));
+    out->stream = fopen(out->temporary, "w");
+    if (out->stream) return RW_OK;
+    status = fail("create", out->temporary);
+done:
+    rw_free(&out->path);
+    rw_free(&out->temporary);
+    return status;
+}
+
+rw_status rw_draft_end(rw_status written, rw_draft *draft)
+{
+    bool failed = ferror(draft->stream) || fflush(draft->stream) != 0;
+    rw_status status = written;
+    if (status == RW_OK && failed) status = fail("write", draft->temporary);
+    if (fclose(draft->stream) != 0 && status == RW_OK) status = fail("close", draft->temporary);
+    status = rw_file_publish(status, draft->temporary, draft->path);
+    rw_free(&draft->path);
+    rw_free(&draft->temporary);
     return status;
 }
 
@@ -165,7 +240,7 @@ static rw_status read_open(int file, const char *path, size_t limit, unsigned ch
         *damaged = true;
         return rw_fail(RW_ERROR,
                        "%s is damaged: not a file of at most %zu bytes (found: %jd); restore it "
-                       "from a copy, or use an older checkpoint",
+                       "from a copy",
                        path, limit, (intmax_t)about.st_size);
     }
     RW_TRY(rw_alloc((size_t)about.st_size, 1, path, bytes));
@@ -301,9 +376,7 @@ rw_status rw_folder_promote(const char *fresh, const char *path, char **old)
     *old = NULL;
     if (!rw_folder_exists(path)) return rw_file_rename(fresh, path);
     char *aside = NULL;
-    RW_TRY(rw_alloc(strlen(path) + sizeof ".old", 1, "a path", &aside));
-    strcpy(aside, path);
-    strcat(aside, ".old");
+    RW_TRY(rw_path_extend(path, ".old", &aside));
     rw_status status = rw_strdup(fresh, old);
     if (status == RW_OK && rw_file_call.exchange(fresh, path) < 0) {
         rw_free(old);
