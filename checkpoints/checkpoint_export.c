@@ -86,8 +86,8 @@ static rw_status create_file(exporting *e, const char *path)
     rw_status status = RW_OK;
     rw_hdf5_lock();
     rw_hdf5_start();
-    e->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     e->link = H5Pcreate(H5P_LINK_CREATE);
+    e->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     if (e->file < 0)
         status = rw_hdf5_fail("create", path);
     else if (e->link < 0 || H5Pset_create_intermediate_group(e->link, 1) < 0)
