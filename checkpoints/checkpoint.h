@@ -49,7 +49,9 @@ rw_status rw_checkpoint_save(const rw_layout *layout, const char *dir,
 
 /* The newest checkpoint of DIR whose hashes are right; damaged ones are named
  * in a warning and passed over. *path is NULL if there is none (RW_OK; also if
- * DIR does not exist); rw_free it. Collective: rank 0 chooses, all get it. */
+ * DIR does not exist); rw_free it. One that is of a newer format, or cannot be
+ * read for a cause other than damage, is an error: to go on from an older one
+ * would lose work. Collective: rank 0 chooses, all get it. */
 rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **path);
 
 typedef struct rw_checkpoint rw_checkpoint;
@@ -64,12 +66,15 @@ int rw_checkpoint_count(const rw_checkpoint *checkpoint);
 rw_tensor rw_checkpoint_tensor(const rw_checkpoint *checkpoint, int index);
 /* Fills the tensors' data. A name that is missing or of another shape is an
  * error that names both shapes and says that the checkpoint is of another
- * model. Tensors in the file that are not asked for are left alone. */
+ * model. Tensors in the file that are not asked for are left alone. On failure
+ * the data of those that are may be overwritten in part. */
 rw_status rw_checkpoint_read(rw_checkpoint *checkpoint, const rw_tensor *tensors, int count);
 
 /* `ropewalk checkpoint ...`: */
 rw_status rw_checkpoint_list(const char *dir, FILE *out);
 rw_status rw_checkpoint_show(const char *path, FILE *out);
+/* Checks all hashes and the contents of every tensor; of a run or checkpoints
+ * folder, all its checkpoints. Fails if anything is damaged. */
 rw_status rw_checkpoint_verify(const char *path, FILE *out);
 /* One line a tensor (name, dtype, shape, hash), then `digest HEX` over weights,
  * optimizer and data cursor: equal for equal training states. */
