@@ -1,8 +1,20 @@
 EXTRA_DIST += \
+	docs/add-a-mixer.md \
+	docs/architecture.md \
 	docs/checkpoint-format.md \
+	docs/config.md \
 	docs/dataset-format.md \
+	docs/decisions/0001-short-last-chunk.md \
+	docs/decisions/0002-tree-of-gradients.md \
+	docs/decisions/0003-key-tables.md \
+	docs/decisions/0004-state-space-carry.md \
+	docs/decisions/0005-one-checkpoint-writer.md \
+	docs/decisions/0006-libraries-not-linked.md \
+	docs/decisions/README.md \
 	docs/decisions/chunk-convolution.md \
-	docs/decisions/ssd-chunk.md
+	docs/decisions/ssd-chunk.md \
+	examples/genome.yaml \
+	examples/quickstart.yaml
 
 # Man pages, from the program's own help: one for it and one for each command.
 man_pages = docs/man/ropewalk.1 $(command_files:src/cli/command_%.c=docs/man/ropewalk-%.1)
