@@ -17,14 +17,14 @@ struct rw_loader {
     uint64_t batch;
     rw_range sequences, rows;
     rw_batch slots[2];
-    uint64_t first; /* the step the thread starts with */
-    uint64_t next;  /* the step the caller gets next */
+    uint64_t seen; /* sequences before the first batch */
+    uint64_t next; /* the batch the caller gets next */
     pthread_t thread;
     bool started;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool full[2]; /* the thread may not touch the slot */
-    bool lent;    /* the caller has step next - 1 */
+    bool lent;    /* the caller has batch next - 1 */
     bool stop;
     rw_status status; /* of the thread */
 };
@@ -87,13 +87,12 @@ static long count_targets(const rw_format *f, const rw_batch *batch)
     return counted;
 }
 
-static rw_status fill(rw_loader *l, rw_batch *batch, uint64_t step)
+static rw_status fill(rw_loader *l, rw_batch *batch, uint64_t number)
 {
     const rw_format *f = rw_source_format(l->source);
-    batch->step = step;
     for (long i = 0; i < batch->sequences && batch->rows > 0; i++) {
         rw_sequence out = sequence_of(f, batch, i);
-        uint64_t index = step * l->batch + (uint64_t)(l->sequences.begin + i);
+        uint64_t index = l->seen + number * l->batch + (uint64_t)(l->sequences.begin + i);
         RW_TRY(rw_source_read(l->source, l->split, index, l->rows.begin, batch->rows, &out));
     }
     batch->counted = count_targets(f, batch);
@@ -114,11 +113,11 @@ static void *read_ahead(void *context)
 {
     rw_loader *l = context;
     rw_status status = RW_OK;
-    for (uint64_t step = l->first; status == RW_OK && await_free(l, (int)(step % 2)); step++) {
-        status = fill(l, &l->slots[step % 2], step);
+    for (uint64_t number = 0; status == RW_OK && await_free(l, (int)(number % 2)); number++) {
+        status = fill(l, &l->slots[number % 2], number);
         pthread_mutex_lock(&l->lock);
         l->status = status;
-        l->full[step % 2] = status == RW_OK;
+        l->full[number % 2] = status == RW_OK;
         pthread_cond_broadcast(&l->changed);
         pthread_mutex_unlock(&l->lock);
     }
@@ -143,7 +142,7 @@ static rw_status start_thread(rw_loader *l)
 }
 
 rw_status rw_loader_new(rw_source *source, rw_split_name split, long batch, rw_range sequences,
-                        rw_range rows, uint64_t step, rw_loader **out)
+                        rw_range rows, uint64_t seen, rw_loader **out)
 {
     rw_status status;
     rw_loader *l;
@@ -154,7 +153,7 @@ rw_status rw_loader_new(rw_source *source, rw_split_name split, long batch, rw_r
     l->batch = (uint64_t)batch;
     l->sequences = sequences;
     l->rows = rows;
-    l->first = l->next = step;
+    l->seen = seen;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
     for (int i = 0; i < 2; i++) RW_TRY_DONE(allocate_batch(l, &l->slots[i]));

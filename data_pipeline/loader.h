@@ -9,7 +9,6 @@
 /* This rank's part of one step: sequences x rows tokens, row-major. Arrays
  * that the format lacks are NULL. Owned by the loader. */
 typedef struct {
-    uint64_t step;
     long sequences;     /* of this rank */
     long rows;          /* tokens of each sequence on this rank */
     int32_t *tokens;    /* (sequences, rows) */
@@ -25,11 +24,12 @@ typedef struct {
 typedef struct rw_loader rw_loader;
 
 /* Not collective. Sequences [sequences.begin, end) of each batch of `batch`,
- * tokens [rows.begin, end) of each sequence. Borrows the source. The loader
- * starts reading `step` at once. With split RW_HELDOUT indices beyond the
+ * tokens [rows.begin, end) of each sequence. Borrows the source. `seen`
+ * sequences of the split have been used before: the first batch, which is read
+ * at once, begins with sequence `seen`. With split RW_HELDOUT indices beyond the
  * split's end are clipped: such sequences are all RW_IGNORE. */
 rw_status rw_loader_new(rw_source *source, rw_split_name split, long batch, rw_range sequences,
-                        rw_range rows, uint64_t step, rw_loader **out);
+                        rw_range rows, uint64_t seen, rw_loader **out);
 void rw_loader_destroy(rw_loader **loader);
 
 /* The next step's part; valid until the next call. The one after it is read

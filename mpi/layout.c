@@ -48,14 +48,15 @@ rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out)
     int size;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (dp <= 0 && sp <= 0) sp = 1;
+    int asked = (dp > 0 ? dp : 1) * (sp > 0 ? sp : 1);
+    bool both = dp > 0 && sp > 0;
+    if (both ? asked != size : size % asked != 0)
+        return rw_fail(RW_USAGE,
+                       "dp %d x sp %d does not fit the %d rank%s that were started; start dp * sp "
+                       "ranks (mpirun -n), or leave parallel.dp or parallel.sp at auto",
+                       dp > 0 ? dp : 1, sp > 0 ? sp : 1, size, size == 1 ? "" : "s");
     if (dp <= 0) dp = size / sp;
     if (sp <= 0) sp = size / dp;
-    if (dp < 1 || sp < 1 || dp * sp != size)
-        return rw_fail(
-            RW_USAGE,
-            "%d x %d (dp x sp) ranks do not make up the %d ranks that were started; "
-            "start dp * sp ranks (mpirun -n), or leave parallel.dp or parallel.sp at auto",
-            dp, sp, size);
     fill(out, MPI_COMM_WORLD, threads);
     out->dp = dp;
     out->sp = sp;

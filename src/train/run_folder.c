@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -54,14 +55,14 @@ static uint64_t step_of_line(const char *line)
     return at ? strtoull(at + 7, NULL, 10) : UINT64_MAX;
 }
 
-/* Copies whole lines of steps up to `step` to `to`. */
+/* Copies whole lines of steps up to `step` to `to`; a run that begins keeps none. */
 static void copy_lines(FILE *from, FILE *to, uint64_t step)
 {
     char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
     while ((length = getline(&line, &capacity, from)) > 0)
-        if (line[length - 1] == '\n' && step_of_line(line) <= step) fputs(line, to);
+        if (step > 0 && line[length - 1] == '\n' && step_of_line(line) <= step) fputs(line, to);
     free(line);
 }
 
@@ -92,6 +93,26 @@ static rw_status open_metrics(rw_run_folder *folder, uint64_t step)
                              strerror(errno));
     }
     rw_free(&path);
+    return status;
+}
+
+rw_status rw_run_folder_set_aside(const rw_run_folder *folder)
+{
+    char *to = NULL, suffix[16];
+    int number = 1;
+    if (access(folder->checkpoints, F_OK) != 0) return RW_OK;
+    do {
+        rw_free(&to);
+        snprintf(suffix, sizeof suffix, ".%d", number++);
+        RW_TRY(rw_path_extend(folder->checkpoints, suffix, &to));
+    } while (access(to, F_OK) == 0 && number < 100000);
+    rw_status status = RW_OK;
+    if (rename(folder->checkpoints, to) != 0)
+        status = rw_fail(RW_ERROR, "cannot move %s out of the way: %s; choose another --run-dir",
+                         folder->checkpoints, strerror(errno));
+    else
+        rw_info("checkpoints of the earlier run are now in %s", to);
+    rw_free(&to);
     return status;
 }
 

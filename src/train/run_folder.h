@@ -16,6 +16,10 @@ typedef struct {
 /* Names the folder: `path`, or runs/NAME-OF-CONFIG if NULL. Not collective. */
 rw_status rw_run_folder_name(const char *path, const char *config_path, rw_run_folder *out);
 
+/* For a run that starts anew: moves the checkpoints of an earlier run to
+ * the first free name checkpoints.N, and says so. By one rank. */
+rw_status rw_run_folder_set_aside(const rw_run_folder *folder);
+
 /* Creates it where needed, writes the resolved configuration, opens log and
  * metrics, and drops metrics lines of steps after `step`, which are about to be
  * run again. To be called by one rank. */

@@ -31,6 +31,7 @@ typedef struct {
     rw_state state;
     rw_run_folder folder;
     uint64_t step;    /* steps done */
+    uint64_t seen; /* sequences of the data used so far: the cursor */
     uint64_t last;    /* stop after this many */
     uint64_t saved;   /* step of the newest checkpoint */
     uint64_t skipped; /* steps skipped as non-finite, in all */
@@ -91,6 +92,7 @@ static rw_status load(trainer *t, const char *path)
     RW_TRY_DONE(check_checkpoint(t, meta));
     RW_TRY_DONE(rw_checkpoint_read(checkpoint, t->state.tensors, t->state.count));
     t->step = t->saved = meta->step;
+    t->seen = meta->sequences_seen;
     t->skipped = meta->skipped_steps;
 done:
     rw_checkpoint_close(&checkpoint);
@@ -163,6 +165,8 @@ static rw_status open_folder(trainer *t)
     rw_status status = RW_OK;
     if (t->layout.rank == 0) {
         status = record_layout(t);
+        if (status == RW_OK && strcmp(t->options->resume, "never") == 0)
+            status = rw_run_folder_set_aside(&t->folder);
         if (status == RW_OK) status = rw_run_folder_open(&t->folder, t->settings.root, t->step);
     }
     RW_TRY(rw_agree(&t->layout, status));
@@ -174,7 +178,7 @@ static rw_status open_folder(trainer *t)
 static rw_status start_loader(trainer *t)
 {
     return rw_loader_new(t->source, RW_TRAIN, t->settings.batch, rw_engine_sequences(t->engine),
-                         rw_engine_rows(t->engine), t->step, &t->loader);
+                         rw_engine_rows(t->engine), t->seen, &t->loader);
 }
 
 /* Everything up to the first step. Ranks agree after each part that can fail
@@ -222,7 +226,7 @@ static rw_status save(trainer *t)
     rw_checkpoint_meta meta = {
         .step = t->step,
         .seed = t->settings.seed,
-        .sequences_seen = t->step * (uint64_t)t->settings.batch,
+        .sequences_seen = t->seen,
         .skipped_steps = t->skipped,
         .data_fingerprint = rw_source_fingerprint(t->source),
         .dp = t->layout.dp,
@@ -323,7 +327,7 @@ static rw_status write_metrics(trainer *t, const step_facts *f)
     rw_metrics_begin(o, t->step);
     rw_metrics_number(o, "loss", f->loss.loss);
     if (rw_source_is_bytes(t->source)) rw_metrics_number(o, "bits_per_byte", f->loss.loss / M_LN2);
-    rw_metrics_number(o, "tokens", tokens * (double)t->step);
+    rw_metrics_number(o, "tokens", (double)t->seen * (double)t->settings.length);
     rw_metrics_number(o, "tokens_per_s", tokens / f->seconds);
     rw_metrics_number(o, "lr", f->lr);
     rw_metrics_number(o, "grad_norm", f->norm);
@@ -374,6 +378,7 @@ static rw_status run_step(trainer *t)
         RW_TRY(skip(t, &f));
     }
     t->step++;
+    t->seen += (uint64_t)t->settings.batch;
     f.seconds = MPI_Wtime() - start;
     show_progress(t, &f);
     return rw_agree(&t->layout, write_metrics(t, &f));
@@ -404,7 +409,7 @@ static rw_status run_steps(trainer *t)
     while (t->step < t->last) {
         RW_TRY(run_step(t));
         bool stop = asked_to_stop(t);
-        if (!stop) RW_TRY(evaluate_if_due(t));
+        RW_TRY(evaluate_if_due(t));
         if (t->step < t->last) save_if_due(t);
         if (stop) return stop_early(t);
     }
