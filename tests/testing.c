@@ -42,7 +42,7 @@ typedef struct {
 
 static void add_subject(subject_list *list, const char *kind, test_subject subject)
 {
-    assert_true(list->count < list->capacity);
+    if (list->count == list->capacity) return;
     const char *name = subject.op          ? subject.op->name
                        : subject.mixer     ? subject.mixer->name
                        : subject.objective ? subject.objective->name
@@ -186,8 +186,12 @@ int test_run_properties(const char *group, const test_property *properties, int 
     static pairing pairings[MAX_TESTS];
     static struct CMUnitTest tests[MAX_TESTS];
     int subject_count = test_subjects(kinds, subjects, MAX_SUBJECTS), n = 0;
+    if (subject_count == MAX_SUBJECTS || subject_count * count > MAX_TESTS) {
+        fprintf(stderr, "%s: more tests than MAX_SUBJECTS and MAX_TESTS allow\n", group);
+        return 1;
+    }
     for (int i = 0; i < subject_count; i++)
-        for (int k = 0; k < count && n < MAX_TESTS; k++, n++) {
+        for (int k = 0; k < count; k++, n++) {
             pairing *p = &pairings[n];
             *p = (pairing){.property = &properties[k], .subject = &subjects[i]};
             snprintf(p->name, sizeof p->name, "%.63s: %.60s", subjects[i].name, properties[k].name);
