@@ -11,6 +11,7 @@ unit_tests = \
 	test_forms \
 	test_linear \
 	test_lssl_kernel \
+	test_mamba2_oracle \
 	test_optim \
 	test_short_conv \
 	test_source \
@@ -20,6 +21,7 @@ unit_tests_double = \
 	test_convolution_double \
 	test_forms_double \
 	test_lssl_kernel_double \
+	test_mamba2_oracle_double \
 	test_ssd_chunk_double
 
 test_libs = $(rw_libs) $(CMOCKA_LIBS)
@@ -56,6 +58,11 @@ test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c
 test_lssl_kernel_double_CPPFLAGS = $(double_cppflags)
 test_lssl_kernel_double_LDADD = libropewalk_double.a $(test_libs)
+test_mamba2_oracle_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
+test_mamba2_oracle_LDADD = libropewalk.a $(test_libs)
+test_mamba2_oracle_double_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
+test_mamba2_oracle_double_CPPFLAGS = $(double_cppflags)
+test_mamba2_oracle_double_LDADD = libropewalk_double.a $(test_libs)
 test_optim_SOURCES = tests/test_optim.c
 test_optim_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c
