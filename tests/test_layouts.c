@@ -14,7 +14,6 @@
 
 #include "base/memory.h"
 #include "mpi_testing.h"
-#include "optim/update.h"
 #include "testing.h"
 
 /* Lengths and batches that nothing divides: 32 chunks of which the last is
@@ -44,29 +43,6 @@ static void drop(outcome *o)
 }
 
 /* ---- Training ---------------------------------------------------------------- */
-
-static void new_updater(const rw_model *model, const rw_optimizer *optimizer, rw_updater **out)
-{
-    int count = rw_graph_params(model->graph);
-    rw_trained *tensors = test_alloc((size_t)count, sizeof *tensors);
-    rw_config *config;
-    char text[128];
-    for (int i = 0; i < count; i++) {
-        const rw_param *p = rw_graph_param_at(model->graph, i);
-        tensors[i] = (rw_trained){.name = p->name,
-                                  .count = p->rows * p->cols,
-                                  .weights = model->weights + p->offset,
-                                  .gradient = model->gradient + p->offset,
-                                  .lr_factor = p->group == RW_GROUP_STATE ? 0.3 : 1,
-                                  .decays = p->group == RW_GROUP_WEIGHT};
-    }
-    snprintf(text, sizeof text, "{name: %s, clip: 0.5, noise: 1.0e-6}", optimizer->name);
-    test_ok(rw_config_parse(text, "a test", NULL, 0, &config));
-    test_ok(rw_config_check(config, (const rw_key *const[]){rw_update_keys, optimizer->keys}, 2));
-    test_ok(rw_updater_new(config, SEED, tensors, count, out));
-    rw_config_destroy(&config);
-    rw_free(&tensors);
-}
 
 static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *batch,
                       rw_updater *updater, outcome *out)
@@ -106,7 +82,7 @@ static void train(const test_subject *subject, const rw_optimizer *optimizer,
     rw_batch whole, batch;
     test_ok(test_model_new(subject, CHUNK, &model));
     test_ok(rw_engine_new(model, layout, &options, &engine));
-    new_updater(model, optimizer, &updater);
+    test_updater_new(model, optimizer, "clip: 0.5, noise: 1.0e-6", &updater);
     test_batch_new(BATCH, length(), &whole);
     out->sequences = rw_engine_sequences(engine);
     out->rows = rw_engine_rows(engine);

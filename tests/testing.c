@@ -300,3 +300,27 @@ double test_rig_train(test_rig *rig)
     rw_engine_train(rig->engine, &rig->batch, SEED, 3, &loss);
     return loss.loss;
 }
+
+void test_updater_new(const rw_model *model, const rw_optimizer *optimizer, const char *keys,
+                      rw_updater **out)
+{
+    int count = rw_graph_params(model->graph);
+    rw_trained *tensors = test_alloc((size_t)count, sizeof *tensors);
+    rw_config *config;
+    char text[256];
+    for (int i = 0; i < count; i++) {
+        const rw_param *p = rw_graph_param_at(model->graph, i);
+        tensors[i] = (rw_trained){.name = p->name,
+                                  .count = p->rows * p->cols,
+                                  .weights = model->weights + p->offset,
+                                  .gradient = model->gradient + p->offset,
+                                  .lr_factor = p->group == RW_GROUP_STATE ? 0.3 : 1,
+                                  .decays = p->group == RW_GROUP_WEIGHT};
+    }
+    snprintf(text, sizeof text, "{name: %s, %s}", optimizer->name, keys);
+    test_ok(rw_config_parse(text, "a test", NULL, 0, &config));
+    test_ok(rw_config_check(config, (const rw_key *const[]){rw_update_keys, optimizer->keys}, 2));
+    test_ok(rw_updater_new(config, SEED, tensors, count, out));
+    rw_config_destroy(&config);
+    rw_free(&tensors);
+}

@@ -16,7 +16,8 @@ unit_tests = \
 	test_short_conv \
 	test_source \
 	test_ssd_chunk \
-	test_tasks
+	test_tasks \
+	test_training
 unit_tests_double = \
 	test_convolution_double \
 	test_forms_double \
@@ -76,6 +77,8 @@ test_ssd_chunk_double_CPPFLAGS = $(double_cppflags)
 test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
 test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
 test_tasks_LDADD = libropewalk.a $(test_libs)
+test_training_SOURCES = tests/test_training.c $(engine_fixtures)
+test_training_LDADD = libropewalk.a $(test_libs)
 
 # MPI tests: PROGRAM.npN runs PROGRAM on N ranks.
 mpi_tests = \
