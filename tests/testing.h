@@ -11,6 +11,7 @@
 #include "mixers/mixer.h"
 #include "model/engine.h"
 #include "objectives/objective.h"
+#include "optim/update.h"
 
 /* Data of the tests: tokens and features, targets of both kinds. */
 enum { TEST_VOCAB = 11, TEST_FEATURES = 3 };
@@ -80,6 +81,10 @@ void test_rig_open(const test_subject *subject, const rw_plan_options *options, 
 void test_rig_close(test_rig *rig);
 /* One training step (of fixed seed and number); returns the mean loss. */
 double test_rig_train(test_rig *rig);
+
+/* An optimizer of all tensors of the model; `keys`: YAML, "key: value, ...". */
+void test_updater_new(const rw_model *model, const rw_optimizer *optimizer, const char *keys,
+                      rw_updater **out);
 
 /* Fails with the recorded message unless the status is RW_OK. */
 void test_ok(rw_status status);

@@ -12,17 +12,20 @@ unit_tests = \
 	test_forms \
 	test_linear \
 	test_lssl_kernel \
+	test_mamba2_oracle \
 	test_optim \
 	test_report \
 	test_short_conv \
 	test_source \
 	test_ssd_chunk \
-	test_tasks
+	test_tasks \
+	test_training
 unit_tests_double = \
 	test_convolution_double \
 	test_documents_double \
 	test_forms_double \
 	test_lssl_kernel_double \
+	test_mamba2_oracle_double \
 	test_ssd_chunk_double
 
 test_libs = $(rw_libs) $(CMOCKA_LIBS)
@@ -64,6 +67,11 @@ test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c
 test_lssl_kernel_double_CPPFLAGS = $(double_cppflags)
 test_lssl_kernel_double_LDADD = libropewalk_double.a $(test_libs)
+test_mamba2_oracle_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
+test_mamba2_oracle_LDADD = libropewalk.a $(test_libs)
+test_mamba2_oracle_double_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
+test_mamba2_oracle_double_CPPFLAGS = $(double_cppflags)
+test_mamba2_oracle_double_LDADD = libropewalk_double.a $(test_libs)
 test_optim_SOURCES = tests/test_optim.c
 test_optim_LDADD = libropewalk.a $(test_libs)
 test_report_SOURCES = tests/test_report.c
@@ -79,12 +87,62 @@ test_ssd_chunk_double_CPPFLAGS = $(double_cppflags)
 test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
 test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
 test_tasks_LDADD = libropewalk.a $(test_libs)
+test_training_SOURCES = tests/test_training.c $(engine_fixtures)
+test_training_LDADD = libropewalk.a $(test_libs)
 
-cluster_tests = \
+# MPI tests: PROGRAM.npN runs PROGRAM on N ranks.
+mpi_tests = \
+	test_layouts \
+	test_tree
+mpi_runs = \
+	test_layouts.np1 test_layouts.np2 test_layouts.np3 test_layouts.np4 \
+	test_tree.np1 test_tree.np2 test_tree.np3 test_tree.np4
+mpi_fixtures = tests/mpi_testing.c tests/mpi_testing.h
+
+test_layouts_SOURCES = tests/test_layouts.c $(engine_fixtures) $(mpi_fixtures)
+test_layouts_LDADD = libropewalk.a $(test_libs)
+test_tree_SOURCES = tests/test_tree.c $(mpi_fixtures)
+test_tree_LDADD = libropewalk.a $(test_libs)
+
+test_layouts.np1 test_layouts.np2 test_layouts.np3 test_layouts.np4: test_layouts
+	$(AM_V_GEN)ln -sf test_layouts $@
+test_tree.np1 test_tree.np2 test_tree.np3 test_tree.np4: test_tree
+	$(AM_V_GEN)ln -sf test_tree $@
+
+TEST_EXTENSIONS = .np1 .np2 .np3 .np4
+NP1_LOG_COMPILER = $(srcdir)/tests/mpi_runner 1
+NP2_LOG_COMPILER = $(srcdir)/tests/mpi_runner 2
+NP3_LOG_COMPILER = $(srcdir)/tests/mpi_runner 3
+NP4_LOG_COMPILER = $(srcdir)/tests/mpi_runner 4
+
+# Waiting threads sleep: ranks share cores. Leaks are looked for by the tests
+# themselves (rw_memory_in_use); those of MPI are not ours.
+AM_TESTS_ENVIRONMENT = \
+	MPIRUN='$(MPIRUN)'; export MPIRUN; \
+	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
+	ASAN_OPTIONS=$${ASAN_OPTIONS-detect_leaks=0}; export ASAN_OPTIONS;
+
+# The program as jobs run it. They skip where they cannot run.
+script_tests = \
 	tests/batch_script.sh \
 	tests/hosts_layout.sh \
+	tests/learns_text.sh \
 	tests/slurm_requeue.sh
 
-check_PROGRAMS += $(unit_tests) $(unit_tests_double)
-TESTS += $(unit_tests) $(unit_tests_double) $(cluster_tests)
-EXTRA_DIST += $(cluster_tests) tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5
+check_PROGRAMS += $(unit_tests) $(unit_tests_double) $(mpi_tests)
+TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
+CLEANFILES += $(mpi_runs)
+EXTRA_DIST += $(script_tests) tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
+
+# What a build with sanitizers runs: all but the tests that take long there.
+tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
+	test_layouts.np1 test_layouts.np3 test_tree.np1 test_tree.np3
+tests_slow = \
+	test_checkpoint_faults
+check-fast:
+	RW_TEST_SCOPE=fast $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_fast)'
+check-layers:
+	$(srcdir)/build-aux/check-layers
+check-format:
+	$(srcdir)/build-aux/check-format
+.PHONY: check-fast check-layers check-format

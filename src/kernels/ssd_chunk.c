@@ -284,9 +284,11 @@ void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *d
  *   da_t = sum_{t'>=t} dcum_t'     ddt_t = from_t + A da_t     dA = sum dt_t da_t
  */
 
-/* What the tokens of a block collect. */
+/* What the tokens of a block collect: from_t = from[t] + own[t]. A token's effect on
+ * itself (s = t of the pairs, s = n of what leaves the block), own, cancels in the sums
+ * of dcum; kept out of them it leaves no rounding there, which A would multiply. */
 typedef struct {
-    real from[BLOCK], dcum[BLOCK];
+    real from[BLOCK], dcum[BLOCK], own[BLOCK];
 } token_sums;
 
 /* Sums in strips: as many independent sums, added up in a fixed order. */
@@ -322,6 +324,7 @@ static void pairs_backward(const block *part, const workspace *work, real skip,
         real lanes[STRIP] = {0};
         for (int begin = 0; begin <= t; begin += STRIP) {
             decay_strip(part->cum, t, begin, e);
+            if (t - begin < STRIP) e[t - begin] = 0;
             for (int i = 0, s = begin; i < STRIP; i++, s++) {
                 real dt = part->dt[s], m = e[i] * score[s];
                 mix[s] = m * dt;
@@ -330,7 +333,9 @@ static void pairs_backward(const block *part, const workspace *work, real skip,
                 lanes[i] += m * pair[s] * dt;
             }
         }
-        mix[t] += skip;
+        mix[t] = score[t] * part->dt[t] + skip;
+        dscore[t] += pair[t] * part->dt[t];
+        sums->own[t] = score[t] * pair[t];
         sums->dcum[t] = strip_total(lanes);
     }
 }
@@ -365,8 +370,12 @@ static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work,
         real factor = rw_exp(part->cum[last] - part->cum[s]), weight = factor * part->dt[s];
         const real *restrict product = work->products + (size_t)s * states;
         real along = dot(part->b + (size_t)s * chunk->ld, product, states);
-        sums->from[s] += factor * along;
-        end += weight * along;
+        if (s < last) {
+            sums->from[s] += factor * along;
+            end += weight * along;
+        } else {
+            sums->own[s] += along;
+        }
         if (!grad->b) continue;
         real *restrict db = grad->b + (size_t)(part->begin + s) * grad->ld;
         for (int n = 0; n < states; n++) db[n] += weight * product[n];
@@ -400,7 +409,7 @@ static void gates_backward(const rw_ssd_chunk *chunk, const block *part, const t
         real raw = chunk->raw[token * chunk->raw_ld + head] + chunk->dt_bias[head];
         da += (double)sums->dcum[t] - (double)part->dt[t] * sums->from[t];
         dtransition += part->dt[t] * da;
-        real draw = (real)(sums->from[t] + a * da) * rw_sigmoid(raw);
+        real draw = (real)(sums->from[t] + sums->own[t] + a * da) * rw_sigmoid(raw);
         dbias += draw;
         if (!grad->raw) continue;
         real *out = grad->raw + token * grad->raw_ld + head;
