@@ -12,11 +12,7 @@ rw_status rw_checkpoint_open(const char *path, rw_checkpoint **out)
     RW_TRY(rw_checkpoint_locate(path, &dir, &step));
     rw_status status =
         step ? rw_checkpoint_load(dir, out, &damaged) : rw_checkpoint_newest(dir, out);
-    if (status == RW_OK && !*out)
-        status = rw_fail(RW_ERROR,
-                         "there is no undamaged checkpoint in %s: give the folder of a "
-                         "run that has saved one",
-                         dir);
+    if (status == RW_OK && !*out) status = rw_no_checkpoint("undamaged ", dir);
     rw_free(&dir);
     return status;
 }

@@ -44,6 +44,9 @@ rw_status rw_checkpoint_locate(const char *path, char **folder, bool *step);
  * in its folder, damaged or not. The caller frees *folder. */
 rw_status rw_checkpoint_folder(const char *path, char **folder);
 
+/* Records that there is no checkpoint in `dir`, or no `kind` of one ("undamaged "). */
+rw_status rw_no_checkpoint(const char *kind, const char *dir);
+
 /* Hash of the training state: see rw_checkpoint_digest. */
 uint64_t rw_digest_of(const rw_manifest *manifest);
 

@@ -36,18 +36,12 @@ static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *ou
     return RW_OK;
 }
 
-static rw_status no_checkpoint(const char *dir)
-{
-    return rw_fail(
-        RW_ERROR, "there is no checkpoint in %s: give the folder of a run that has saved one", dir);
-}
-
 static rw_status list_steps(const char *dir, FILE *out)
 {
     rw_step_folder *steps;
     size_t count;
     RW_TRY(rw_step_folders(dir, &steps, &count));
-    rw_status status = count ? RW_OK : no_checkpoint(dir);
+    rw_status status = count ? RW_OK : rw_no_checkpoint("", dir);
     for (size_t i = 0; status == RW_OK && i < count; i++) status = list_step(dir, &steps[i], out);
     rw_free(&steps);
     return status;
@@ -149,7 +143,7 @@ static rw_status verify_steps(const char *dir, FILE *out)
         rw_free(&path);
     }
     rw_free(&steps);
-    if (status == RW_OK && count == 0) return no_checkpoint(dir);
+    if (status == RW_OK && count == 0) return rw_no_checkpoint("", dir);
     if (status == RW_OK && bad)
         return rw_fail(RW_ERROR, "%zu of %zu checkpoints cannot be used; first: %s", bad, count,
                        first);

@@ -206,9 +206,7 @@ static rw_status write_files(const saving *s)
 {
     const rw_manifest *manifest = s->manifest;
     for (size_t first = 0, last; first < manifest->segment_count; first = last) {
-        for (last = first; last < manifest->segment_count &&
-                           manifest->segments[last].file == manifest->segments[first].file;)
-            last++;
+        last = rw_manifest_file_end(manifest, first);
         RW_TRY(write_data_file(s, first, last));
     }
     RW_TRY(write_index(s));

@@ -62,6 +62,15 @@ rw_block rw_manifest_block(const rw_manifest *manifest, const rw_segment *segmen
     return block;
 }
 
+size_t rw_manifest_file_end(const rw_manifest *manifest, size_t first)
+{
+    size_t last = first;
+    while (last < manifest->segment_count &&
+           manifest->segments[last].file == manifest->segments[first].file)
+        last++;
+    return last;
+}
+
 size_t rw_manifest_tensor_bytes(const rw_manifest *manifest, size_t tensor)
 {
     const rw_manifest_tensor *t = &manifest->tensors[tensor];

@@ -51,6 +51,8 @@ void rw_manifest_destroy(rw_manifest **manifest);
 long rw_manifest_find(const rw_manifest *manifest, const char *name);
 /* The part of its tensor that a segment is, as a dataset. Borrows the name. */
 rw_block rw_manifest_block(const rw_manifest *manifest, const rw_segment *segment);
+/* Index after the last of the segments that lie in the same file as `first`. */
+size_t rw_manifest_file_end(const rw_manifest *manifest, size_t first);
 /* Bytes of a tensor; of all files. */
 size_t rw_manifest_tensor_bytes(const rw_manifest *manifest, size_t tensor);
 uint64_t rw_manifest_file_bytes(const rw_manifest *manifest);

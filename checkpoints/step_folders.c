@@ -88,6 +88,13 @@ rw_status rw_checkpoint_locate(const char *path, char **folder, bool *step)
     return rw_strdup(path, folder);
 }
 
+rw_status rw_no_checkpoint(const char *kind, const char *dir)
+{
+    return rw_fail(RW_ERROR,
+                   "there is no %scheckpoint in %s: give the folder of a run that has saved one",
+                   kind, dir);
+}
+
 rw_status rw_checkpoint_folder(const char *path, char **folder)
 {
     rw_step_folder *steps = NULL;
@@ -105,10 +112,7 @@ rw_status rw_checkpoint_folder(const char *path, char **folder)
     if (count)
         RW_TRY_DONE(rw_path_join(dir, steps[0].name, folder));
     else
-        status = rw_fail(RW_ERROR,
-                         "there is no checkpoint in %s: give the folder of a run that "
-                         "has saved one",
-                         dir);
+        status = rw_no_checkpoint("", dir);
 done:
     rw_free(&steps);
     rw_free(&dir);

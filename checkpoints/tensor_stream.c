@@ -70,10 +70,8 @@ rw_status rw_tensors_stream(const char *folder, const rw_manifest *manifest,
     stream s = {.folder = folder, .manifest = manifest, .sink = sink};
     for (size_t first = 0, last; first < manifest->segment_count; first = last) {
         bool any = false;
-        for (last = first; last < manifest->segment_count &&
-                           manifest->segments[last].file == manifest->segments[first].file;
-             last++)
-            any = any || wanted(&s, &manifest->segments[last]);
+        last = rw_manifest_file_end(manifest, first);
+        for (size_t i = first; i < last; i++) any = any || wanted(&s, &manifest->segments[i]);
         if (any) RW_TRY(stream_file(&s, first, last));
     }
     return RW_OK;

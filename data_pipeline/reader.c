@@ -11,18 +11,12 @@ const rw_reader *const rw_readers[] = {&rw_reader_jsonl, &rw_reader_fasta, &rw_r
 
 static rw_status unknown_format(const char *format)
 {
-    char known[128] = "auto";
     const char *names[8] = {"auto"};
+    char advice[RW_NAME_ADVICE];
     int count = 1;
-    for (const rw_reader *const *r = rw_readers; *r; r++) {
-        names[count++] = (*r)->name;
-        strncat(known, ", ", sizeof known - strlen(known) - 1);
-        strncat(known, (*r)->name, sizeof known - strlen(known) - 1);
-    }
-    const char *nearest = rw_nearest(format, names, count);
-    return rw_fail(RW_USAGE, "unknown format '%s'%s%s%s; the formats are %s", format,
-                   nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "",
-                   known);
+    for (const rw_reader *const *r = rw_readers; *r; r++) names[count++] = (*r)->name;
+    return rw_fail(RW_USAGE, "unknown format '%.60s'%s", format,
+                   rw_name_advice(format, "formats", names, count, advice));
 }
 
 /* Writes the extension of `path`, compression aside, as " .ext " in lower case. */

@@ -81,17 +81,11 @@ static rw_status open_dataset(rw_source *s, const rw_config *data)
 static rw_status unknown_task(const rw_config *config, const char *name)
 {
     const char *names[64];
-    char list[512] = "";
+    char advice[RW_NAME_ADVICE];
     int count = 0;
-    for (const rw_task *const *t = rw_task_registry; *t && count < 64; t++) {
-        names[count++] = (*t)->name;
-        strncat(list, list[0] ? ", " : "", sizeof list - strlen(list) - 1);
-        strncat(list, (*t)->name, sizeof list - strlen(list) - 1);
-    }
-    const char *nearest = rw_nearest(name, names, count);
-    return rw_config_fail(config, "name", "unknown task '%s'%s%s%s; the tasks are %s", name,
-                          nearest ? " (did you mean " : "", nearest ? nearest : "",
-                          nearest ? "?)" : "", list);
+    for (; rw_task_registry[count] && count < 64; count++) names[count] = rw_task_registry[count]->name;
+    return rw_config_fail(config, "name", "unknown task '%s'%s", name,
+                          rw_name_advice(name, "tasks", names, count, advice));
 }
 
 static rw_status open_task(rw_source *s, const rw_config *data)

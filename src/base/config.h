@@ -103,5 +103,10 @@ rw_status rw_config_write(const rw_config *config, char **out);
 /* The nearest of the known names to a mistyped one ("did you mean"), or NULL
  * if none is near (edit distance > 1 + length/3). */
 const char *rw_nearest(const char *name, const char *const *known, int count);
+/* What to say behind a name that is not among the known ones, in a buffer of
+ * the caller: " (did you mean mqar?); the tasks are copy, delay, mqar". */
+#define RW_NAME_ADVICE 512
+const char *rw_name_advice(const char *name, const char *plural, const char *const *known,
+                           int count, char advice[RW_NAME_ADVICE]);
 
 #endif

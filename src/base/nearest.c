@@ -1,3 +1,5 @@
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/config.h"
@@ -47,4 +49,24 @@ const char *rw_nearest(const char *name, const char *const *known, int count)
         nearest = known[i];
     }
     return nearest;
+}
+
+static __attribute__((format(printf, 2, 3))) void append(char *advice, const char *format, ...)
+{
+    size_t used = strlen(advice);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(advice + used, RW_NAME_ADVICE - used, format, arguments);
+    va_end(arguments);
+}
+
+const char *rw_name_advice(const char *name, const char *plural, const char *const *known,
+                           int count, char advice[RW_NAME_ADVICE])
+{
+    const char *nearest = rw_nearest(name, known, count);
+    advice[0] = '\0';
+    if (nearest) append(advice, " (did you mean %s?)", nearest);
+    append(advice, "; the %s are", plural);
+    for (int i = 0; i < count; i++) append(advice, "%s %s", i ? "," : "", known[i]);
+    return advice;
 }

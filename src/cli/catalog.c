@@ -1,6 +1,5 @@
 #include "cli/catalog.h"
 
-#include <mpi.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,10 +77,7 @@ static void print_entry(const rw_catalog *catalog, int index)
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
-    const char **wanted = state->input;
-    if (key != ARGP_KEY_ARG || *wanted) return ARGP_ERR_UNKNOWN;
-    *wanted = argument;
-    return 0;
+    return rw_command_argument(key, argument, state, NULL, state->input);
 }
 
 static rw_status find(const rw_catalog *catalog, const char *name, int *index)
@@ -92,27 +88,24 @@ static rw_status find(const rw_catalog *catalog, const char *name, int *index)
         *index = i;
         if (strcmp(names[i], name) == 0) return RW_OK;
     }
-    const char *nearest = rw_nearest(name, names, catalog->count);
-    if (nearest)
-        return rw_fail(RW_USAGE, "there is no %s %.60s; did you mean %s?", catalog->what, name,
-                       nearest);
-    return rw_fail(RW_USAGE, "there is no %s %.60s; ropewalk %ss lists them", catalog->what, name,
-                   catalog->what);
+    char plural[32], advice[RW_NAME_ADVICE];
+    snprintf(plural, sizeof plural, "%ss", catalog->what);
+    return rw_fail(RW_USAGE, "there is no %s %.60s%s", catalog->what, name,
+                   rw_name_advice(name, plural, names, catalog->count, advice));
 }
 
 rw_status rw_catalog_run(const rw_catalog *catalog, int argc, char **argv)
 {
     const struct argp argp = {.parser = parse_option, .args_doc = "[NAME]", .doc = catalog->doc};
     const char *wanted = NULL;
-    int stop = 0, rank = 0, first = 0, last = catalog->count - 1;
-    RW_TRY(rw_command_parse(&argp, argc, argv, &wanted, &stop));
+    int stop, first = 0, last = catalog->count - 1;
+    RW_TRY(rw_command_parse_alone(&argp, argc, argv, &wanted, &stop));
     if (stop) return RW_OK;
     if (wanted) {
         RW_TRY(find(catalog, wanted, &first));
         last = first;
     }
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    for (int i = first; rank == 0 && i <= last; i++) {
+    for (int i = first; i <= last; i++) {
         if (i > first) putchar('\n');
         print_entry(catalog, i);
     }

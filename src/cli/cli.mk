@@ -1,4 +1,5 @@
 cli_sources = \
+	src/cli/action.c src/cli/action.h \
 	src/cli/catalog.c src/cli/catalog.h \
 	src/cli/command.c src/cli/command.h \
 	src/cli/doctor.c src/cli/doctor.h \

@@ -1,7 +1,11 @@
 #include "cli/command.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <mpi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* argp's own --help exits, or with ARGP_NO_EXIT goes on parsing and complains
@@ -55,4 +59,50 @@ rw_status rw_command_parse(const struct argp *argp, int argc, char **argv, void 
     }
     unsigned flags = ARGP_NO_EXIT | ARGP_NO_HELP | (rank == 0 ? 0 : ARGP_NO_ERRS);
     return argp_parse(argp, argc, argv, flags, NULL, input) == 0 ? RW_OK : RW_USAGE;
+}
+
+rw_status rw_command_parse_alone(const struct argp *argp, int argc, char **argv, void *input,
+                                 int *stop)
+{
+    int rank = 0;
+    RW_TRY(rw_command_parse(argp, argc, argv, input, stop));
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank != 0) *stop = 1;
+    return RW_OK;
+}
+
+error_t rw_command_argument(int key, char *value, struct argp_state *state, const char *question,
+                            const char **out)
+{
+    if (key == ARGP_KEY_ARG && !*out) {
+        *out = value;
+        return 0;
+    }
+    if (key != ARGP_KEY_NO_ARGS || !question) return ARGP_ERR_UNKNOWN;
+    argp_error(state, "%s", question);
+    return EINVAL;
+}
+
+error_t rw_command_number(struct argp_state *state, const char *option, const char *value,
+                          double least, double below, double *out)
+{
+    char *end;
+    *out = strtod(value, &end);
+    if (*value && !*end && *out >= least && *out < below) return 0;
+    char limit[64] = "";
+    if (isfinite(below)) snprintf(limit, sizeof limit, " and below %g", below);
+    argp_error(state, "--%s takes a number of at least %g%s, not %s", option, least, limit, value);
+    return EINVAL;
+}
+
+error_t rw_command_count(struct argp_state *state, const char *option, const char *value,
+                         int64_t least, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(value, &end, 10);
+    if (*value && !*end && !errno && *out >= least) return 0;
+    argp_error(state, "--%s takes a whole number of at least %" PRId64 ", not %s", option, least,
+               value);
+    return EINVAL;
 }

@@ -4,6 +4,7 @@
 #define RW_COMMAND_H
 
 #include <argp.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -23,5 +24,20 @@ extern const rw_command *const rw_command_registry[]; /* NULL-terminated */
  * return RW_USAGE after argp's message (from rank 0 only); --help prints on
  * rank 0 and sets *stop, upon which the command returns RW_OK at once. */
 rw_status rw_command_parse(const struct argp *argp, int argc, char **argv, void *input, int *stop);
+/* The same for a command that rank 0 runs alone: *stop is set on all others. */
+rw_status rw_command_parse_alone(const struct argp *argp, int argc, char **argv, void *input,
+                                 int *stop);
+
+/* For argp parsers. The only argument of a command, to *out; without one,
+ * `question` is asked (NULL: it may be missing). ARGP_ERR_UNKNOWN if `key`
+ * stands for something else. */
+error_t rw_command_argument(int key, char *value, struct argp_state *state, const char *question,
+                            const char **out);
+/* The value of --OPTION: a number of at least `least` and below `below`
+ * (infinity: any); a whole number of at least `least`. */
+error_t rw_command_number(struct argp_state *state, const char *option, const char *value,
+                          double least, double below, double *out);
+error_t rw_command_count(struct argp_state *state, const char *option, const char *value,
+                         int64_t least, int64_t *out);
 
 #endif

@@ -13,7 +13,8 @@ static const struct argp_option options[] = {
     {"data", OPTION_DATA, "FILE", 0, "Another dataset (default: the run's own)", 0},
     {"length", OPTION_LENGTH, "L", 0, "Tokens of a sequence (default: the run's)", 0},
     {"batch", OPTION_BATCH, "B", 0, "Sequences evaluated at a time (default: the run's)", 0},
-    {"by-position", OPTION_BY_POSITION, NULL, 0, "Also print the loss by position in the sequence", 0},
+    {"by-position", OPTION_BY_POSITION, NULL, 0, "Also print the loss by position in the sequence",
+     0},
     {0},
 };
 
@@ -21,28 +22,23 @@ typedef struct {
     const char *path;
     rw_overrides overrides;
     int by_position;
-    rw_status status;
 } arguments;
-
-static void take(arguments *a, const char *key, const char *value)
-{
-    if (a->status == RW_OK) a->status = rw_overrides_add(&a->overrides, key, value);
-}
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
     switch (key) {
-    case OPTION_DATA: take(a, "data.dataset", value); return 0;
-    case OPTION_LENGTH: take(a, "data.length", value); return 0;
-    case OPTION_BATCH: take(a, "data.batch", value); return 0;
-    case OPTION_BY_POSITION: a->by_position = 1; return 0;
-    case ARGP_KEY_ARG:
-        if (a->path) return ARGP_ERR_UNKNOWN;
-        a->path = value;
+    case OPTION_DATA:
+        return rw_overrides_add(&a->overrides, "data.dataset", value);
+    case OPTION_LENGTH:
+        return rw_overrides_add(&a->overrides, "data.length", value);
+    case OPTION_BATCH:
+        return rw_overrides_add(&a->overrides, "data.batch", value);
+    case OPTION_BY_POSITION:
+        a->by_position = 1;
         return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "which run folder or checkpoint?"); return EINVAL;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return rw_command_argument(key, value, state, "which run folder or checkpoint?", &a->path);
     }
 }
 
@@ -93,7 +89,8 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
     if (status == RW_OK && loss.counted == 0)
         status = rw_fail(RW_ERROR, "the held-out part of %s has nothing to predict",
                          rw_source_name(saved->source));
-    if (status == RW_OK && layout->rank == 0) print(saved, &loss, a->by_position ? &positions : NULL);
+    if (status == RW_OK && layout->rank == 0)
+        print(saved, &loss, a->by_position ? &positions : NULL);
     rw_evaluation_destroy(&evaluation);
     return status;
 }
@@ -102,9 +99,9 @@ static rw_status open_and_evaluate(const arguments *a)
 {
     rw_saved_model saved;
     rw_layout layout = {0};
-    rw_status status = rw_agree_comm(
-        MPI_COMM_WORLD,
-        rw_saved_model_open(a->path, a->overrides.text, a->overrides.count, &saved));
+    rw_status status =
+        rw_agree_comm(MPI_COMM_WORLD,
+                      rw_saved_model_open(a->path, a->overrides.text, a->overrides.count, &saved));
     /* The run's layout was for its own ranks: share the batch, then sequences. */
     if (status == RW_OK)
         status = rw_agree_comm(MPI_COMM_WORLD, rw_settings_forget_layout(&saved.settings));
@@ -118,9 +115,9 @@ static rw_status open_and_evaluate(const arguments *a)
 static rw_status run(int argc, char **argv)
 {
     arguments a = {0};
-    int stop = 0;
+    int stop;
     rw_status status = rw_command_parse(&eval_argp, argc, argv, &a, &stop);
-    if (status == RW_OK) status = a.status;
+    if (status == RW_OK) status = a.overrides.status;
     if (status == RW_OK && !stop) status = open_and_evaluate(&a);
     rw_overrides_free(&a.overrides);
     return status;

@@ -1,6 +1,6 @@
-#include <mpi.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "cli/command.h"
 #include "train/generation.h"
@@ -21,43 +21,32 @@ typedef struct {
     rw_generation_options generation;
 } arguments;
 
-/* Reads a number of at least 0 into *out. */
-static error_t number(struct argp_state *state, const char *name, const char *text, double *out)
-{
-    char *end;
-    *out = strtod(text, &end);
-    if (*text && !*end && *out >= 0) return 0;
-    argp_error(state, "--%s takes a number of at least 0, not %s", name, text);
-    return EINVAL;
-}
-
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
     rw_generation_options *g = &a->generation;
-    double n = 0;
+    int64_t n = 0;
     error_t error = 0;
     switch (key) {
-    case 'p': g->prompt = value; return 0;
+    case 'p':
+        g->prompt = value;
+        return 0;
     case 'n':
-        error = number(state, "tokens", value, &n);
-        g->tokens = (long)n;
+        error = rw_command_count(state, "tokens", value, 0, &n);
+        g->tokens = n;
         return error;
-    case 't': return number(state, "temperature", value, &g->temperature);
+    case 't':
+        return rw_command_number(state, "temperature", value, 0, INFINITY, &g->temperature);
     case 'k':
-        error = number(state, "top-k", value, &n);
-        g->top_k = (int)n;
+        error = rw_command_count(state, "top-k", value, 0, &n);
+        g->top_k = n < INT_MAX ? (int)n : INT_MAX;
         return error;
     case OPTION_SEED:
-        error = number(state, "seed", value, &n);
+        error = rw_command_count(state, "seed", value, 0, &n);
         g->seed = (uint64_t)n;
         return error;
-    case ARGP_KEY_ARG:
-        if (a->path) return ARGP_ERR_UNKNOWN;
-        a->path = value;
-        return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "which run folder or checkpoint?"); return EINVAL;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return rw_command_argument(key, value, state, "which run folder or checkpoint?", &a->path);
     }
 }
 
@@ -72,10 +61,9 @@ static const struct argp generate_argp = {
 static rw_status run(int argc, char **argv)
 {
     arguments a = {.generation = {.prompt = "\n", .tokens = 200, .temperature = 1, .seed = 1}};
-    int stop = 0, rank = 0;
-    RW_TRY(rw_command_parse(&generate_argp, argc, argv, &a, &stop));
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (stop || rank != 0) return RW_OK;
+    int stop;
+    RW_TRY(rw_command_parse_alone(&generate_argp, argc, argv, &a, &stop));
+    if (stop) return RW_OK;
     rw_saved_model saved;
     rw_status status = rw_saved_model_open(a.path, NULL, 0, &saved);
     if (status == RW_OK) status = rw_generate(&saved, &a.generation, stdout);

@@ -1,4 +1,4 @@
-#include <mpi.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -20,7 +20,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "give at least one run folder");
-        return 0;
+        return EINVAL;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -35,14 +35,12 @@ static const struct argp argp = {
            "be reported as well.",
 };
 
-/* The first rank writes; the others have nothing to do. */
 static rw_status run(int argc, char **argv)
 {
     arguments a = {0};
-    int stop = 0, rank;
-    RW_TRY(rw_command_parse(&argp, argc, argv, &a, &stop));
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    if (stop || rank != 0) return RW_OK;
+    int stop;
+    RW_TRY(rw_command_parse_alone(&argp, argc, argv, &a, &stop));
+    if (stop) return RW_OK;
     for (int i = 0; i < a.count; i++) {
         RW_TRY(rw_report_write(a.folders[i]));
         printf("%s/report.html\n", a.folders[i]);

@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "cli/command.h"
 #include "cli/overrides.h"
 #include "train/trainer.h"
@@ -16,42 +14,44 @@ static const struct argp_option options[] = {
      "End after step N with a checkpoint; the schedule keeps its horizon, train.steps", 0},
     {"resume", OPTION_RESUME, "auto|never|PATH", 0,
      "Continue the run folder's newest checkpoint (auto, the default), start anew, or start from "
-     "the checkpoint at PATH", 0},
+     "the checkpoint at PATH",
+     0},
     {0},
 };
 
 typedef struct {
     rw_train_options train;
     rw_overrides overrides;
-    rw_status status;
 } arguments;
-
-static void take(arguments *a, const char *key, const char *value)
-{
-    if (a->status == RW_OK) a->status = rw_overrides_add(&a->overrides, key, value);
-}
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
-    char *end = NULL;
+    error_t error;
+    int64_t step;
     switch (key) {
-    case 'r': a->train.run_dir = value; return 0;
-    case 's': take(a, NULL, value); return 0;
-    case OPTION_DP: take(a, "parallel.dp", value); return 0;
-    case OPTION_SP: take(a, "parallel.sp", value); return 0;
-    case OPTION_THREADS: take(a, "parallel.threads", value); return 0;
-    case OPTION_RESUME: a->train.resume = value; return 0;
-    case OPTION_STOP:
-        a->train.stop_at = strtoull(value, &end, 10);
-        if (*end || !a->train.stop_at) argp_error(state, "--stop-at takes a step number, not %s", value);
-        return *end || !a->train.stop_at ? EINVAL : 0;
-    case ARGP_KEY_ARG:
-        if (a->train.config) return ARGP_ERR_UNKNOWN;
-        a->train.config = value;
+    case 'r':
+        a->train.run_dir = value;
         return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "which configuration? e.g. examples/quickstart.yaml"); return EINVAL;
-    default: return ARGP_ERR_UNKNOWN;
+    case 's':
+        return rw_overrides_add(&a->overrides, NULL, value);
+    case OPTION_DP:
+        return rw_overrides_add(&a->overrides, "parallel.dp", value);
+    case OPTION_SP:
+        return rw_overrides_add(&a->overrides, "parallel.sp", value);
+    case OPTION_THREADS:
+        return rw_overrides_add(&a->overrides, "parallel.threads", value);
+    case OPTION_RESUME:
+        a->train.resume = value;
+        return 0;
+    case OPTION_STOP:
+        error = rw_command_count(state, "stop-at", value, 1, &step);
+        a->train.stop_at = (uint64_t)step;
+        return error;
+    default:
+        return rw_command_argument(key, value, state,
+                                   "which configuration? e.g. examples/quickstart.yaml",
+                                   &a->train.config);
     }
 }
 
@@ -67,9 +67,9 @@ static const struct argp train_argp = {
 static rw_status run(int argc, char **argv)
 {
     arguments a = {.train = {.resume = "auto"}};
-    int stop = 0;
+    int stop;
     rw_status status = rw_command_parse(&train_argp, argc, argv, &a, &stop);
-    if (status == RW_OK) status = a.status;
+    if (status == RW_OK) status = a.overrides.status;
     if (status == RW_OK && !stop) {
         a.train.overrides = a.overrides.text;
         a.train.override_count = a.overrides.count;

@@ -11,8 +11,6 @@
 #include "kernels/gemm.h"
 #include "mpi/layout.h"
 
-
-
 static const rw_command *find(const char *name)
 {
     for (const rw_command *const *it = rw_command_registry; *it; it++)
@@ -24,15 +22,12 @@ static rw_status refuse_unknown(const char *name)
 {
     enum { MOST = 64 };
     const char *names[MOST];
+    char advice[RW_NAME_ADVICE];
     int count = 0;
-    while (count < MOST && rw_command_registry[count]) {
+    for (; count < MOST && rw_command_registry[count]; count++)
         names[count] = rw_command_registry[count]->name;
-        count++;
-    }
-    const char *nearest = rw_nearest(name, names, count);
-    if (nearest)
-        return rw_fail(RW_USAGE, "there is no command %.60s; did you mean %s?", name, nearest);
-    return rw_fail(RW_USAGE, "there is no command %.60s; ropewalk --help lists them", name);
+    return rw_fail(RW_USAGE, "there is no command %.60s%s", name,
+                   rw_name_advice(name, "commands", names, count, advice));
 }
 
 static void print_help(void)

@@ -5,11 +5,13 @@
 
 #include "base/memory.h"
 
-rw_status rw_overrides_add(rw_overrides *list, const char *key, const char *value)
+static rw_status add(rw_overrides *list, const char *key, const char *value)
 {
     if (list->count == RW_MAX_OVERRIDES)
-        return rw_fail(RW_USAGE, "more than %d settings on the command line; write them into the "
-                       "configuration", RW_MAX_OVERRIDES);
+        return rw_fail(RW_USAGE,
+                       "more than %d settings on the command line; write them into the "
+                       "configuration",
+                       RW_MAX_OVERRIDES);
     char **owned = &list->owned[list->count];
     if (key) {
         size_t n = strlen(key) + strlen(value) + 2;
@@ -18,6 +20,12 @@ rw_status rw_overrides_add(rw_overrides *list, const char *key, const char *valu
     }
     list->text[list->count++] = key ? *owned : value;
     return RW_OK;
+}
+
+int rw_overrides_add(rw_overrides *list, const char *key, const char *value)
+{
+    if (list->status == RW_OK) list->status = add(list, key, value);
+    return 0;
 }
 
 void rw_overrides_free(rw_overrides *list)

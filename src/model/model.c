@@ -99,9 +99,10 @@ static rw_status build_mixer(rw_graph *graph, rw_config *block, rw_value x, rw_v
         int count = 0;
         for (; rw_mixer_registry[count] && count < 64; count++)
             known[count] = rw_mixer_registry[count]->name;
-        const char *near = rw_nearest(name ? name : "", known, count);
-        return rw_config_fail(block, "mixer", "unknown mixer %s%s%s; `ropewalk mixers` lists them",
-                              name ? name : "", near ? "; did you mean " : "", near ? near : "");
+        char advice[RW_NAME_ADVICE];
+        if (!name) name = "";
+        return rw_config_fail(block, "mixer", "unknown mixer '%.60s'%s", name,
+                              rw_name_advice(name, "mixers", known, count, advice));
     }
     RW_TRY(rw_config_check(block, (const rw_key *const[]){mixer_key, mixer->keys}, 2));
     return mixer->build(graph, block, x, y);

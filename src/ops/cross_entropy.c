@@ -4,7 +4,6 @@
  * chunk of a large vocabulary. backward computes the loss and its gradient in
  * one go:  P = (softmax - onehot) scale,  dx = P W,  dW += P^T x. */
 #include <math.h>
-#include <stdio.h>
 
 #include "tensor/target.h"
 #include "kernels/elementary.h"
@@ -174,14 +173,6 @@ const rw_op rw_op_cross_entropy = {
 
 rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vocab, int table)
 {
-    char full[64];
-    snprintf(full, sizeof full, "%s.weight", name);
-    rw_param param = {.name = full,
-                      .rows = vocab,
-                      .cols = x.width,
-                      .group = RW_GROUP_WEIGHT,
-                      .init = rw_init_normal,
-                      .scale = 1 / sqrt(x.width)};
-    if (table < 0) RW_TRY(rw_graph_param(graph, &param, &table));
+    if (table < 0) RW_TRY(rw_graph_weight(graph, name, vocab, x.width, 1 / sqrt(x.width), &table));
     return rw_graph_apply(graph, &rw_op_cross_entropy, NULL, 0, &x, 1, &table, 1, NULL);
 }

@@ -1,5 +1,4 @@
 /* Embedding: y[t] = table[token[t]]. */
-#include <stdio.h>
 #include <string.h>
 
 #include "ops/layers.h"
@@ -65,14 +64,6 @@ const rw_op rw_op_embedding = {
 rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, int *table,
                        rw_value *y)
 {
-    char full[64];
-    snprintf(full, sizeof full, "%s.weight", name);
-    rw_param param = {.name = full,
-                      .rows = vocab,
-                      .cols = width,
-                      .group = RW_GROUP_WEIGHT,
-                      .init = rw_init_normal,
-                      .scale = 0.02};
-    RW_TRY(rw_graph_param(graph, &param, table));
+    RW_TRY(rw_graph_weight(graph, name, vocab, width, 0.02, table));
     return rw_graph_apply(graph, &rw_op_embedding, NULL, 0, NULL, 0, table, 1, y);
 }

@@ -135,6 +135,6 @@ rw_status rw_gated_rms_norm(rw_graph *graph, rw_value x, rw_value gate, const ch
 {
     int weight;
     const rw_value in[] = {x, gate};
-    RW_TRY(rw_norm_param(graph, name, "weight", x.width, 1, &weight));
+    RW_TRY(rw_graph_vector(graph, name, "weight", x.width, NULL, 1, &weight));
     return rw_graph_apply(graph, &rw_op_gated_rms_norm, NULL, 0, in, 2, &weight, 1, y);
 }

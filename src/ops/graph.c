@@ -81,6 +81,42 @@ rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
     return RW_OK;
 }
 
+/* Adds `param` under the name NAME.SUFFIX. */
+static rw_status add_named(rw_graph *graph, const char *name, const char *suffix, rw_param param,
+                           int *index)
+{
+    char full[256];
+    const int length = snprintf(full, sizeof full, "%s.%s", name, suffix);
+    if (length < 0 || (size_t)length >= sizeof full)
+        return rw_fail(RW_USAGE, "the parameter name %s.%s is longer than %zu characters", name,
+                       suffix, sizeof full - 1);
+    param.name = full;
+    return rw_graph_param(graph, &param, index);
+}
+
+rw_status rw_graph_weight(rw_graph *graph, const char *name, long rows, long cols, double scale,
+                          int *index)
+{
+    const rw_param param = {.rows = rows,
+                            .cols = cols,
+                            .group = RW_GROUP_WEIGHT,
+                            .init = rw_init_normal,
+                            .scale = scale};
+    return add_named(graph, name, "weight", param, index);
+}
+
+rw_status rw_graph_vector(rw_graph *graph, const char *name, const char *suffix, long width,
+                          void (*init)(const rw_param *param, rw_random stream, real *out),
+                          double value, int *index)
+{
+    const rw_param param = {.rows = 1,
+                            .cols = width,
+                            .group = RW_GROUP_PLAIN,
+                            .init = init ? init : rw_init_constant,
+                            .scale = value};
+    return add_named(graph, name, suffix, param, index);
+}
+
 static rw_status new_value(rw_graph *graph, int width, int *id)
 {
     RW_TRY(rw_grow(&graph->widths, &graph->value_capacity, (size_t)graph->value_count + 1,

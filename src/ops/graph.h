@@ -46,6 +46,14 @@ void rw_graph_begin_block(rw_graph *graph);
 /* Adds a parameter; *index identifies it in this graph. `param->name` is
  * relative to the scope and copied; offset is assigned. */
 rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index);
+/* The usual ones: `name`.weight (rows, cols), normal with deviation `scale`,
+ * and the vector `name`.`suffix` (1, width), without decay, by `init`, whose
+ * scale is `value` (NULL: it starts at `value`). */
+rw_status rw_graph_weight(rw_graph *graph, const char *name, long rows, long cols, double scale,
+                          int *index);
+rw_status rw_graph_vector(rw_graph *graph, const char *name, const char *suffix, long width,
+                          void (*init)(const rw_param *param, rw_random stream, real *out),
+                          double value, int *index);
 
 /* Adds an op on the given inputs and parameters. `attributes` (attribute_bytes,
  * copied) are for the op alone. Calls op->shape, which sets the output's width;

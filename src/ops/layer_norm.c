@@ -112,7 +112,7 @@ const rw_op rw_op_layer_norm = {
 rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y)
 {
     int params[2];
-    RW_TRY(rw_norm_param(graph, name, "weight", x.width, 1, &params[0]));
-    RW_TRY(rw_norm_param(graph, name, "bias", x.width, 0, &params[1]));
+    RW_TRY(rw_graph_vector(graph, name, "weight", x.width, NULL, 1, &params[0]));
+    RW_TRY(rw_graph_vector(graph, name, "bias", x.width, NULL, 0, &params[1]));
     return rw_graph_apply(graph, &rw_op_layer_norm, NULL, 0, &x, 1, params, 2, y);
 }

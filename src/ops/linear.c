@@ -1,6 +1,5 @@
 /* y = x W^T (+ bias): the matrix product. Not rowwise: BLAS wants whole chunks. */
 #include <math.h>
-#include <stdio.h>
 
 #include "kernels/gemm.h"
 #include "ops/layers.h"
@@ -70,25 +69,13 @@ static double linear_flops(const rw_node *node, int rows)
 
 rw_status rw_linear(rw_graph *graph, rw_value x, const rw_linear_options *options, rw_value *y)
 {
-    char name[128];
     int params[2], count = 0;
-    snprintf(name, sizeof name, "%s.weight", options->name);
-    rw_param weight = {.name = name,
-                       .rows = options->width,
-                       .cols = x.width,
-                       .group = RW_GROUP_WEIGHT,
-                       .init = rw_init_normal,
-                       .scale = (options->gain == 0 ? 1 : options->gain) / sqrt(x.width)};
-    RW_TRY(rw_graph_param(graph, &weight, &params[count++]));
-    if (options->bias) {
-        snprintf(name, sizeof name, "%s.bias", options->name);
-        rw_param bias = {.name = name,
-                         .rows = 1,
-                         .cols = options->width,
-                         .group = RW_GROUP_PLAIN,
-                         .init = options->bias_init ? options->bias_init : rw_init_constant};
-        RW_TRY(rw_graph_param(graph, &bias, &params[count++]));
-    }
+    double gain = options->gain == 0 ? 1 : options->gain;
+    RW_TRY(rw_graph_weight(graph, options->name, options->width, x.width, gain / sqrt(x.width),
+                           &params[count++]));
+    if (options->bias)
+        RW_TRY(rw_graph_vector(graph, options->name, "bias", options->width, options->bias_init, 0,
+                               &params[count++]));
     return rw_graph_apply(graph, &rw_op_linear, NULL, 0, &x, 1, params, count, y);
 }
 

@@ -91,6 +91,6 @@ const rw_op rw_op_rms_norm = {
 rw_status rw_rms_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y)
 {
     int weight;
-    RW_TRY(rw_norm_param(graph, name, "weight", x.width, 1, &weight));
+    RW_TRY(rw_graph_vector(graph, name, "weight", x.width, NULL, 1, &weight));
     return rw_graph_apply(graph, &rw_op_rms_norm, NULL, 0, &x, 1, &weight, 1, y);
 }

@@ -3,7 +3,6 @@
 #define RW_ROW_NORM_H
 
 #include <math.h>
-#include <stdio.h>
 
 #include "kernels/row_sum.h"
 #include "ops/elementwise.h"
@@ -14,26 +13,6 @@
 static inline real rw_inverse_root(int n, real sum)
 {
     return (real)(1 / sqrt((double)sum / n + RW_NORM_EPSILON));
-}
-
-/* Adds parameter NAME.SUFFIX (1, width) that starts at `value`. */
-static inline rw_status rw_norm_param(rw_graph *graph, const char *name, const char *suffix,
-                                      int width, double value, int *index)
-{
-    char full[256];
-    const int length = snprintf(full, sizeof full, "%s.%s", name, suffix);
-    if (length < 0 || (size_t)length >= sizeof full)
-        return rw_fail(RW_USAGE, "the parameter name %s.%s is longer than %zu characters", name,
-                       suffix, sizeof full - 1);
-    const rw_param param = {
-        .name = full,
-        .rows = 1,
-        .cols = width,
-        .group = RW_GROUP_PLAIN,
-        .init = rw_init_constant,
-        .scale = value,
-    };
-    return rw_graph_param(graph, &param, index);
 }
 
 /* rw_op.shape of a normalisation whose backward works on `rows` rows of scratch. */

@@ -2,7 +2,6 @@
  * Its carry is a shift: the state is the last taps-1 rows of the chunk's input,
  * (taps-1, width). */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "kernels/depthwise.h"
@@ -121,24 +120,10 @@ static double short_conv_flops(const rw_node *node, int rows)
 rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps, bool silu,
                         rw_value *y)
 {
-    char full[128];
     int params[2];
     attributes attr = {.taps = taps, .silu = silu};
-    snprintf(full, sizeof full, "%s.weight", name);
-    rw_param weight = {.name = full,
-                       .rows = x.width,
-                       .cols = taps,
-                       .group = RW_GROUP_WEIGHT,
-                       .init = rw_init_normal,
-                       .scale = 1 / sqrt(taps)};
-    RW_TRY(rw_graph_param(graph, &weight, &params[0]));
-    snprintf(full, sizeof full, "%s.bias", name);
-    rw_param bias = {.name = full,
-                     .rows = 1,
-                     .cols = x.width,
-                     .group = RW_GROUP_PLAIN,
-                     .init = rw_init_constant};
-    RW_TRY(rw_graph_param(graph, &bias, &params[1]));
+    RW_TRY(rw_graph_weight(graph, name, x.width, taps, 1 / sqrt(taps), &params[0]));
+    RW_TRY(rw_graph_vector(graph, name, "bias", x.width, NULL, 0, &params[1]));
     return rw_graph_apply(graph, &rw_op_short_conv, &attr, sizeof attr, &x, 1, params, 2, y);
 }
 

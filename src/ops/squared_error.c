@@ -2,7 +2,6 @@
  * loss = mean over features of (x W^T + b - target)^2; a row whose first target
  * is NAN does not count. */
 #include <math.h>
-#include <stdio.h>
 
 #include "kernels/gemm.h"
 #include "ops/layers.h"
@@ -111,22 +110,8 @@ const rw_op rw_op_squared_error = {
 
 rw_status rw_squared_error(rw_graph *graph, rw_value x, const char *name, int features)
 {
-    char weight[64], bias[64];
     int params[2];
-    snprintf(weight, sizeof weight, "%s.weight", name);
-    snprintf(bias, sizeof bias, "%s.bias", name);
-    rw_param w = {.name = weight,
-                  .rows = features,
-                  .cols = x.width,
-                  .group = RW_GROUP_WEIGHT,
-                  .init = rw_init_normal,
-                  .scale = 1 / sqrt(x.width)};
-    rw_param b = {.name = bias,
-                  .rows = 1,
-                  .cols = features,
-                  .group = RW_GROUP_PLAIN,
-                  .init = rw_init_constant};
-    RW_TRY(rw_graph_param(graph, &w, &params[0]));
-    RW_TRY(rw_graph_param(graph, &b, &params[1]));
+    RW_TRY(rw_graph_weight(graph, name, features, x.width, 1 / sqrt(x.width), &params[0]));
+    RW_TRY(rw_graph_vector(graph, name, "bias", features, NULL, 0, &params[1]));
     return rw_graph_apply(graph, &rw_op_squared_error, NULL, 0, &x, 1, params, 2, NULL);
 }

@@ -55,8 +55,7 @@ void rw_hdf5_close(hid_t id, herr_t (*close)(hid_t))
     if (id >= 0) close(id);
 }
 
-rw_status rw_hdf5_fail_at(const char *doing, const char *name, const char *path,
-                          const char *advice)
+rw_status rw_hdf5_fail_at(const char *doing, const char *name, const char *path, const char *advice)
 {
     char part[128];
     snprintf(part, sizeof part, "%s '%s' of", doing, name);
