@@ -246,13 +246,32 @@ static const map_kind kinds[] = {
     {"matrices", 4 * LANES, 2 * LANES, LANES, advance_matrix, compose_matrix},
 };
 
+/* Does a document begin in chunk c of sequence b? */
+static bool cut_at(long b, long c)
+{
+    return (3 * b + c) % 5 == 2;
+}
+
+static uint8_t *new_cuts(const rw_layout *layout, long chunks)
+{
+    rw_range own = rw_split(SEQUENCES, layout->dp, layout->dp_rank);
+    rw_range local = rw_split(chunks, layout->sp, layout->sp_rank);
+    uint8_t *cut, *next;
+    assert_int_equal(rw_alloc((size_t)(SEQUENCES * chunks), 1, "cuts", &cut), RW_OK);
+    next = cut;
+    for (long b = own.begin; b < own.end; b++)
+        for (long c = local.begin; c < local.end; c++) *next++ = cut_at(b, c);
+    return cut;
+}
+
 /* Runs a scan on the layout's part of the data. What a scan must not read is
  * not a number: the part of the chunk behind which there is none, and the map
  * of the last chunk, which no other state enters. What it must not write stays
  * untouched. */
 static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks, bool mirrored,
-                     real *out)
+                     bool cuts, real *out)
 {
+    uint8_t *cut = cuts ? new_cuts(layout, chunks) : NULL;
     size_t all = (size_t)(SEQUENCES * chunks);
     rw_range own = rw_split(SEQUENCES, layout->dp, layout->dp_rank);
     real *map = new_reals(all * kind->map), *part = new_reals(all * kind->state);
@@ -275,14 +294,16 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
                         .lanes = kind->lanes,
                         .advance = kind->advance,
                         .compose = kind->compose};
-    rw_scan_run(scan, &affine, own.end - own.begin, mirrored, own_map, own_part, out);
+    rw_scan_run(scan, &affine, own.end - own.begin, mirrored, cut, own_map, own_part, out);
+    rw_free(&cut);
     rw_scan_destroy(&scan);
     rw_free(&map), rw_free(&part), rw_free(&own_map), rw_free(&own_part);
 }
 
 /* The definition, chunk after chunk:  out[c] = A out[before] + part[before];
- * mirrored from the right, with the transpose of the chunk in between. */
-static void plain_scan(const map_kind *kind, long chunks, bool mirrored, real *out)
+ * mirrored from the right, with the transpose of the chunk in between. A cut
+ * chunk lets nothing through. */
+static void plain_scan(const map_kind *kind, long chunks, bool mirrored, bool cuts, real *out)
 {
     size_t all = (size_t)(SEQUENCES * chunks);
     real *map = new_reals(all * kind->map), *part = new_reals(all * kind->state);
@@ -292,8 +313,9 @@ static void plain_scan(const map_kind *kind, long chunks, bool mirrored, real *o
     for (long b = 0; b < SEQUENCES; b++)
         for (long i = 1; i < chunks; i++) {
             long c = b * chunks + (mirrored ? chunks - 1 - i : i), from = mirrored ? c + 1 : c - 1;
+            bool passes = i > 1 && !(cuts && cut_at(b, from - b * chunks));
             kind->advance(NULL, map + (size_t)from * kind->map, 0, mirrored, 0, kind->lanes,
-                          i > 1 ? out + (size_t)from * kind->state : NULL,
+                          passes ? out + (size_t)from * kind->state : NULL,
                           part + (size_t)from * kind->state, out + (size_t)c * kind->state);
         }
     rw_free(&map), rw_free(&part);
@@ -307,18 +329,19 @@ static bool near(const real *a, const real *b, size_t count)
     return true;
 }
 
-static void check_scan(const rw_layout *layout, const map_kind *kind, long chunks, bool mirrored)
+static void check_scan(const rw_layout *layout, const map_kind *kind, long chunks, bool mirrored,
+                       bool cuts)
 {
     size_t all = (size_t)(SEQUENCES * chunks) * kind->state;
     real *wanted = new_reals(all), *got = new_reals(all), *plain = new_reals(all);
     const char *way = mirrored ? "suffix" : "prefix";
     rw_layout alone;
     assert_int_equal(rw_layout_alone(layout->threads, &alone), RW_OK);
-    run_scan(&alone, kind, chunks, mirrored, wanted);
+    run_scan(&alone, kind, chunks, mirrored, cuts, wanted);
     rw_layout_free(&alone);
-    plain_scan(kind, chunks, mirrored, plain);
+    plain_scan(kind, chunks, mirrored, cuts, plain);
     mpi_test_all(near(wanted, plain, all), "%s of %s over %ld chunks", way, kind->name, chunks);
-    run_scan(layout, kind, chunks, mirrored, got);
+    run_scan(layout, kind, chunks, mirrored, cuts, got);
     mpi_test_all(is_part(layout, chunks, kind->state, wanted, got),
                  "%s of %s over %ld chunks on %d x %d ranks", way, kind->name, chunks, layout->dp,
                  layout->sp);
@@ -329,8 +352,8 @@ static void check_scans(const rw_layout *layout)
 {
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (long chunks = layout->sp; chunks <= MOST_CHUNKS; chunks++)
-            for (int mirrored = 0; mirrored < 2; mirrored++)
-                check_scan(layout, &kinds[k], chunks, mirrored);
+            for (int way = 0; way < 4; way++)
+                check_scan(layout, &kinds[k], chunks, way & 1, way & 2);
 }
 
 static void test_scans(void **unused)
