@@ -87,13 +87,13 @@ static rw_status create_file(exporting *e, const char *path)
     rw_hdf5_lock();
     rw_hdf5_start();
     e->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    e->link = H5Pcreate(H5P_LINK_CREATE);
     if (e->file < 0)
-        status = rw_hdf5_fail("create", path);
-    else if (e->link < 0 || H5Pset_create_intermediate_group(e->link, 1) < 0)
-        status = rw_hdf5_fail("prepare", path);
+        status = rw_hdf5_fail("create", path); /* the next call would forget the cause */
     else
-        status = rw_attributes_add(e->file, e->manifest);
+        e->link = H5Pcreate(H5P_LINK_CREATE);
+    if (status == RW_OK && (e->link < 0 || H5Pset_create_intermediate_group(e->link, 1) < 0))
+        status = rw_hdf5_fail("prepare", path);
+    if (status == RW_OK) status = rw_attributes_add(e->file, e->manifest);
     rw_hdf5_unlock();
     return status;
 }

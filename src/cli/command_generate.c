@@ -1,3 +1,6 @@
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +24,24 @@ typedef struct {
     rw_generation_options generation;
 } arguments;
 
-/* Reads a number of at least 0 into *out. */
-static error_t number(struct argp_state *state, const char *name, const char *text, double *out)
+static error_t real_number(struct argp_state *state, const char *name, const char *text,
+                           double *out)
 {
     char *end;
     *out = strtod(text, &end);
-    if (*text && !*end && *out >= 0) return 0;
+    if (*text && !*end && *out >= 0 && isfinite(*out)) return 0;
     argp_error(state, "--%s takes a number of at least 0, not %s", name, text);
+    return EINVAL;
+}
+
+static error_t whole_number(struct argp_state *state, const char *name, const char *text,
+                            long long most, long long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    if (*text && !*end && !errno && *out >= 0 && *out <= most) return 0;
+    argp_error(state, "--%s takes a whole number of at least 0, not %s", name, text);
     return EINVAL;
 }
 
@@ -35,29 +49,35 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
     rw_generation_options *g = &a->generation;
-    double n = 0;
+    long long n = 0;
     error_t error = 0;
     switch (key) {
-    case 'p': g->prompt = value; return 0;
+    case 'p':
+        g->prompt = value;
+        return 0;
     case 'n':
-        error = number(state, "tokens", value, &n);
+        error = whole_number(state, "tokens", value, LONG_MAX, &n);
         g->tokens = (long)n;
         return error;
-    case 't': return number(state, "temperature", value, &g->temperature);
+    case 't':
+        return real_number(state, "temperature", value, &g->temperature);
     case 'k':
-        error = number(state, "top-k", value, &n);
+        error = whole_number(state, "top-k", value, INT_MAX, &n);
         g->top_k = (int)n;
         return error;
     case OPTION_SEED:
-        error = number(state, "seed", value, &n);
+        error = whole_number(state, "seed", value, LLONG_MAX, &n);
         g->seed = (uint64_t)n;
         return error;
     case ARGP_KEY_ARG:
         if (a->path) return ARGP_ERR_UNKNOWN;
         a->path = value;
         return 0;
-    case ARGP_KEY_NO_ARGS: argp_error(state, "which run folder or checkpoint?"); return EINVAL;
-    default: return ARGP_ERR_UNKNOWN;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "which run folder or checkpoint?");
+        return EINVAL;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 

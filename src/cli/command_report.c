@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <mpi.h>
 #include <stdio.h>
 
@@ -20,7 +21,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "give at least one run folder");
-        return 0;
+        return EINVAL;
     default:
         return ARGP_ERR_UNKNOWN;
     }

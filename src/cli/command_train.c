@@ -31,10 +31,19 @@ static void take(arguments *a, const char *key, const char *value)
     if (a->status == RW_OK) a->status = rw_overrides_add(&a->overrides, key, value);
 }
 
+/* strtoull would take a minus sign and wrap around. */
+static error_t parse_step(const char *text, struct argp_state *state, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && !*end && *out) return 0;
+    argp_error(state, "--stop-at takes a step number of at least 1, not %s", text);
+    return EINVAL;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
-    char *end = NULL;
     switch (key) {
     case 'r': a->train.run_dir = value; return 0;
     case 's': take(a, NULL, value); return 0;
@@ -42,10 +51,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case OPTION_SP: take(a, "parallel.sp", value); return 0;
     case OPTION_THREADS: take(a, "parallel.threads", value); return 0;
     case OPTION_RESUME: a->train.resume = value; return 0;
-    case OPTION_STOP:
-        a->train.stop_at = strtoull(value, &end, 10);
-        if (*end || !a->train.stop_at) argp_error(state, "--stop-at takes a step number, not %s", value);
-        return *end || !a->train.stop_at ? EINVAL : 0;
+    case OPTION_STOP: return parse_step(value, state, &a->train.stop_at);
     case ARGP_KEY_ARG:
         if (a->train.config) return ARGP_ERR_UNKNOWN;
         a->train.config = value;
