@@ -7,6 +7,7 @@
 # exit code in $code.
 set -u
 export LC_ALL=C
+# shellcheck disable=SC2034 # used by those who source this
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 name=$(basename "$0" .sh)
 program=$(realpath "${ROPEWALK:-./ropewalk}")
@@ -17,6 +18,9 @@ skip() {
     echo "$name: skipped: $*"
     exit 77
 }
+# For tests that take more than a few seconds: not part of the quick round.
+slow() { [[ ${RW_TEST_SCOPE-} != fast ]] || skip "not in the fast scope"; }
+
 [[ -x $program ]] || skip "no program $program (set ROPEWALK)"
 command -v mpirun >/dev/null || skip "no mpirun"
 

@@ -36,13 +36,14 @@ make_text() {
     expect_exit 0 "data build"
 }
 
-# on RANKS DP SP CONFIG RUN [ARGUMENT...]
 train() { # CONFIG RUN DP SP [ARGUMENT...]
     local config=$1 folder=$2 dp=$3 sp=$4
     shift 4
     run_ranks $((dp * sp)) train "$dir/$config.yaml" --run-dir "$dir/$folder" --dp "$dp" \
         --sp "$sp" --threads 1 "$@"
 }
+
+checkpoint() { printf '%s/checkpoints/step-%08d' "$dir/$1" "$2"; } # RUN STEP
 
 # ---- Stopped on purpose, resumed on another layout ----
 
@@ -51,7 +52,7 @@ stop_and_resume() { # CONFIG
     expect_exit 0 "$1, not interrupted"
     train "$1" "$1-halves" 2 1 --stop-at 10
     expect_exit 0 "$1, --stop-at 10"
-    [[ -d $dir/$1-halves/checkpoints/step-10 ]] || fail "--stop-at 10 left no step-10"
+    [[ -d $(checkpoint "$1-halves" 10) ]] || fail "--stop-at 10 left no step-10"
     train "$1" "$1-halves" 1 3
     expect_exit 0 "$1, from step 10 on"
     expect_line "$dir/err" 'resuming .* after step 10 of 20' "$1, from step 10 on"
@@ -61,7 +62,7 @@ stop_and_resume() { # CONFIG
 # ---- A run that another folder continues ----
 
 resume_elsewhere() {
-    train task branch 1 2 --resume "$dir/task-halves/checkpoints/step-16"
+    train task branch 1 2 --resume "$(checkpoint task-halves 16)"
     expect_exit 0 "--resume PATH"
     digest "$dir/task-whole" >"$dir/digest.1"
     digest "$dir/branch" | diff "$dir/digest.1" - >"$dir/err" || fail "--resume PATH: other bits"
@@ -70,12 +71,11 @@ resume_elsewhere() {
 # ---- A damaged checkpoint ----
 
 pass_over_damage() {
-    local newest=$dir/task-halves/checkpoints/step-20 file
-    file=$(find "$newest" -type f -name '*.h5' | head -n 1)
-    [[ -n $file ]] || file=$(find "$newest" -type f -size +8k | head -n 1)
-    [[ -n $file ]] || fail "nothing to damage in $newest"
-    printf 'damage' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 2)) conv=notrunc 2>"$dir/err" ||
-        fail "cannot damage $file"
+    local newest file
+    newest=$(checkpoint task-halves 20)
+    file=$newest/data-0.h5
+    printf 'damage' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") / 2)) conv=notrunc \
+        2>"$dir/err" || fail "cannot damage $file"
     run checkpoint verify "$newest"
     expect_exit 1 "verify of a damaged checkpoint"
     train task task-halves 2 1
@@ -113,10 +113,10 @@ wait_for_step() {
 }
 
 # A run long enough that a signal comes in its middle, and the same without.
-long=(--set train.steps=400 --set checkpoint.every=50 --set eval.every=0)
+long=(--set train.steps=200 --set checkpoint.every=40 --set eval.every=0)
 train_long() {
     train task long-whole 1 1 "${long[@]}"
-    expect_exit 0 "400 steps, not interrupted"
+    expect_exit 0 "200 steps, not interrupted"
 }
 
 finish_long() { # RUN RANKS WHAT
@@ -139,24 +139,23 @@ stop_by_signal() { # SIGNAL RANKS
     stopped=$(sed -nE 's/.*"step":([0-9]+),"event":"stopped".*/\1/p' "$dir/$folder/metrics.jsonl")
     [[ -n $stopped ]] || fail "SIG$1: no event \"stopped\""
     step_is_done "$folder" "$stopped" || fail "SIG$1: stopped after a step that is not there"
-    run checkpoint verify "$dir/$folder/checkpoints/step-$stopped"
+    run checkpoint verify "$(checkpoint "$folder" "$stopped")"
     expect_exit 0 "SIG$1: the checkpoint of step $stopped"
     finish_long "$folder" "$((5 - $2))" "SIG$1 on $2 ranks"
 }
 
 # One rank is gone, at any moment: in a step or in the middle of a checkpoint.
 lose_a_rank() { # RANKS
-    local folder=killed-$1 delay
+    local folder=killed-$1 step=$((12 + RANDOM % 90))
     start "$1" task "$folder" "${long[@]}" --set checkpoint.every=10
-    wait_for_step "$folder" 12
-    delay=$((RANDOM % 400))
-    sleep "0.$(printf %03d "$delay")"
+    wait_for_step "$folder" "$step"
+    sleep "0.0$((RANDOM % 3))"
     kill -KILL "$(cat "$dir/pid.$((RANDOM % $1))")" 2>/dev/null
     wait "$all"
     code=$?
     [[ $code != 0 && $code != 75 && $code != 124 ]] ||
-        fail "a rank of $1 killed after $delay ms: exit code $code"
-    finish_long "$folder" "$1" "a rank of $1 killed after $delay ms"
+        fail "a rank of $1 killed after step $step: exit code $code"
+    finish_long "$folder" "$1" "a rank of $1 killed after step $step"
 }
 
 make_text

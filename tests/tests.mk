@@ -60,4 +60,15 @@ test_tasks_LDADD = libropewalk.a $(test_libs)
 
 check_PROGRAMS += $(unit_tests) $(unit_tests_double)
 TESTS += $(unit_tests) $(unit_tests_double)
+
+# Tests of the program as a user runs it, with what they read.
+program_tests = \
+	tests/layouts.sh \
+	tests/resume.sh \
+	tests/bad_input.sh \
+	tests/commands.sh \
+	tests/learns_delay.sh \
+	tests/learns_mqar.sh
+TESTS += $(program_tests)
+EXTRA_DIST += $(program_tests) tests/program.sh examples/delay.yaml examples/mqar.yaml
 EXTRA_DIST += tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5
