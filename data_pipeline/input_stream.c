@@ -187,7 +187,8 @@ static rw_status open_descriptor(rw_input *input)
     struct stat facts;
     input->descriptor = open(input->path, O_RDONLY | O_CLOEXEC);
     if (input->descriptor < 0 || fstat(input->descriptor, &facts) < 0)
-        return rw_fail(RW_ERROR, "cannot read the input %s: %s", input->path, strerror(errno));
+        return rw_fail(RW_ERROR, "cannot read the input %s: %s; check its path", input->path,
+                       strerror(errno));
     if (S_ISDIR(facts.st_mode))
         return rw_fail(RW_ERROR, "the input %s is a folder; name the files in it", input->path);
     input->file_bytes = S_ISREG(facts.st_mode) ? (uint64_t)facts.st_size : 0;

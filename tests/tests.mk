@@ -119,15 +119,21 @@ AM_TESTS_ENVIRONMENT = \
 
 # The program as jobs run it. They skip where they cannot run.
 script_tests = \
+	tests/bad_input.sh \
 	tests/batch_script.sh \
+	tests/commands.sh \
 	tests/hosts_layout.sh \
+	tests/layouts.sh \
+	tests/learns_delay.sh \
+	tests/learns_mqar.sh \
 	tests/learns_text.sh \
+	tests/resume.sh \
 	tests/slurm_requeue.sh
 
 check_PROGRAMS += $(unit_tests) $(unit_tests_double) $(mpi_tests)
 TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
 CLEANFILES += $(mpi_runs)
-EXTRA_DIST += $(script_tests) tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
+EXTRA_DIST += $(script_tests) tests/program.sh examples/delay.yaml examples/mqar.yaml tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
 
 # What a build with sanitizers runs: all but the tests that take long there.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \

@@ -231,7 +231,8 @@ rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed,
     RW_TRY(rw_config_check(model, (const rw_key *const[]){rw_model_keys}, 1));
     int64_t chunk = rw_config_int(model, "chunk");
     if (chunk & (chunk - 1))
-        return rw_config_fail(model, "chunk", "%lld is not a power of two", (long long)chunk);
+        return rw_config_fail(model, "chunk", "%lld is not a power of two, such as 128 or 256",
+                              (long long)chunk);
     RW_TRY(rw_graph_new(&graph));
     rw_status status = build(graph, model, format);
     if (status != RW_OK) {

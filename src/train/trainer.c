@@ -70,15 +70,17 @@ static rw_status plan(trainer *t)
 
 static rw_status check_checkpoint(const trainer *t, const rw_checkpoint_meta *meta)
 {
+    bool same_data = meta->data_fingerprint == rw_source_fingerprint(t->source);
     if (strcmp(meta->model, t->model->identity) != 0)
         return rw_fail(RW_ERROR,
-                       "the checkpoint is of another model (%s; this configuration makes %s); use "
-                       "another --run-dir, or --resume never",
-                       meta->model, t->model->identity);
+                       "the checkpoint is of another model%s (%s; this configuration makes %s); "
+                       "use another --run-dir, or --resume never",
+                       same_data ? "" : ", or of data with another vocabulary", meta->model,
+                       t->model->identity);
     if (meta->seed != t->settings.seed)
         rw_warn("the checkpoint was made with seed %" PRIu64 ", this run has seed %" PRIu64,
                 meta->seed, t->settings.seed);
-    if (meta->data_fingerprint != rw_source_fingerprint(t->source))
+    if (!same_data)
         rw_warn("the data has changed since the checkpoint was written");
     return RW_OK;
 }

@@ -1,0 +1,236 @@
+#!/bin/bash
+# Every command does what its help says: exit codes, the essential output, and
+# what a run folder holds.
+# shellcheck source=tests/program.sh
+. "$(dirname "$0")/program.sh"
+
+cat >"$dir/text.yaml" <<END
+model:
+  width: 32
+  chunk: 32
+  blocks:
+    - {mixer: ssd, state: 16, heads: 4}
+    - {mixer: lssl, state: 8}
+    - {mlp: swiglu, expand: 2}
+data: {dataset: $dir/text.h5, length: 128, batch: 4}
+train: {steps: 6, seed: 1}
+optimizer: {lr: 1.0e-2}
+checkpoint: {every: 2, keep: 2}
+eval: {every: 3, batches: 2}
+END
+
+# does WHAT ARGUMENT...: ends well.
+does() {
+    local what=$1
+    shift
+    run "$@"
+    expect_exit 0 "$what"
+}
+out_says() { expect_line "$dir/out" "$1" "$2"; } # PATTERN WHAT
+
+helps() {
+    local command
+    for command in train eval generate data checkpoint report mixers tasks doctor; do
+        does "--help" --help
+        out_says "^  $command +[a-zA-Z]" "--help"
+        does "$command --help" "$command" --help
+        out_says "^Usage: ropewalk $command" "$command --help"
+        [[ ! -s $dir/err ]] || fail "$command --help: writes to standard error"
+        does "$command --usage" "$command" --usage
+    done
+    run_ranks 2 train --help
+    expect_exit 0 "train --help on 2 ranks"
+    [[ $(grep -c '^Usage:' "$dir/out") == 1 ]] || fail "train --help on 2 ranks: not once"
+    does "--version" --version
+    out_says '^ropewalk [0-9]+\.[0-9]+' "--version"
+}
+
+catalogs() {
+    local what
+    does "mixers" mixers
+    for what in lssl s4d ssd; do out_says "^$what: .+" "mixers"; done
+    does "mixers ssd" mixers ssd
+    out_says '^ +heads +integer' "mixers ssd"
+    grep -q '^lssl' "$dir/out" && fail "mixers ssd: shows lssl too"
+    does "tasks" tasks
+    for what in copy delay mqar passkey; do out_says "^$what: .+" "tasks"; done
+    does "tasks mqar" tasks mqar
+    out_says '^ +pairs +integer' "tasks mqar"
+}
+
+doctor() {
+    cd "$dir" || exit 1
+    run doctor
+    cd - >/dev/null || exit 1
+    out_says '^(ok|warn|FAIL) +memory ' "doctor"
+    out_says '^(ok|warn|FAIL) +MPI ' "doctor"
+    out_says '^[0-9]+ ok, [0-9]+ warn, [0-9]+ FAIL$' "doctor"
+    expect_exit "$(grep -c '^FAIL' "$dir/out")" "doctor (1 if a line says FAIL)"
+}
+
+data() {
+    cat "$top"/LICENSE "$top"/tests/*.sh >"$dir/text.txt"
+    gzip -c "$dir/text.txt" >"$dir/text.txt.gz"
+    does "data build" data build "$dir/text.h5" "$dir/text.txt"
+    does "data build of a compressed text" data build "$dir/zipped.h5" "$dir/text.txt.gz"
+    does "data info" data info "$dir/text.h5"
+    out_says '^kind +bytes' "data info"
+    out_says '^vocab +256' "data info"
+    out_says "^tokens +$(stat -c %s "$dir/text.txt") \(training [0-9]+, held out [0-9]+\)" "data info"
+    out_says '^source +.*text.txt' "data info"
+    grep '^content' "$dir/out" >"$dir/content"
+    does "data info" data info "$dir/zipped.h5"
+    grep '^content' "$dir/out" | diff "$dir/content" - >"$dir/err" ||
+        fail "data build: another content from a compressed text"
+    does "data verify" data verify "$dir/text.h5"
+    out_says 'text.h5: whole ' "data verify"
+    printf '{"text": "one"}\n{"text": "two"}\n' >"$dir/lines.jsonl"
+    does "data build of JSON lines" data build "$dir/lines.h5" "$dir/lines.jsonl"
+    does "data info of JSON lines" data info "$dir/lines.h5"
+    out_says '^documents +2' "data info of JSON lines"
+    printf '>one\nACGTACGT\n>two\nTTTTACGT\n' >"$dir/genome.fa"
+    does "data build of FASTA" data build "$dir/genome.h5" "$dir/genome.fa" --heldout 0
+    does "data info of FASTA" data info "$dir/genome.h5"
+    out_says '^kind +alphabet .*ACGT' "data info of FASTA"
+}
+
+# A damaged byte is found, by verify and by whoever reads it.
+data_damage() {
+    local size
+    size=$(stat -c %s "$dir/text.h5")
+    cp "$dir/text.h5" "$dir/bad.h5"
+    head -c 64 /dev/zero | dd of="$dir/bad.h5" bs=1 seek=$((size / 2)) conv=notrunc 2>"$dir/err"
+    run data verify "$dir/bad.h5"
+    expect_exit 1 "data verify of a damaged dataset"
+    expect_line "$dir/err" 'damaged|data build' "data verify of a damaged dataset"
+}
+
+# Each line of metrics.jsonl is one JSON object, with the fields that are promised.
+metrics() {
+    local number='-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[-+]?[0-9]+)?' text='"([^"\\]|\\.)*"' field
+    field="\"[a-z_]+\":($number|null|$text)"
+    grep -vE "^\\{$field(,$field)*\\}\$" "$1/metrics.jsonl" >"$dir/err" && fail "metrics: no JSON"
+    grep '"loss":' "$1/metrics.jsonl" >"$dir/steps"
+    [[ $(wc -l <"$dir/steps") == 6 ]] || fail "metrics: not one line a step"
+    for field in step loss bits_per_byte tokens tokens_per_s lr grad_norm step_s comm_s \
+        exposed_comm_s bytes_sent; do
+        [[ $(grep -c "\"$field\":" "$dir/steps") == 6 ]] || fail "metrics: no $field"
+    done
+    [[ $(grep -c '"eval_loss":' "$1/metrics.jsonl") == 2 ]] || fail "metrics: not 2 evaluations"
+    expect_line "$dir/steps" '"step":6,.*"tokens":3072,' "metrics"
+}
+
+run_folder() {
+    run_ranks 2 train "$dir/text.yaml" --run-dir "$dir/run" --set train.seed=5 --threads 1
+    expect_exit 0 "train"
+    metrics "$dir/run"
+    expect_line "$dir/run/config.yaml" '^  seed: 5$' "the resolved configuration"
+    expect_line "$dir/run/config.yaml" '^  beta2: ' "a default in the resolved configuration"
+    expect_line "$dir/run/log.txt" '^step 6: held-out loss .* bits per byte' "log.txt"
+    [[ $(find "$dir/run/checkpoints" -maxdepth 1 -name 'step-*' | wc -l) == 2 ]] ||
+        fail "not the 2 checkpoints that are to be kept"
+    run_ranks 2 train "$dir/run/config.yaml" --run-dir "$dir/again"
+    expect_exit 0 "training from a run's config.yaml"
+    expect_same "$dir/run" "$dir/again"
+    diff "$dir/run/config.yaml" "$dir/again/config.yaml" >"$dir/err" ||
+        fail "config.yaml changes when it is loaded"
+    # Nothing is left to do: nothing is done again.
+    run_ranks 2 train "$dir/run/config.yaml" --run-dir "$dir/again"
+    expect_exit 0 "training that is done"
+    metrics "$dir/again"
+}
+
+report() {
+    expect_line "$dir/run/report.html" '</html>' "the report of training"
+    rm "$dir/run/report.html"
+    does "report" report "$dir/run" "$dir/again"
+    out_says 'run/report.html' "report"
+    out_says 'again/report.html' "report"
+    expect_line "$dir/run/report.html" '<svg' "report"
+    expect_line "$dir/run/report.html" '</html>' "report"
+    grep -qE '(src|href)="?(https?:)?//' "$dir/run/report.html" && fail "report: needs the network"
+}
+
+evaluation() {
+    does "eval" eval "$dir/run"
+    out_says '^step 6$' "eval"
+    out_says '^loss [0-9.]+$' "eval"
+    out_says '^bits_per_byte [0-9.]+$' "eval"
+    out_says '^accuracy 0\.[0-9]+$' "eval"
+    cp "$dir/out" "$dir/alone"
+    run_ranks 3 eval "$dir/run"
+    expect_exit 0 "eval on 3 ranks"
+    diff "$dir/alone" "$dir/out" >"$dir/err" || fail "eval on 3 ranks: other figures"
+    does "eval --by-position" eval "$dir/run" --by-position
+    head -n "$(wc -l <"$dir/alone")" "$dir/out" | diff "$dir/alone" - >"$dir/err" ||
+        fail "eval --by-position: other figures"
+    out_says '^ +0 - +0 +[0-9]+ +[0-9.]+$' "eval --by-position"
+    out_says '^ +63 - +126 +[0-9]+ +[0-9.]+$' "eval --by-position"
+    does "eval --length" eval "$dir/run" --length 50
+    grep -q "^$(grep '^loss' "$dir/alone")$" "$dir/out" && fail "eval --length 50: the same loss"
+    does "eval --data" eval "$dir/run" --data "$dir/zipped.h5"
+    diff "$dir/alone" "$dir/out" >"$dir/err" || fail "eval --data: other figures on the same data"
+    does "eval of a checkpoint" eval "$dir/run/checkpoints/step-00000004"
+    out_says '^step 4$' "eval of a checkpoint"
+}
+
+# sample FILE ARGUMENT...: 60 generated tokens.
+sample() {
+    local file=$1
+    shift
+    does "generate $*" generate "$dir/run" --prompt "the " --tokens 60 "$@"
+    [[ $(wc -c <"$dir/out") == 65 ]] || fail "generate $*: not prompt, 60 bytes and a line's end"
+    head -c 4 "$dir/out" | grep -q '^the ' || fail "generate $*: does not begin with the prompt"
+    mv "$dir/out" "$dir/$file"
+}
+
+generation() {
+    sample seed1 --seed 1
+    sample seed1_again --seed 1
+    sample seed2 --seed 2
+    sample likeliest --temperature 0 --seed 1
+    sample likeliest_again --temperature 0 --seed 2
+    sample top1 --top-k 1 --seed 3
+    sample top4 --top-k 4 --seed 1
+    cmp -s "$dir/seed1" "$dir/seed1_again" || fail "generate: one seed, two samples"
+    cmp -s "$dir/seed1" "$dir/seed2" && fail "generate: two seeds, one sample"
+    cmp -s "$dir/likeliest" "$dir/likeliest_again" || fail "generate: temperature 0 asks the seed"
+    cmp -s "$dir/likeliest" "$dir/top1" || fail "generate: temperature 0 is not the likeliest token"
+    cmp -s "$dir/seed1" "$dir/top4" && fail "generate: --top-k 4 changes nothing"
+    [[ $(tail -c 61 "$dir/top4" | fold -w 1 | sort -u | wc -l) -le $(
+        tail -c 61 "$dir/seed1" | fold -w 1 | sort -u | wc -l) ]] ||
+        fail "generate: --top-k 4 takes more different tokens than no limit"
+}
+
+checkpoints() {
+    does "checkpoint list" checkpoint list "$dir/run"
+    out_says '^step-0*4 .* ok$' "checkpoint list"
+    out_says '^step-0*6 .* ok$' "checkpoint list"
+    does "checkpoint show" checkpoint show "$dir/run"
+    out_says '^step +6$' "checkpoint show"
+    out_says 'written by +dp 2, sp 1, threads 1' "checkpoint show"
+    does "checkpoint verify" checkpoint verify "$dir/run"
+    [[ $(grep -c ': ok,' "$dir/out") == 2 ]] || fail "checkpoint verify: not both checkpoints"
+    does "checkpoint digest" checkpoint digest "$dir/run"
+    out_says '^param/embedding.weight float32 256x32 [0-9a-f]{16}$' "checkpoint digest"
+    out_says '^opt/m/embedding.weight float32 256x32 [0-9a-f]{16}$' "checkpoint digest"
+    [[ $(tail -n 1 "$dir/out") =~ ^digest\ [0-9a-f]+$ ]] || fail "checkpoint digest: no last line"
+    does "checkpoint export" checkpoint export "$dir/run" "$dir/weights.h5"
+    [[ $(head -c 4 "$dir/weights.h5" | tail -c 3) == HDF ]] || fail "checkpoint export: no HDF5"
+    if command -v h5ls >/dev/null; then
+        h5ls -r "$dir/weights.h5" >"$dir/out"
+        out_says 'embedding.weight +Dataset \{256, 32\}' "checkpoint export"
+    fi
+}
+
+helps
+catalogs
+doctor
+data
+data_damage
+run_folder
+report
+evaluation
+generation
+checkpoints
+passed
