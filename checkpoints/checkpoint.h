@@ -29,14 +29,14 @@ typedef struct {
 
 /* What a checkpoint says besides its tensors. */
 typedef struct {
-    uint64_t step;            /* steps done; the next step to run has this number */
-    uint64_t seed;            /* of order, weights, dropout, noise */
-    uint64_t sequences_seen;  /* data cursor */
-    uint64_t skipped_steps;   /* steps skipped as non-finite, in all */
+    uint64_t step;           /* steps done; the next step to run has this number */
+    uint64_t seed;           /* of order, weights, dropout, noise */
+    uint64_t sequences_seen; /* data cursor */
+    uint64_t skipped_steps;  /* steps skipped as non-finite, in all */
     uint64_t data_fingerprint;
-    int dp, sp, threads;      /* layout that wrote it, for the record only */
-    const char *config;       /* resolved configuration, YAML text */
-    const char *model;        /* one line that identifies the model's shape */
+    int dp, sp, threads; /* layout that wrote it, for the record only */
+    const char *config;  /* resolved configuration, YAML text */
+    const char *model;   /* one line that identifies the model's shape */
 } rw_checkpoint_meta;
 
 /* Writes DIR/step-N, commits it atomically, and prunes older ones so that

@@ -91,8 +91,7 @@ static rw_status close_file(exporting *e, const char *path)
     rw_status status = RW_OK;
     rw_hdf5_lock();
     rw_hdf5_close(e->link, H5Pclose);
-    if (e->file >= 0 && H5Fclose(e->file) < 0)
-        status = rw_hdf5_fail("close", path, RW_HDF5_SPACE);
+    if (e->file >= 0 && H5Fclose(e->file) < 0) status = rw_hdf5_fail("close", path, RW_HDF5_SPACE);
     rw_hdf5_unlock();
     return status;
 }

@@ -104,7 +104,8 @@ static rw_status start_file(rw_image *image, bool create)
         image->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
     else
         image->file = H5Fopen(name, H5F_ACC_RDONLY, access);
-    if (status == RW_OK && image->file < 0) status = rw_hdf5_fail("open", in_memory, RW_HDF5_MEMORY);
+    if (status == RW_OK && image->file < 0)
+        status = rw_hdf5_fail("open", in_memory, RW_HDF5_MEMORY);
     rw_hdf5_close(creation, H5Pclose);
     rw_hdf5_close(access, H5Pclose);
     rw_hdf5_unlock();
@@ -237,8 +238,7 @@ static rw_status create_dataset(rw_image *image, const rw_block *block, const rw
     if (space >= 0 && creation >= 0 && link >= 0)
         *dataset = H5Dcreate2(image->file, block->name, rw_element_type(block->element), space,
                               link, creation, H5P_DEFAULT);
-    if (*dataset < 0)
-        status = rw_hdf5_fail("create the dataset", block->name, RW_HDF5_MEMORY);
+    if (*dataset < 0) status = rw_hdf5_fail("create the dataset", block->name, RW_HDF5_MEMORY);
     rw_hdf5_close(link, H5Pclose);
     rw_hdf5_close(creation, H5Pclose);
     rw_hdf5_close(space, H5Sclose);
@@ -290,11 +290,10 @@ rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data,
             memset(image->chunk + chunk.bytes, 0, chunks.bytes - chunk.bytes);
             contents = image->chunk;
         }
-        const char *wrong =
-            rw_framer_write(image->framer, dataset, offset, contents, chunks.bytes);
+        const char *wrong = rw_framer_write(image->framer, dataset, offset, contents, chunks.bytes);
         if (wrong)
-            RW_TRY_DONE(rw_fail(RW_ERROR, "cannot write the dataset %s: %s; %s", block->name,
-                                wrong, RW_HDF5_MEMORY));
+            RW_TRY_DONE(rw_fail(RW_ERROR, "cannot write the dataset %s: %s; %s", block->name, wrong,
+                                RW_HDF5_MEMORY));
         RW_TRY_DONE(locate_chunk(dataset, block, offset, begin, end));
     }
 done:

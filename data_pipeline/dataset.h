@@ -9,9 +9,9 @@
 #include "base/status.h"
 
 typedef struct {
-    const char *format;      /* "auto", "text", "jsonl", "fasta" */
-    double heldout;          /* share of the tokens kept for evaluation (0.1) */
-    const char *field;       /* jsonl: the field that holds the text ("text") */
+    const char *format; /* "auto", "text", "jsonl", "fasta" */
+    double heldout;     /* share of the tokens kept for evaluation (0.1) */
+    const char *field;  /* jsonl: the field that holds the text ("text") */
 } rw_dataset_options;
 
 /* Builds `path` from the inputs (plain, .gz or .zst, told by content), with a

@@ -67,8 +67,7 @@ static rw_status put_list(hid_t file, const char *path, const char *name, hid_t 
     H5Pset_obj_track_times(creation, false);
     hid_t set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     bool written = set >= 0 && H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
-    rw_status status =
-        written ? RW_OK : rw_hdf5_fail_at("write", name, path, RW_HDF5_SPACE);
+    rw_status status = written ? RW_OK : rw_hdf5_fail_at("write", name, path, RW_HDF5_SPACE);
     rw_hdf5_close(set, H5Dclose);
     rw_hdf5_close(creation, H5Pclose);
     rw_hdf5_close(space, H5Sclose);

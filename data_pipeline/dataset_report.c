@@ -111,7 +111,8 @@ rw_status rw_dataset_verify(const char *path, FILE *out)
                          "copy or build it again with `ropewalk data build`",
                          path, faults, faults == 1 ? "" : "s");
     else
-        fprintf(out, "%s: whole (%" PRIu64 " tokens, %" PRIu64 " chunks, content %" RW_PRI_HASH ")\n",
+        fprintf(out,
+                "%s: whole (%" PRIu64 " tokens, %" PRIu64 " chunks, content %" RW_PRI_HASH ")\n",
                 path, rw_dataset_describe(dataset)->tokens, rw_dataset_describe(dataset)->chunks,
                 rw_dataset_describe(dataset)->content_hash);
 done:

@@ -95,8 +95,7 @@ static rw_status create_tokens(rw_dataset_writer *w)
     w->tokens =
         H5Dcreate2(w->file, "tokens", H5T_STD_U8LE, extent, H5P_DEFAULT, creation, H5P_DEFAULT);
     rw_status status = RW_OK;
-    if (w->tokens < 0)
-        status = rw_hdf5_fail_at("create", "tokens", w->temporary, RW_HDF5_SPACE);
+    if (w->tokens < 0) status = rw_hdf5_fail_at("create", "tokens", w->temporary, RW_HDF5_SPACE);
     H5Pclose(creation);
     H5Sclose(extent);
     return status;
@@ -185,8 +184,7 @@ static rw_status write_chunk(rw_dataset_writer *w)
         status = rw_hdf5_fail_at("extend", "tokens", w->temporary, RW_HDF5_SPACE);
     rw_hdf5_unlock();
     RW_TRY(status);
-    const char *wrong =
-        rw_framer_write(w->framer, w->tokens, &offset, w->chunk, RW_DATASET_CHUNK);
+    const char *wrong = rw_framer_write(w->framer, w->tokens, &offset, w->chunk, RW_DATASET_CHUNK);
     if (wrong)
         return rw_fail(RW_ERROR, "cannot write tokens to %s: %s; %s", w->temporary, wrong,
                        RW_HDF5_SPACE);

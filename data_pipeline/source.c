@@ -83,7 +83,8 @@ static rw_status unknown_task(const rw_config *config, const char *name)
     const char *names[64];
     char advice[RW_NAME_ADVICE];
     int count = 0;
-    for (; rw_task_registry[count] && count < 64; count++) names[count] = rw_task_registry[count]->name;
+    for (; rw_task_registry[count] && count < 64; count++)
+        names[count] = rw_task_registry[count]->name;
     return rw_config_fail(config, "name", "unknown task '%s'%s", name,
                           rw_name_advice(name, "tasks", names, count, advice));
 }

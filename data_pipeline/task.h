@@ -24,10 +24,9 @@ typedef struct {
     int32_t *tokens;       /* (length) */
     int32_t *targets;      /* (length), RW_IGNORE where nothing is to be predicted */
     real *features;        /* (length, features) */
-    uint8_t *starts;      /* (length), 1 where a document begins; NULL: not wanted */
+    uint8_t *starts;       /* (length), 1 where a document begins; NULL: not wanted */
     real *target_features; /* (length, target_features); NAN in the first: ignored */
 } rw_sequence;
-
 
 typedef struct {
     const char *name;

@@ -54,8 +54,8 @@ static void one_document(const rw_batch *whole, int b, int first, int rows, rw_b
 }
 
 /* The document alone: compares its losses, adds up its gradient. */
-static void check_document(const test_subject *subject, const rw_batch *whole,
-                           const real *row_loss, int b, int first, int rows, real *sum)
+static void check_document(const test_subject *subject, const rw_batch *whole, const real *row_loss,
+                           int b, int first, int rows, real *sum)
 {
     rw_plan_options options = options_of(1, rows);
     test_rig rig;
@@ -92,8 +92,8 @@ static void compare_gradients(const test_subject *subject, const real *packed, c
     for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs((double)sum[i]));
     for (size_t i = 0; i < count; i++)
         if (fabs((double)packed[i] - (double)sum[i]) > tolerance * largest)
-            fail_msg("%s: gradient %zu is %g packed, %g alone", subject->name, i,
-                     (double)packed[i], (double)sum[i]);
+            fail_msg("%s: gradient %zu is %g packed, %g alone", subject->name, i, (double)packed[i],
+                     (double)sum[i]);
 }
 
 static void documents_are_independent(const test_subject *subject)
@@ -130,8 +130,8 @@ int main(int argc, char **argv)
         {"documents are independent", documents_are_independent},
     };
     MPI_Init(&argc, &argv);
-    int failed = test_run_properties("documents", properties, 1,
-                                     TEST_OPS | TEST_MIXERS | TEST_HYBRIDS);
+    int failed =
+        test_run_properties("documents", properties, 1, TEST_OPS | TEST_MIXERS | TEST_HYBRIDS);
     MPI_Finalize();
     return failed;
 }

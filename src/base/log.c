@@ -10,9 +10,15 @@ static bool speaks = true;
 static bool progress_open;
 static FILE *file;
 
-void rw_log_speak(bool speak) { speaks = speak; }
+void rw_log_speak(bool speak)
+{
+    speaks = speak;
+}
 
-bool rw_on_terminal(void) { return isatty(STDERR_FILENO); }
+bool rw_on_terminal(void)
+{
+    return isatty(STDERR_FILENO);
+}
 
 rw_status rw_log_open(const char *path)
 {

@@ -40,7 +40,8 @@ rw_status rw_alloc(size_t count, size_t size, const char *what, void *out)
     void *block = size && count > SIZE_MAX / size ? NULL : take(count * size);
     memcpy(out, &block, sizeof block);
     if (!block)
-        return rw_fail(RW_ERROR, "out of memory: %s needs %.1f MiB more (%.1f MiB in use); use a "
+        return rw_fail(RW_ERROR,
+                       "out of memory: %s needs %.1f MiB more (%.1f MiB in use); use a "
                        "smaller model, data.batch or data.length, or more ranks",
                        what, (double)count * (double)size / 1048576.0,
                        (double)rw_memory_in_use() / 1048576.0);
@@ -81,7 +82,19 @@ void rw_free(void *pointer)
     memcpy(pointer, &block, sizeof block);
 }
 
-size_t rw_memory_in_use(void) { return atomic_load(&in_use); }
-size_t rw_memory_peak(void) { return atomic_load(&peak); }
-size_t rw_memory_allocations(void) { return atomic_load(&allocations); }
-void rw_memory_fail_after(long n) { atomic_store(&fail_after, n); }
+size_t rw_memory_in_use(void)
+{
+    return atomic_load(&in_use);
+}
+size_t rw_memory_peak(void)
+{
+    return atomic_load(&peak);
+}
+size_t rw_memory_allocations(void)
+{
+    return atomic_load(&allocations);
+}
+void rw_memory_fail_after(long n)
+{
+    atomic_store(&fail_after, n);
+}

@@ -10,12 +10,12 @@
 /* What a stream is for: the same seed and index give unrelated values. */
 typedef enum {
     RW_RANDOM_WEIGHTS = 1,
-    RW_RANDOM_ORDER,      /* order of training sequences */
-    RW_RANDOM_TASK,       /* generated tasks */
-    RW_RANDOM_TASK_EVAL,  /* generated tasks, held-out part */
+    RW_RANDOM_ORDER,     /* order of training sequences */
+    RW_RANDOM_TASK,      /* generated tasks */
+    RW_RANDOM_TASK_EVAL, /* generated tasks, held-out part */
     RW_RANDOM_DROPOUT,
-    RW_RANDOM_NOISE,      /* gradient noise */
-    RW_RANDOM_SAMPLE,     /* generation */
+    RW_RANDOM_NOISE,  /* gradient noise */
+    RW_RANDOM_SAMPLE, /* generation */
     RW_RANDOM_TEST,
 } rw_purpose;
 

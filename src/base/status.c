@@ -24,9 +24,15 @@ rw_status rw_fail_at(rw_status status, const char *file, int line, const char *f
     return status;
 }
 
-const char *rw_message(void) { return message; }
+const char *rw_message(void)
+{
+    return message;
+}
 
-const char *rw_message_origin(void) { return origin; }
+const char *rw_message_origin(void)
+{
+    return origin;
+}
 
 void rw_clear_message(void)
 {

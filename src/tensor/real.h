@@ -5,11 +5,11 @@
 #ifdef RW_DOUBLE
 typedef double real;
 #define RW_REAL_NAME "float64"
-#define RW_MPI_REAL MPI_DOUBLE
+#define RW_MPI_REAL  MPI_DOUBLE
 #else
 typedef float real;
 #define RW_REAL_NAME "float32"
-#define RW_MPI_REAL MPI_FLOAT
+#define RW_MPI_REAL  MPI_FLOAT
 #endif
 
 /* Number of reals in one vector register of the build's instruction set. */

@@ -31,7 +31,7 @@ typedef struct {
     rw_state state;
     rw_run_folder folder;
     uint64_t step;    /* steps done */
-    uint64_t seen; /* sequences of the data used so far: the cursor */
+    uint64_t seen;    /* sequences of the data used so far: the cursor */
     uint64_t last;    /* stop after this many */
     uint64_t saved;   /* step of the newest checkpoint */
     uint64_t skipped; /* steps skipped as non-finite, in all */
@@ -80,8 +80,7 @@ static rw_status check_checkpoint(const trainer *t, const rw_checkpoint_meta *me
     if (meta->seed != t->settings.seed)
         rw_warn("the checkpoint was made with seed %" PRIu64 ", this run has seed %" PRIu64,
                 meta->seed, t->settings.seed);
-    if (!same_data)
-        rw_warn("the data has changed since the checkpoint was written");
+    if (!same_data) rw_warn("the data has changed since the checkpoint was written");
     return RW_OK;
 }
 
