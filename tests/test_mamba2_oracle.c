@@ -87,7 +87,7 @@ static hid_t open_oracle(void)
 
 static long read_size(hid_t file, const char *name)
 {
-    int64_t value;
+    int64_t value = 0;
     hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
     assert_true(attribute >= 0 && H5Aread(attribute, H5T_NATIVE_INT64, &value) >= 0);
     H5Aclose(attribute);
