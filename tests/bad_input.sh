@@ -55,22 +55,22 @@ no_train() {
 
 wrong_commands() {
     on_some_ranks 2 'no command given; ropewalk --help' "no command"
-    on_some_ranks 2 'no command trian; did you mean train' "a misspelt command" trian
+    on_some_ranks 2 'no command trian.*did you mean train' "a misspelt command" trian
     refused 2 1 'which configuration' "train without a configuration" train
     refused 2 1 'which run folder or checkpoint' "eval without a run" eval
     refused 2 1 'which run folder or checkpoint' "generate without a run" generate
     refused 2 1 'at least one run folder' "report without a run" report
-    refused 2 1 'list, show, verify, digest or export' "checkpoint without an action" checkpoint
-    refused 2 1 'list, show, verify, digest or export' "an unknown action" checkpoint shwo x
+    refused 2 1 'list, show, verify, digest' "checkpoint without an action" checkpoint
+    refused 2 1 'list, show, verify, digest' "an unknown action" checkpoint shwo x
     refused 2 1 'build' "data without an action" data
-    refused 2 1 'build, info or verify' "an unknown action" data biuld x
+    refused 2 1 'build, info, verify' "an unknown action" data biuld x
     refused 2 1 'did you mean lssl' "an unknown mixer" mixers lsll
     refused 2 1 'did you mean mqar' "an unknown task" tasks mqra
 }
 
 wrong_options() {
-    no_train 2 '--stop-at takes a step' "--stop-at with a word" --stop-at soon
-    no_train 2 '--stop-at takes a step' "--stop-at with a negative step" --stop-at=-3
+    no_train 2 '--stop-at takes a whole number of at least 1' "--stop-at with a word" --stop-at soon
+    no_train 2 '--stop-at takes a whole number of at least 1' "--stop-at with a negative step" --stop-at=-3
     no_train 2 'no value; write --set' "--set without a value" --set model.width
     no_train 2 '--set.*widht.*width' "--set of an unknown key" --set model.widht=8
     no_train 2 'neither auto nor a positive' "--dp 0" --dp 0
@@ -81,7 +81,7 @@ wrong_options() {
     refused 2 1 'at least 0' "a negative temperature" generate "$dir/run" --temperature=-1
     refused 2 1 'at least 0' "no number of tokens" generate "$dir/run" --tokens few
     refused 2 1 'whole number' "half a token" generate "$dir/run" --tokens 1.5
-    refused 2 1 'below 1 is needed' "all held out" data build "$dir/x.h5" "$dir/text.txt" -x 2
+    refused 2 1 'at least 0 and below 1' "all held out" data build "$dir/x.h5" "$dir/text.txt" -x 2
     refused 2 1 'format' "an unknown format" data build "$dir/x.h5" "$dir/text.txt" -f html
     refused 2 2 'length' "a length of 0" eval "$dir/run" --length 0
     refused 2 2 'length' "no length" eval "$dir/run" --length long
@@ -178,7 +178,7 @@ unwritable_folders() {
     on_some_ranks 1 'file.*(--run-dir|check the path)' "a file as run folder" "${good[@]}" --run-dir "$dir/file"
     on_some_ranks 1 'file.*(--run-dir|check the path)' "a run folder below a file" \
         "${good[@]}" --run-dir "$dir/file/run"
-    on_some_ranks 1 '/proc.*--run-dir' "a run folder that cannot be made" \
+    on_some_ranks 1 '/proc.*(--run-dir|check the path)' "a run folder that cannot be made" \
         "${good[@]}" --run-dir /proc/ropewalk
     refused 1 1 'file/x.h5' "a dataset below a file" data build "$dir/file/x.h5" "$dir/text.txt"
     refused 1 1 'file/x.h5' "an export below a file" \
@@ -235,9 +235,11 @@ without_space() {
     find_small
     no_space "$full" "a checkpoint without space" "${train[@]}" --set model.width=128
     grep -qE 'checkpoints/(step-[0-9]+$|latest)' "$dir/left" && fail "half a checkpoint is left"
-    no_space "$full" "a checkpoint without space on 2 ranks" mpirun -n 2 "${mpirun_options[@]}" \
-        "${train[@]}" --set model.width=128
-    grep -qE 'checkpoints/(step-[0-9]+$|latest)' "$dir/left" && fail "half a checkpoint is left"
+    if [[ ${small[-1]} == mount ]]; then # a limit would hit the files of MPI itself
+        no_space "$full" "a checkpoint without space on 2 ranks" \
+            mpirun -n 2 "${mpirun_options[@]}" "${train[@]}" --set model.width=128
+        grep -qE 'checkpoints/(step-[0-9]+$|latest)' "$dir/left" && fail "half a checkpoint is left"
+    fi
     head -c 600000 /dev/urandom >"$dir/noise.txt"
     no_space "$full" "a dataset without space" \
         "$program" data build "$dir/space/x.h5" "$dir/noise.txt"
