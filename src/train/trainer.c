@@ -115,17 +115,6 @@ static rw_status resume(trainer *t)
     return status;
 }
 
-static rw_status record_layout(trainer *t)
-{
-    char number[3][32];
-    snprintf(number[0], 32, "%d", t->layout.dp);
-    snprintf(number[1], 32, "%d", t->layout.sp);
-    snprintf(number[2], 32, "%d", t->layout.threads);
-    RW_TRY(rw_config_set(t->settings.parallel, "dp", number[0]));
-    RW_TRY(rw_config_set(t->settings.parallel, "sp", number[1]));
-    return rw_config_set(t->settings.parallel, "threads", number[2]);
-}
-
 static void record_start(trainer *t)
 {
     char host[256] = "";
@@ -165,8 +154,7 @@ static rw_status open_folder(trainer *t)
 {
     rw_status status = RW_OK;
     if (t->layout.rank == 0) {
-        status = record_layout(t);
-        if (status == RW_OK && strcmp(t->options->resume, "never") == 0)
+        if (strcmp(t->options->resume, "never") == 0)
             status = rw_run_folder_set_aside(&t->folder);
         if (status == RW_OK) status = rw_run_folder_open(&t->folder, t->settings.root, t->step);
     }
