@@ -8,6 +8,12 @@
 
 extern const rw_op rw_op_gated_head_norm;
 
+/* Larger than that of the other norms: what a head of linear attention reads may be
+ * next to nothing (q at right angles to the one key so far), and its direction is
+ * then mostly rounding. This bounds r, and with it what the gradient makes of that,
+ * by 32. */
+#define EPSILON 1e-3
+
 typedef struct {
     int heads;
 } attributes;
@@ -29,10 +35,15 @@ static rw_status shape(rw_node *node)
     return RW_OK;
 }
 
+static real inverse_root(int n, const real *x)
+{
+    return (real)(1 / sqrt((double)rw_row_dot(n, x, x) / n + EPSILON));
+}
+
 static void head_row(int n, const real *restrict x, const real *restrict z, const real *restrict w,
                      real *restrict y)
 {
-    const real r = rw_inverse_root(n, rw_row_dot(n, x, x));
+    const real r = inverse_root(n, x);
     for (int i = 0; i < n; i++) y[i] = x[i] * r * w[i] * (z[i] * rw_sigmoid(z[i]));
 }
 
@@ -80,7 +91,7 @@ static void head_backward(const rw_call *call, int t, int begin, int n)
     const real *dy = rw_row(call->dout, call->dout_ld, t) + begin;
     const real *w = call->param[0] + begin;
     real *s = call->scratch, *u = s + n, *dw = call->dparam[0] + begin;
-    const real r = rw_inverse_root(n, rw_row_dot(n, x, x));
+    const real r = inverse_root(n, x);
     gate_row(n, z, dy, s, u);
     for (int i = 0; i < n; i++) dw[i] += u[i] * (x[i] * r);
     if (call->din[1])
@@ -109,7 +120,7 @@ static void reference(const rw_call *call)
             double square = 0;
             for (int k = i / n * n; k < i / n * n + n; k++) square += (double)x[k] * x[k];
             rw_row_out(call->out, call->out_ld, t)[i] =
-                (real)(call->param[0][i] * x[i] / sqrt(square / n + 1e-5) * z[i] /
+                (real)(call->param[0][i] * x[i] / sqrt(square / n + 1e-3) * z[i] /
                        (1 + exp(-(double)z[i])));
         }
     }
