@@ -11,6 +11,8 @@ unit_tests = \
 	test_execution \
 	test_forms \
 	test_linear \
+	test_linear_attention \
+	test_linear_attention_chunk \
 	test_lssl_kernel \
 	test_mamba2_oracle \
 	test_optim \
@@ -24,6 +26,8 @@ unit_tests_double = \
 	test_convolution_double \
 	test_documents_double \
 	test_forms_double \
+	test_linear_attention_chunk_double \
+	test_linear_attention_double \
 	test_lssl_kernel_double \
 	test_mamba2_oracle_double \
 	test_ssd_chunk_double
@@ -62,6 +66,16 @@ test_forms_double_CPPFLAGS = $(double_cppflags)
 test_forms_double_LDADD = libropewalk_double.a $(test_libs)
 test_linear_SOURCES = tests/test_linear.c
 test_linear_LDADD = libropewalk.a $(test_libs)
+test_linear_attention_SOURCES = tests/test_linear_attention.c $(engine_fixtures)
+test_linear_attention_LDADD = libropewalk.a $(test_libs)
+test_linear_attention_double_SOURCES = tests/test_linear_attention.c $(engine_fixtures)
+test_linear_attention_double_CPPFLAGS = $(double_cppflags)
+test_linear_attention_double_LDADD = libropewalk_double.a $(test_libs)
+test_linear_attention_chunk_SOURCES = tests/test_linear_attention_chunk.c
+test_linear_attention_chunk_LDADD = libropewalk.a $(test_libs)
+test_linear_attention_chunk_double_SOURCES = tests/test_linear_attention_chunk.c
+test_linear_attention_chunk_double_CPPFLAGS = $(double_cppflags)
+test_linear_attention_chunk_double_LDADD = libropewalk_double.a $(test_libs)
 test_lssl_kernel_SOURCES = tests/test_lssl_kernel.c
 test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c

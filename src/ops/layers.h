@@ -27,6 +27,9 @@ rw_status rw_rms_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y
 /* The same of x * silu(gate) (Mamba-2's gated norm). */
 rw_status rw_gated_rms_norm(rw_graph *graph, rw_value x, rw_value gate, const char *name,
                             rw_value *y);
+/* x / rms(x) * weight of each of `heads` equal groups of columns, times silu(gate). */
+rw_status rw_gated_head_norm(rw_graph *graph, rw_value x, rw_value gate, int heads,
+                             const char *name, rw_value *y);
 rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y);
 
 /* Causal depthwise convolution over `taps` tokens with bias, then SiLU if asked. */
@@ -36,11 +39,19 @@ rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps,
 rw_status rw_silu(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_gelu(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_softplus(rw_graph *graph, rw_value x, rw_value *y);
+rw_status rw_elu_plus_one(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_product(rw_graph *graph, rw_value a, rw_value b, rw_value *y);  /* a * b */
 rw_status rw_residual(rw_graph *graph, rw_value a, rw_value b, rw_value *y); /* a + b */
 /* silu(first half of the columns) * second half. */
 rw_status rw_swiglu(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_dropout(rw_graph *graph, rw_value x, double rate, rw_value *y);
+
+/* For linear attention; columns are `heads` equal groups. Features with
+ * phi(x).phi(y) = 1 + u + u^2/2, u = x.y / sqrt d: of d columns 1 + d + d (d+1) / 2. */
+rw_status rw_taylor_features(rw_graph *graph, rw_value x, int heads, rw_value *y);
+/* A column of ones behind each group; and each group over its last column. */
+rw_status rw_append_ones(rw_graph *graph, rw_value x, int heads, rw_value *y);
+rw_status rw_divide_by_last(rw_graph *graph, rw_value x, int heads, rw_value *y);
 
 /* Losses. `table`: index of a parameter (vocab, width) to share (tied
  * embeddings), or -1 for one of its own, `name`.weight. */
