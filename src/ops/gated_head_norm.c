@@ -159,6 +159,6 @@ rw_status rw_gated_head_norm(rw_graph *graph, rw_value x, rw_value gate, int hea
     int weight;
     const attributes attr = {.heads = heads};
     const rw_value in[] = {x, gate};
-    RW_TRY(rw_norm_param(graph, name, "weight", x.width, 1, &weight));
+    RW_TRY(rw_graph_vector(graph, name, "weight", x.width, NULL, 1, &weight));
     return rw_graph_apply(graph, &rw_op_gated_head_norm, &attr, sizeof attr, in, 2, &weight, 1, y);
 }

@@ -154,8 +154,7 @@ static rw_status open_folder(trainer *t)
 {
     rw_status status = RW_OK;
     if (t->layout.rank == 0) {
-        if (strcmp(t->options->resume, "never") == 0)
-            status = rw_run_folder_set_aside(&t->folder);
+        if (strcmp(t->options->resume, "never") == 0) status = rw_run_folder_set_aside(&t->folder);
         if (status == RW_OK) status = rw_run_folder_open(&t->folder, t->settings.root, t->step);
     }
     RW_TRY(rw_agree(&t->layout, status));
