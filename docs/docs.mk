@@ -12,6 +12,8 @@ EXTRA_DIST += \
 	docs/decisions/0006-libraries-not-linked.md \
 	docs/decisions/README.md \
 	docs/decisions/chunk-convolution.md \
+	docs/decisions/linear-attention.md \
+	docs/decisions/pipeline.md \
 	docs/decisions/ssd-chunk.md \
 	examples/genome.yaml \
 	examples/quickstart.yaml

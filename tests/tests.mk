@@ -16,6 +16,7 @@ unit_tests = \
 	test_lssl_kernel \
 	test_mamba2_oracle \
 	test_optim \
+	test_packed_product \
 	test_report \
 	test_short_conv \
 	test_source \
@@ -30,6 +31,7 @@ unit_tests_double = \
 	test_linear_attention_double \
 	test_lssl_kernel_double \
 	test_mamba2_oracle_double \
+	test_packed_product_double \
 	test_ssd_chunk_double
 
 test_libs = $(rw_libs) $(CMOCKA_LIBS)
@@ -88,6 +90,11 @@ test_mamba2_oracle_double_CPPFLAGS = $(double_cppflags)
 test_mamba2_oracle_double_LDADD = libropewalk_double.a $(test_libs)
 test_optim_SOURCES = tests/test_optim.c
 test_optim_LDADD = libropewalk.a $(test_libs)
+test_packed_product_SOURCES = tests/test_packed_product.c
+test_packed_product_LDADD = libropewalk.a $(test_libs)
+test_packed_product_double_SOURCES = tests/test_packed_product.c
+test_packed_product_double_CPPFLAGS = $(double_cppflags)
+test_packed_product_double_LDADD = libropewalk_double.a $(test_libs)
 test_report_SOURCES = tests/test_report.c
 test_report_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c

@@ -56,8 +56,12 @@ static void set_carry(const rw_pass *w, rw_call *call, long b, long c)
     const rw_carry_place *place = &p->carry[node->index];
     size_t n = chunk_number(w, b, c);
     real *arena = w->e->arena;
+    bool ordered = node->op->carry == RW_CARRY_SEQUENCE;
     call->map = arena + place->map + n * node->map;
-    call->state = call->dstate_in = arena + place->part + n * node->state;
+    if (ordered)
+        call->saved = arena + place->saved + n * (size_t)p->options.chunk * node->saved;
+    else
+        call->state = call->dstate_in = arena + place->part + n * node->state;
     call->state_in = c > 0 ? arena + place->value + n * node->state : NULL;
     if (p->options.training && c < p->tree.chunks - 1)
         call->dstate_out = arena + place->gradient + n * node->state;
@@ -92,6 +96,14 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
     set_data(w, call, b, c);
 }
 
+static void set_dout(const rw_pass *w, rw_call *call, long b, long c)
+{
+    const rw_node *node = call->node;
+    if (node->out < 0) return;
+    call->dout_ld = node->out_width;
+    call->dout = rows_of(w, &w->e->plan->gradient[node->out], node->out_width, b, c);
+}
+
 /* Adds what backward needs. Values in scratch have no forward contents then:
  * the plan stores whatever backward reads. */
 static void set_backward(const rw_pass *w, rw_call *call, real *leaf, long b, long c)
@@ -106,10 +118,7 @@ static void set_backward(const rw_pass *w, rw_call *call, real *leaf, long b, lo
         call->din[k] = rows_of(w, &p->gradient[v], width, b, c) + node->in_begin[k];
         call->din_add[k] = p->add[i][k];
     }
-    if (node->out >= 0) {
-        call->dout_ld = node->out_width;
-        call->dout = rows_of(w, &p->gradient[node->out], node->out_width, b, c);
-    }
+    set_dout(w, call, b, c);
     for (int k = 0; k < node->params; k++) call->dparam[k] = leaf + p->leaf_param[i][k];
     call->dderived = leaf + p->leaf_derived[i];
 }
@@ -126,6 +135,7 @@ static void narrow(rw_call *call, int first, int rows, int feature_width)
     }
     if (call->out) call->out += (size_t)first * (size_t)call->out_ld;
     if (call->dout) call->dout += (size_t)first * (size_t)call->dout_ld;
+    if (call->saved) call->saved += (size_t)first * node->saved;
     if (call->tokens) call->tokens += first;
     if (call->features) call->features += (size_t)first * (size_t)feature_width;
 }
@@ -228,19 +238,24 @@ static void backward_pieces(const rw_pass *w, int i, real *leaf, long b, long c)
     }
 }
 
+/* Sequence carries have theirs in the exchange; the last chunk's is not needed. */
 static void call_summary(const rw_pass *w, int i, long b, long c)
 {
+    const rw_plan *p = w->e->plan;
     const uint8_t *starts = starts_of(w, b, c);
     rw_call call;
+    if (p->nodes[i].op->carry == RW_CARRY_SEQUENCE || c == p->tree.chunks - 1) return;
     set_call(w, i, b, c, &call);
     narrow_to_piece(w, &call, starts, last_piece(starts, call.rows), call.rows);
     call.node->op->summary(&call);
 }
 
+/* Likewise; the first chunk's is not needed. */
 static void call_adjoint(const rw_pass *w, int i, real *leaf, long b, long c)
 {
     const uint8_t *starts = starts_of(w, b, c);
     rw_call call;
+    if (w->e->plan->nodes[i].op->carry == RW_CARRY_SEQUENCE || c == 0) return;
     set_call(w, i, b, c, &call);
     set_backward(w, &call, leaf, b, c);
     if (starts && starts[0]) {
@@ -249,6 +264,25 @@ static void call_adjoint(const rw_pass *w, int i, real *leaf, long b, long c)
     }
     narrow_to_piece(w, &call, starts, 0, piece_end(starts, 0, call.rows));
     call.node->op->adjoint(&call);
+}
+
+void rw_chunk_ordered_call(const rw_pass *w, int i, long b, long c, bool mirrored, real *end,
+                           rw_call *call)
+{
+    const rw_plan *p = w->e->plan;
+    const rw_carry_place *place = &p->carry[i];
+    long next = mirrored ? c - 1 : c + 1;
+    bool local = next >= p->chunks.begin && next < p->chunks.end;
+    set_call(w, i, b, c, call);
+    call->starts = starts_of(w, b, c);
+    real *slot = w->e->arena + (mirrored ? place->gradient : place->value);
+    real *to = local ? slot + chunk_number(w, b, next) * p->nodes[i].state : end;
+    if (mirrored) {
+        set_dout(w, call, b, c);
+        call->dstate_in = to;
+    } else {
+        call->state = to;
+    }
 }
 
 /* A run of rowwise nodes goes tile by tile, so that what passes between them
@@ -269,7 +303,7 @@ void rw_chunk_forward(const rw_pass *w, const rw_segment *s, long b, long c)
             for (int k = i; k < end; k++)
                 call_forward(w, k, b, c, first, all - first < tile ? all - first : tile);
     }
-    if (s->closes >= 0 && c < p->tree.chunks - 1) call_summary(w, s->closes, b, c);
+    if (s->closes >= 0) call_summary(w, s->closes, b, c);
 }
 
 static int run_begin(const rw_plan *p, const rw_segment *s, int last)
@@ -292,5 +326,5 @@ void rw_chunk_backward(const rw_pass *w, const rw_segment *s, real *leaf, long b
             for (int k = last - 1; k >= begin; k--)
                 call_backward(w, k, leaf, b, c, first, all - first < tile ? all - first : tile);
     }
-    if (s->opens && c > 0) call_adjoint(w, s->first, leaf, b, c);
+    if (s->opens) call_adjoint(w, s->first, leaf, b, c);
 }

@@ -1,10 +1,11 @@
 /* Inside the engine: its memory, a step under way, and what is done to one
- * chunk of one sequence. For engine.c and chunk_pass.c. */
+ * chunk of one sequence. For engine.c, chunk_pass.c and ordered_run.c. */
 #ifndef RW_CHUNK_PASS_H
 #define RW_CHUNK_PASS_H
 
 #include "model/engine.h"
 #include "model/gradient_sum.h"
+#include "mpi/pipeline.h"
 #include "mpi/tree_scan.h"
 
 struct rw_engine {
@@ -13,6 +14,7 @@ struct rw_engine {
     rw_plan *plan;
     rw_gradient_sum *sum;
     rw_scan *scan;
+    rw_pipeline *pipeline;
     real *arena;      /* stored values, gradients, carries: offsets in the plan */
     real *scratch;    /* (threads, plan->scratch + plan->op_scratch) */
     real *derived;    /* what prepare made of the parameters */
@@ -51,5 +53,11 @@ void rw_pass_find_cuts(const rw_pass *pass);
  * called in parallel on different chunks. */
 void rw_chunk_forward(const rw_pass *pass, const rw_segment *segment, long b, long c);
 void rw_chunk_backward(const rw_pass *pass, const rw_segment *segment, real *leaf, long b, long c);
+
+/* The arguments of node i, which has a sequence carry, for its recurrence over
+ * chunk c of sequence b: summary (mirrored: adjoint). The state goes to the next
+ * local chunk, or to `end` (one state) where there is none. */
+void rw_chunk_ordered_call(const rw_pass *pass, int i, long b, long c, bool mirrored, real *end,
+                           rw_call *call);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "model/chunk_pass.h"
+#include "model/ordered_run.h"
 #include "mpi/shift.h"
 
 /* ---- Making -------------------------------------------------------------- */
@@ -12,10 +13,11 @@
 static rw_status allocate(rw_engine *e)
 {
     const rw_plan *p = e->plan;
-    size_t threads = (size_t)e->layout->threads, map = 0, state = 0, shift = 0;
+    size_t threads = (size_t)e->layout->threads, map = 0, state = 0, shift = 0, ordered = 0;
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
         if (node->op->carry == RW_CARRY_SHIFT && node->state > shift) shift = node->state;
+        if (node->op->carry == RW_CARRY_SEQUENCE && node->state > ordered) ordered = node->state;
         if (node->op->carry != RW_CARRY_TREE) continue;
         if (node->map > map) map = node->map;
         if (node->state > state) state = node->state;
@@ -30,6 +32,7 @@ static rw_status allocate(rw_engine *e)
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->losses));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
     RW_TRY(rw_alloc((size_t)(p->micro * local), 1, "documents", &e->cuts));
+    RW_TRY(rw_pipeline_new(e->layout, p->micro, ordered, &e->pipeline));
     RW_TRY(rw_scan_new(e->layout, p->micro, p->tree.chunks, map, state, &e->scan));
     size_t dderived = 0;
     for (int i = 0; i < p->node_count; i++)
@@ -60,6 +63,7 @@ void rw_engine_destroy(rw_engine **engine)
     if (!e) return;
     rw_gradient_sum_destroy(&e->sum);
     rw_scan_destroy(&e->scan);
+    rw_pipeline_destroy(&e->pipeline);
     rw_free(&e->arena);
     rw_free(&e->scratch);
     rw_free(&e->derived);
@@ -117,6 +121,10 @@ static void exchange(const rw_pass *w, int i, bool mirrored)
     const rw_carry_place *place = &p->carry[i];
     long sequences = w->part.end - w->part.begin;
     real *out = e->arena + (mirrored ? place->gradient : place->value);
+    if (node->op->carry == RW_CARRY_SEQUENCE) {
+        rw_ordered_run(w, i, mirrored);
+        return;
+    }
     if (node->op->carry == RW_CARRY_SHIFT) {
         rw_shift_run(e->layout, sequences, rw_local_chunks(p), node->state, mirrored,
                      e->arena + place->part, out, e->shift);

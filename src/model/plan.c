@@ -247,6 +247,7 @@ static void plan_leaves(rw_plan *p)
 typedef struct {
     rw_lifetime *value, *gradient;            /* by value id */
     rw_lifetime *map, *part, *state, *dstate; /* by node */
+    rw_lifetime *saved;                       /* by node */
     int count;                                /* of all, contiguous from `value` */
     int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
     bool *boundary;                           /* by value: crosses blocks */
@@ -320,15 +321,19 @@ static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     rw_lifetime_use(&l->part[i], 0, t->forward[closed]);
     rw_lifetime_use(&l->state[i], 0, t->forward[closed]);
     rw_lifetime_use(&l->state[i], 0, t->forward[opened]);
+    rw_lifetime_use(&l->saved[i], 0, t->forward[closed]);
+    rw_lifetime_use(&l->saved[i], 0, t->forward[opened]);
     if (!p->options.training) return;
     if (phase) {
         rw_lifetime_use(&l->map[i], 1, t->again[closed]);
         rw_lifetime_use(&l->part[i], 1, t->again[closed]);
         rw_lifetime_use(&l->state[i], 1, t->again[closed]);
+        rw_lifetime_use(&l->saved[i], 1, t->again[closed]);
     }
     rw_lifetime_use(&l->map[i], phase, t->backward[opened]);
     rw_lifetime_use(&l->part[i], 1, t->backward[opened]);
     rw_lifetime_use(&l->state[i], phase, t->backward[closed]);
+    rw_lifetime_use(&l->saved[i], phase, t->backward[closed]);
     rw_lifetime_use(&l->dstate[i], 0, t->backward[opened]);
     rw_lifetime_use(&l->dstate[i], 0, t->backward[closed]);
 }
@@ -355,7 +360,9 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
         const rw_node *node = &p->nodes[i];
         if (!has_carry(node)) continue;
         l->map[i].size = chunks * node->map;
-        l->part[i].size = l->state[i].size = chunks * node->state;
+        l->part[i].size = node->op->carry == RW_CARRY_SEQUENCE ? 0 : chunks * node->state;
+        l->state[i].size = chunks * node->state;
+        l->saved[i].size = chunks * (size_t)p->options.chunk * node->saved;
         l->dstate[i].size = p->options.training ? chunks * node->state : 0;
     }
 }
@@ -368,13 +375,13 @@ static void take_offsets(rw_plan *p, const lifetimes *l)
     }
     for (int i = 0; i < p->node_count; i++)
         p->carry[i] = (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
-                                       l->dstate[i].offset};
+                                       l->dstate[i].offset, l->saved[i].offset};
 }
 
 static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
 {
     size_t values = (size_t)rw_graph_values(p->graph), nodes = (size_t)p->node_count;
-    l->count = (int)(2 * values + 4 * nodes);
+    l->count = (int)(2 * values + 5 * nodes);
     RW_TRY(rw_alloc((size_t)l->count, sizeof *l->value, "memory planning", &l->value));
     for (int i = 0; i < l->count; i++) l->value[i] = RW_LIFETIME_NONE;
     l->gradient = l->value + values;
@@ -382,6 +389,7 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->part = l->map + nodes;
     l->state = l->part + nodes;
     l->dstate = l->state + nodes;
+    l->saved = l->dstate + nodes;
     RW_TRY(rw_alloc(2 * values + 1, sizeof(int), "memory planning", &l->value_segment));
     l->gradient_segment = l->value_segment + values;
     for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;

@@ -34,9 +34,10 @@ typedef struct {
     size_t offset; /* reals */
 } rw_place;
 
-/* Where the carry of a node lies in the arena: (sequences, local chunks, n). */
+/* Where the carry of a node lies in the arena: (sequences, local chunks, n).
+ * A sequence carry has no part: its states go straight to value and gradient. */
 typedef struct {
-    size_t map, part, value, gradient;
+    size_t map, part, value, gradient, saved;
 } rw_carry_place;
 
 typedef struct {

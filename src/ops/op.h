@@ -14,6 +14,9 @@
  *   tree   a linear recurrence h' = A h + b of the state h over chunks: the
  *          chunk's own (A, b) is its summary; the engine combines summaries on
  *          the chunk tree and hands each chunk the state at its start.
+ *   sequence   a non-linear recurrence: the chunks of a sequence are done in
+ *          order, and only sequences in parallel; ranks that share sequences form
+ *          a pipeline over them (mpi/pipeline.h).
  *
  * Training step, seen from an op with a carry:
  *   summary(chunk)            for all chunks   -> map, state  (tree) / state (shift)
@@ -23,6 +26,16 @@
  *   adjoint(chunk)            for all chunks   -> dstate_in: d loss/d state_in, local part
  *   [engine: exchange, mirrored]               -> dstate_out of each chunk
  *   backward(chunk)           for all chunks
+ *
+ * With a sequence carry, summary and adjoint are the exchange, and run the
+ * recurrence once, forward and backward; what they leave in `saved` is all that
+ * the chunk-parallel callbacks need, so that those are left with the work that
+ * has no order (matrix products over whole chunks):
+ *   summary(chunk)    first chunk to last, with the true state_in -> state, saved
+ *   forward(chunk)    for all chunks, from saved
+ *   adjoint(chunk)    last chunk to first, with the true dstate_out; may change
+ *                     saved -> dstate_in, all of it: local and through the chunk
+ *   backward(chunk)   for all chunks, from saved
  */
 #ifndef RW_OP_H
 #define RW_OP_H
@@ -36,16 +49,19 @@
 
 #define RW_MAX_INPUTS    6
 #define RW_MAX_OP_PARAMS 8
+/* Sequences that summary and adjoint of a sequence carry may get in one call. */
+#define RW_MAX_TOGETHER 4
 
 typedef struct rw_op rw_op;
 typedef struct rw_graph rw_graph;
+typedef struct rw_call rw_call;
 
 /* Columns [begin, begin + width) of value `id` of a graph. */
 typedef struct {
     int id, begin, width;
 } rw_value;
 
-typedef enum { RW_CARRY_NONE, RW_CARRY_SHIFT, RW_CARRY_TREE } rw_carry;
+typedef enum { RW_CARRY_NONE, RW_CARRY_SHIFT, RW_CARRY_TREE, RW_CARRY_SEQUENCE } rw_carry;
 
 /* An op's place in a graph. Filled by rw_graph_apply and op->shape. */
 typedef struct {
@@ -67,12 +83,13 @@ typedef struct {
     size_t derived_grad; /* gradient with respect to it, summed over chunks */
     size_t scratch;      /* working memory of one call, one thread */
     size_t map, state;   /* the carry: transition and state; map may be 0 */
+    size_t saved;        /* sequence carry: what is kept of a row */
     int lanes;           /* prepare, prepare_backward and advance may be called on
                             disjoint ranges of lanes (heads, channel groups); >= 1 */
 } rw_node;
 
 /* The arguments of a call. What does not apply is NULL. */
-typedef struct {
+struct rw_call {
     const rw_node *node;
     int rows;      /* tokens of this chunk, 1..T; the last chunk may be short */
     long sequence; /* index of the sequence in the step's batch */
@@ -103,6 +120,13 @@ typedef struct {
     const real *dstate_out; /* d loss / d (state at the chunk's end); NULL: zero */
     real *dstate_in;        /* adjoint writes it */
 
+    /* Sequence carry. summary and adjoint get whole chunks, and in `beside` the
+     * same chunk of further sequences (at most RW_MAX_TOGETHER in all), to be
+     * advanced together: the bits of each are those that it has alone. */
+    real *saved;           /* (rows, node->saved) */
+    const uint8_t *starts; /* 1 for each row before which the state is reset to zero; NULL: none */
+    const rw_call *beside; /* NULL: no further sequence */
+
     /* Backward. */
     const real *dout;
     int dout_ld;
@@ -111,7 +135,7 @@ typedef struct {
     bool din_add[RW_MAX_INPUTS];    /* add to din instead of writing it */
     real *dparam[RW_MAX_OP_PARAMS]; /* always add */
     real *dderived;                 /* always add */
-} rw_call;
+};
 
 struct rw_op {
     const char *name;
@@ -137,13 +161,14 @@ struct rw_op {
     void (*forward)(const rw_call *call);
     void (*backward)(const rw_call *call);
     /* The naive definition: plain loops over a whole sequence (rows = L, state_in
-     * NULL), from params, not derived. Shares no code with forward. */
+     * NULL), from params, not derived; scratch as for forward. Shares no code
+     * with forward. */
     void (*reference)(const rw_call *call);
     /* One token (rows = 1); `state` is updated in place. NULL where carry is
      * none: forward is used. Uses derived (prepared with chunk = node->chunk). */
     void (*step)(const rw_call *call);
 
-    /* Carry only (see above). */
+    /* Carry only (see above; adjoint writes no gradient but dstate_in and saved). */
     void (*summary)(const rw_call *call);
     void (*adjoint)(const rw_call *call);
     /* Tree only. y = A x + b on lanes [begin, end), where A is the transition of

@@ -1,0 +1,306 @@
+#include "mixers/gated_cell.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/gemm.h"
+#include "kernels/packed_product.h"
+
+/* ---- Sizes ----------------------------------------------------------------- */
+
+static const rw_cell *cell_of(const rw_node *node)
+{
+    return ((const rw_gated_cell *)node->attributes)->cell;
+}
+
+static int hidden_of(const rw_node *node)
+{
+    return ((const rw_gated_cell *)node->attributes)->hidden;
+}
+
+/* `planes` planes, in reals. */
+static size_t planes_of(const rw_node *node, int planes)
+{
+    return (size_t)planes * (size_t)hidden_of(node);
+}
+
+/* Working memory: products (RW_MAX_TOGETHER, padded) | gradients of the state
+ * (RW_MAX_TOGETHER, S H) | a state of zeros (S H) | a row for `step`. */
+typedef struct {
+    real *product[RW_MAX_TOGETHER], *dstate[RW_MAX_TOGETHER], *zero, *row;
+} workspace;
+
+static size_t workspace_reals(const rw_node *node)
+{
+    size_t padded = rw_packed_columns(node->in_width[0]);
+    return RW_MAX_TOGETHER * (padded + node->state) + node->state + node->saved;
+}
+
+static workspace workspace_of(const rw_call *call)
+{
+    size_t padded = rw_packed_columns(call->node->in_width[0]), state = call->node->state;
+    real *dstates = call->scratch + RW_MAX_TOGETHER * padded;
+    workspace w = {.zero = dstates + RW_MAX_TOGETHER * state};
+    w.row = w.zero + state;
+    for (size_t i = 0; i < RW_MAX_TOGETHER; i++) {
+        w.product[i] = call->scratch + i * padded;
+        w.dstate[i] = dstates + i * state;
+    }
+    memset(w.zero, 0, state * sizeof(real));
+    return w;
+}
+
+rw_status rw_gated_cell_shape(rw_node *node)
+{
+    const rw_cell *cell = cell_of(node);
+    int hidden = hidden_of(node), gates = cell->gates * hidden;
+    if (node->ins != 1 || node->in_width[0] != gates || node->params < 1 ||
+        node->param_rows[RW_CELL_WEIGHT] != gates || node->param_cols[RW_CELL_WEIGHT] != hidden)
+        return rw_fail(RW_USAGE,
+                       "%s of %d units takes an input of width %d and a recurrent weight (%d, %d)",
+                       node->op->name, hidden, gates, gates, hidden);
+    node->out_width = hidden;
+    node->state = planes_of(node, cell->states);
+    node->saved = planes_of(node, cell->kept + cell->states);
+    node->derived = rw_packed_reals(hidden, gates) + rw_packed_reals(gates, hidden);
+    node->lanes = rw_panels(gates) + rw_panels(hidden);
+    node->scratch = workspace_reals(node);
+    return RW_OK;
+}
+
+/* U^T for the recurrence, U for its gradients; a lane is a panel of either. */
+void rw_gated_cell_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
+                           int end, real *scratch)
+{
+    int hidden = hidden_of(node), gates = node->in_width[0], first = rw_panels(gates);
+    const real *weight = param[RW_CELL_WEIGHT];
+    (void)scratch;
+    for (int lane = begin; lane < end; lane++)
+        if (lane < first)
+            rw_pack_panel(hidden, gates, weight, true, lane, derived);
+        else
+            rw_pack_panel(gates, hidden, weight, false, lane - first,
+                          derived + rw_packed_reals(hidden, gates));
+}
+
+/* ---- The recurrence --------------------------------------------------------- */
+
+static int list_calls(const rw_call *call, const rw_call **list)
+{
+    int count = 0;
+    for (; call; call = call->beside) list[count++] = call;
+    return count;
+}
+
+static real *kept_of(const rw_call *call, int row)
+{
+    return call->saved + (size_t)row * call->node->saved;
+}
+
+static real *state_of(const rw_call *call, int row)
+{
+    return kept_of(call, row) + planes_of(call->node, cell_of(call->node)->kept);
+}
+
+static const real *state_before(const rw_call *call, int row, const real *zero)
+{
+    if (call->starts && call->starts[row]) return zero;
+    if (row > 0) return state_of(call, row - 1);
+    return call->state_in ? call->state_in : zero;
+}
+
+/* One token of several sequences: `before` their states, `kept` and `after`
+ * where its row goes. */
+static void advance(const rw_call *const *call, int count, int row, real *const *product,
+                    const real *const *before, real *const *kept)
+{
+    const rw_node *node = call[0]->node;
+    const rw_cell *cell = cell_of(node);
+    int hidden = hidden_of(node), gates = node->in_width[0];
+    rw_packed_product(hidden, gates, call[0]->derived, count, before, product);
+    for (int i = 0; i < count; i++) {
+        real *last = product[i] + gates - hidden;
+        for (int j = 0; node->params > RW_CELL_BIAS && j < hidden; j++)
+            last[j] += call[i]->param[RW_CELL_BIAS][j];
+        cell->forward(hidden, call[i]->in[0] + (size_t)row * (size_t)call[i]->in_ld[0], product[i],
+                      before[i], kept[i], kept[i] + planes_of(node, cell->kept));
+    }
+}
+
+void rw_gated_cell_summary(const rw_call *call)
+{
+    const rw_node *node = call->node;
+    const rw_call *all[RW_MAX_TOGETHER];
+    const real *before[RW_MAX_TOGETHER];
+    real *kept[RW_MAX_TOGETHER];
+    int count = list_calls(call, all);
+    workspace w = workspace_of(call);
+    for (int t = 0; t < call->rows; t++) {
+        for (int i = 0; i < count; i++) {
+            before[i] = state_before(all[i], t, w.zero);
+            kept[i] = kept_of(all[i], t);
+        }
+        advance(all, count, t, w.product, before, kept);
+    }
+    for (int i = 0; i < count; i++)
+        memcpy(all[i]->state, state_of(all[i], call->rows - 1), node->state * sizeof(real));
+}
+
+void rw_gated_cell_forward(const rw_call *call)
+{
+    for (int t = 0; t < call->rows; t++)
+        memcpy(call->out + (size_t)t * (size_t)call->out_ld, state_of(call, t),
+               planes_of(call->node, 1) * sizeof(real));
+}
+
+void rw_gated_cell_step(const rw_call *call)
+{
+    const rw_node *node = call->node;
+    const real *before = call->state;
+    workspace w = workspace_of(call);
+    real *kept = w.row, *after = w.row + planes_of(node, cell_of(node)->kept);
+    advance(&call, 1, 0, w.product, &before, &kept);
+    memcpy(call->state, after, node->state * sizeof(real));
+    memcpy(call->out, after, planes_of(node, 1) * sizeof(real));
+}
+
+/* ---- Its gradients ----------------------------------------------------------- */
+
+/* Where the gradients with respect to U h + b of a row are. */
+static real *dproduct_of(const rw_call *call, int row)
+{
+    const rw_cell *cell = cell_of(call->node);
+    return kept_of(call, row) + planes_of(call->node, cell->kept - cell->gates);
+}
+
+/* dstate: d/d (state after the row), less what the row's output adds to it. */
+static void cell_backward(const rw_call *call, int row, const real *zero, real *dstate)
+{
+    int hidden = hidden_of(call->node);
+    const real *dout = call->dout + (size_t)row * (size_t)call->dout_ld;
+    for (int j = 0; j < hidden; j++) dstate[j] += dout[j];
+    cell_of(call->node)
+        ->backward(hidden, state_before(call, row, zero), state_of(call, row), kept_of(call, row),
+                   dstate);
+}
+
+/* Adds what came by way of the product; nothing passes where the state is reset. */
+static void finish_row(const rw_call *call, int row, const real *dh, real *dstate)
+{
+    int hidden = hidden_of(call->node);
+    if (call->starts && call->starts[row]) {
+        memset(dstate, 0, call->node->state * sizeof(real));
+        return;
+    }
+    for (int j = 0; j < hidden; j++) dstate[j] += dh[j];
+}
+
+void rw_gated_cell_adjoint(const rw_call *call)
+{
+    const rw_node *node = call->node;
+    const rw_call *all[RW_MAX_TOGETHER];
+    const real *dproduct[RW_MAX_TOGETHER];
+    int count = list_calls(call, all), hidden = hidden_of(node), gates = node->in_width[0];
+    const real *weight = call->derived + rw_packed_reals(hidden, gates);
+    size_t bytes = node->state * sizeof(real);
+    workspace w = workspace_of(call);
+    for (int i = 0; i < count; i++)
+        memcpy(w.dstate[i], all[i]->dstate_out ? all[i]->dstate_out : w.zero, bytes);
+    for (int t = call->rows - 1; t >= 0; t--) {
+        for (int i = 0; i < count; i++) {
+            cell_backward(all[i], t, w.zero, w.dstate[i]);
+            dproduct[i] = dproduct_of(all[i], t);
+        }
+        rw_packed_product(gates, hidden, weight, count, dproduct, w.product);
+        for (int i = 0; i < count; i++) finish_row(all[i], t, w.product[i], w.dstate[i]);
+    }
+    for (int i = 0; i < count; i++) memcpy(all[i]->dstate_in, w.dstate[i], bytes);
+}
+
+static void input_gradient(const rw_call *call)
+{
+    int width = call->node->in_width[0];
+    for (int t = 0; t < call->rows; t++) {
+        const real *from = kept_of(call, t);
+        real *to = call->din[0] + (size_t)t * (size_t)call->din_ld[0];
+        if (call->din_add[0])
+            for (int j = 0; j < width; j++) to[j] += from[j];
+        else
+            memcpy(to, from, (size_t)width * sizeof(real));
+    }
+}
+
+/* Row t of the product saw h of row t-1, the first one that of state_in. */
+void rw_gated_cell_backward(const rw_call *call)
+{
+    const rw_node *node = call->node;
+    int hidden = hidden_of(node), gates = node->in_width[0], ld = (int)node->saved;
+    real *dweight = call->dparam[RW_CELL_WEIGHT];
+    if (call->din[0]) input_gradient(call);
+    if (call->state_in)
+        rw_gemm(true, false, gates, hidden, 1, 1, dproduct_of(call, 0), ld, call->state_in, hidden,
+                1, dweight, hidden);
+    if (call->rows > 1)
+        rw_gemm(true, false, gates, hidden, call->rows - 1, 1, dproduct_of(call, 1), ld,
+                state_of(call, 0), ld, 1, dweight, hidden);
+    for (int t = 0; node->params > RW_CELL_BIAS && t < call->rows; t++) {
+        const real *last = dproduct_of(call, t) + gates - hidden;
+        for (int j = 0; j < hidden; j++) call->dparam[RW_CELL_BIAS][j] += last[j];
+    }
+}
+
+/* A transcendental function counts as four operations. */
+double rw_gated_cell_flops(const rw_node *node, int rows)
+{
+    double hidden = hidden_of(node), gates = cell_of(node)->gates;
+    return rows * hidden * gates * (2 * hidden + 8);
+}
+
+/* ---- Blocks ------------------------------------------------------------------ */
+
+const rw_key rw_gated_cell_keys[] = {
+    {.name = "hidden",
+     .type = RW_KEY_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 65536,
+     .doc = "units of the recurrence, H; 0: the width of the model"},
+    RW_KEYS_END,
+};
+
+static rw_status add_recurrence(rw_graph *graph, const rw_gated_block *block, int hidden,
+                                rw_value in, rw_value *y)
+{
+    const rw_gated_cell attributes = {block->cell, hidden};
+    const rw_param weight = {.name = "recurrent.weight",
+                             .rows = (long)block->cell->gates * hidden,
+                             .cols = hidden,
+                             .group = RW_GROUP_WEIGHT,
+                             .init = rw_init_normal,
+                             .scale = 1 / sqrt(hidden)};
+    const rw_param bias = {.name = "recurrent.bias",
+                           .rows = 1,
+                           .cols = hidden,
+                           .group = RW_GROUP_PLAIN,
+                           .init = rw_init_constant};
+    int params[RW_CELL_MAX_PARAMS];
+    RW_TRY(rw_graph_param(graph, &weight, &params[RW_CELL_WEIGHT]));
+    if (block->bias) RW_TRY(rw_graph_param(graph, &bias, &params[RW_CELL_BIAS]));
+    return rw_graph_apply(graph, block->op, &attributes, sizeof attributes, &in, 1, params,
+                          block->bias ? 2 : 1, y);
+}
+
+rw_status rw_gated_cell_build(rw_graph *graph, const rw_config *config, const rw_gated_block *block,
+                              rw_value x, rw_value *y)
+{
+    int chosen = (int)rw_config_int(config, "hidden"), hidden = chosen ? chosen : x.width;
+    rw_linear_options in = {.name = "in",
+                            .width = block->cell->gates * hidden,
+                            .bias = true,
+                            .bias_init = block->in_bias};
+    rw_linear_options out = {.name = "out", .width = x.width};
+    rw_value projected, recurrent;
+    RW_TRY(rw_linear(graph, x, &in, &projected));
+    RW_TRY(add_recurrence(graph, block, hidden, projected, &recurrent));
+    return rw_linear(graph, recurrent, &out, y);
+}
