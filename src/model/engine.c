@@ -141,7 +141,7 @@ static void forward_segment(const rw_pass *w, int s)
     const rw_plan *p = w->e->plan;
     const rw_segment *segment = &p->segments[s];
     long local = rw_local_chunks(p), all = (w->part.end - w->part.begin) * local;
-#pragma omp parallel
+#pragma omp parallel num_threads(w->e->layout->threads)
     {
         rw_range mine = rw_split(all, omp_get_num_threads(), omp_get_thread_num());
         for (long i = mine.begin; i < mine.end; i++)
@@ -156,7 +156,7 @@ static void backward_segment(const rw_pass *w, int s)
     const rw_segment *segment = &p->segments[s];
     rw_gradient_sum *sum = w->e->sum;
     long local = rw_local_chunks(p), all = (w->part.end - w->part.begin) * local;
-#pragma omp parallel
+#pragma omp parallel num_threads(w->e->layout->threads)
     {
         int thread = omp_get_thread_num();
         rw_range mine = rw_split(all, omp_get_num_threads(), thread);
@@ -189,7 +189,7 @@ static void prepare(rw_engine *e)
         if (!node->op->prepare) continue;
         real *param[RW_MAX_OP_PARAMS];
         params_of(e, e->model->weights, i, param);
-#pragma omp parallel
+#pragma omp parallel num_threads(e->layout->threads)
         {
             rw_range lanes = rw_split(node->lanes, omp_get_num_threads(), omp_get_thread_num());
             if (lanes.end > lanes.begin)
@@ -206,7 +206,7 @@ static void prepare_backward(rw_engine *e, int i, const real *dderived)
     real *param[RW_MAX_OP_PARAMS], *dparam[RW_MAX_OP_PARAMS];
     params_of(e, e->model->weights, i, param);
     params_of(e, e->model->gradient, i, dparam);
-#pragma omp parallel
+#pragma omp parallel num_threads(e->layout->threads)
     {
         rw_range lanes = rw_split(node->lanes, omp_get_num_threads(), omp_get_thread_num());
         if (lanes.end > lanes.begin)

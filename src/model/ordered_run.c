@@ -46,7 +46,7 @@ static void take_turn(void *context, rw_range wave, const real *in, real *out)
 {
     const ordered *o = context;
     size_t state = o->pass->e->plan->nodes[o->node].state;
-#pragma omp parallel
+#pragma omp parallel num_threads(o->pass->e->layout->threads)
     {
         rw_range mine =
             rw_split(wave.end - wave.begin, omp_get_num_threads(), omp_get_thread_num());
