@@ -6,6 +6,10 @@
  * enough for the registers. A tile is `count` vectors by `panels` panels. */
 enum { PANEL_VECTORS = 2, ACCUMULATORS = 8, MOST_VECTORS = 4 };
 
+/* Rows that are asked for in advance, about a page, at whose end the processor's
+ * own guesses stop; where several panels are read abreast these do well enough. */
+enum { AHEAD = 64 };
+
 void rw_pack_panel(int m, int n, const real *matrix, bool transpose, int panel, real *packed)
 {
     size_t rows = transpose ? 1 : (size_t)n, columns = transpose ? (size_t)m : 1;
@@ -18,33 +22,47 @@ void rw_pack_panel(int m, int n, const real *matrix, bool transpose, int panel, 
         }
 }
 
-INLINE rw_vector load(const real *from)
+/* Loads a vector that several products take, into a register: gcc would have
+ * each of them load it anew, and loads are what the loop is short of. */
+INLINE rw_vector load_once(const real *from)
 {
-    return *(const rw_vector_unaligned *)from;
+    rw_vector value = *(const rw_vector_unaligned *)from;
+#ifdef __x86_64__
+    __asm__("" : "+x"(value));
+#endif
+    return value;
+}
+
+/* One row of `panels` panels, times the elements of `count` vectors. */
+INLINE void row(int count, int panels, size_t panel, const real *packed, const real *const *x,
+                int k, rw_vector *sum)
+{
+#pragma GCC unroll 4
+    for (int p = 0; p < panels; p++) {
+        const real *from = packed + (size_t)p * panel + (size_t)k * RW_PANEL;
+        if (panels == 1) __builtin_prefetch(from + AHEAD * RW_PANEL);
+#pragma GCC unroll 2
+        for (int v = 0; v < PANEL_VECTORS; v++) {
+            rw_vector weight = load_once(from + v * RW_LANES);
+#pragma GCC unroll 4
+            for (int i = 0; i < count; i++) {
+                int a = (i * panels + p) * PANEL_VECTORS + v;
+                sum[a] = sum[a] + x[i][k] * weight;
+            }
+        }
+    }
 }
 
 INLINE void tile(int count, int panels, int m, const real *packed, const real *const *x,
                  real *const *y)
 {
     rw_vector sum[ACCUMULATORS];
-    const size_t panel = (size_t)m * RW_PANEL;
-    for (int a = 0; a < count * panels * PANEL_VECTORS; a++) sum[a] = (rw_vector){0};
-    for (int k = 0; k < m; k++)
-#pragma GCC unroll 4
-        for (int p = 0; p < panels; p++)
-#pragma GCC unroll 2
-            for (int v = 0; v < PANEL_VECTORS; v++) {
-                rw_vector weight =
-                    load(packed + (size_t)p * panel + (size_t)k * RW_PANEL + v * RW_LANES);
-#pragma GCC unroll 4
-                for (int i = 0; i < count; i++) {
-                    int a = (i * panels + p) * PANEL_VECTORS + v;
-                    sum[a] = sum[a] + x[i][k] * weight;
-                }
-            }
+    const int each = panels * PANEL_VECTORS;
+    for (int a = 0; a < count * each; a++) sum[a] = (rw_vector){0};
+    for (int k = 0; k < m; k++) row(count, panels, (size_t)m * RW_PANEL, packed, x, k, sum);
     for (int i = 0; i < count; i++)
-        for (int a = 0; a < panels * PANEL_VECTORS; a++)
-            *(rw_vector_unaligned *)(y[i] + a * RW_LANES) = sum[i * panels * PANEL_VECTORS + a];
+        for (int v = 0; v < each; v++)
+            *(rw_vector_unaligned *)(y[i] + v * RW_LANES) = sum[i * each + v];
 }
 
 /* `count` vectors, 1, 2 or 4, by all panels. */
