@@ -11,10 +11,10 @@ EXTRA_DIST += \
 	docs/decisions/0005-one-checkpoint-writer.md \
 	docs/decisions/0006-libraries-not-linked.md \
 	docs/decisions/README.md \
-	docs/decisions/chunk-convolution.md \
-	docs/decisions/linear-attention.md \
-	docs/decisions/pipeline.md \
-	docs/decisions/ssd-chunk.md \
+	docs/decisions/0007-chunk-convolution.md \
+	docs/decisions/0010-linear-attention.md \
+	docs/decisions/0009-pipeline.md \
+	docs/decisions/0008-ssd-chunk.md \
 	examples/genome.yaml \
 	examples/quickstart.yaml
 

@@ -16,7 +16,7 @@
  *   S_out = diag(e_n) (S_in + sum_s k'_s v_s^T)
  *
  * which are matrix products. 1 / e_s is what limits the block: with 32 tokens and the
- * floor it stays below e^32 (docs/decisions/linear-attention.md).
+ * floor it stays below e^32 (docs/decisions/0010-linear-attention.md).
  *
  * A state is (H, K, V), row-major. Kernels are pure: no allocation, no I/O, no globals. */
 #ifndef RW_LINEAR_ATTENTION_CHUNK_H

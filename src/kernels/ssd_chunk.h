@@ -24,7 +24,7 @@
 
 #include "tensor/real.h"
 
-#define RW_SSD_BLOCK 64 /* docs/decisions/ssd-chunk.md */
+#define RW_SSD_BLOCK 64 /* docs/decisions/0008-ssd-chunk.md */
 
 /* A chunk and its parameters, borrowed. */
 typedef struct {
