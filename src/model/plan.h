@@ -88,6 +88,10 @@ int rw_plan_chunk_rows(const rw_plan *plan, long chunk);
 /* Rowwise nodes that follow one another run together, tile by tile: the end of
  * the run that begins with `node`, within [node, last). */
 int rw_plan_run_end(const rw_plan *plan, int node, int last);
+static inline bool rw_has_carry(const rw_node *node)
+{
+    return node->op->carry != RW_CARRY_NONE;
+}
 /* Is node i the carry op that opens segment s? */
 static inline bool rw_opens(const rw_segment *s, int node)
 {

@@ -1,0 +1,281 @@
+#include "model/plan_memory.h"
+
+#include "base/memory.h"
+
+/* When things happen, on one time line. With recomputation the backward half
+ * alternates: segments of a block forward again, then backward. */
+typedef struct {
+    int *forward, *again, *backward; /* by segment */
+    int *segment_of;                 /* by node: where its forward runs */
+    int *closed_by;                  /* by node with a carry: segment of its summary */
+} timetable;
+
+/* ---- Time --------------------------------------------------------------- */
+
+static void time_backward_of_block(const rw_plan *p, timetable *t, int first, int last, int *now)
+{
+    for (int s = first; p->options.recompute && s < last; s++) t->again[s] = (*now)++;
+    for (int s = last - 1; s >= first; s--) t->backward[s] = (*now)++;
+}
+
+static void fill_timetable(const rw_plan *p, timetable *t)
+{
+    int now = 0, last = p->segment_count;
+    for (int s = 0; s < p->segment_count; s++) {
+        const rw_segment *segment = &p->segments[s];
+        t->forward[s] = now++;
+        for (int i = segment->first; i < segment->last; i++) t->segment_of[i] = s;
+        if (segment->closes >= 0) t->closed_by[segment->closes] = s;
+    }
+    for (int s = p->segment_count - 1; s >= 0; s--)
+        if (s == 0 || p->segments[s - 1].block != p->segments[s].block) {
+            time_backward_of_block(p, t, s, last, &now);
+            last = s;
+        }
+}
+
+/* ---- Memory ------------------------------------------------------------ */
+
+/* The lifetimes of everything that may be stored. */
+typedef struct {
+    rw_lifetime *value, *gradient;            /* by value id */
+    rw_lifetime *map, *part, *state, *dstate; /* by node */
+    rw_lifetime *saved;                       /* by node */
+    int count;                                /* of all, contiguous from `value` */
+    int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
+    bool *boundary;                           /* by value: crosses blocks */
+} lifetimes;
+
+static void touch(int *only, int segment)
+{
+    if (*only == -1) *only = segment;
+    if (*only != segment) *only = -2;
+}
+
+static void touch_forward(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
+{
+    touch(&l->value_segment[v], segment);
+    rw_lifetime_use(&l->value[v], 0, t->forward[segment]);
+    if (p->options.training && p->options.recompute)
+        rw_lifetime_use(&l->value[v], l->boundary[v] ? 0 : 1, t->again[segment]);
+}
+
+static int backward_phase(const rw_plan *p, const lifetimes *l, int v)
+{
+    return p->options.recompute && !l->boundary[v];
+}
+
+/* A value that backward reads must be stored. */
+static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
+{
+    l->value_segment[v] = -2;
+    rw_lifetime_use(&l->value[v], backward_phase(p, l, v), t->backward[segment]);
+}
+
+static void touch_gradient(const timetable *t, lifetimes *l, int v, int segment)
+{
+    touch(&l->gradient_segment[v], segment);
+    rw_lifetime_use(&l->gradient[v], 0, t->backward[segment]);
+}
+
+/* What backward (and adjoint) of node i in `segment` touches. */
+static void use_backward(const rw_plan *p, const timetable *t, lifetimes *l, int i, int segment,
+                         bool writes_inputs)
+{
+    const rw_node *node = &p->nodes[i];
+    for (int k = 0; k < node->ins; k++) {
+        if (node->op->keeps_in >> k & 1) keep(p, t, l, node->in[k], segment);
+        if (writes_inputs) touch_gradient(t, l, node->in[k], segment);
+    }
+    if (node->out < 0) return;
+    if (node->op->keeps_out) keep(p, t, l, node->out, segment);
+    touch_gradient(t, l, node->out, segment);
+}
+
+static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
+{
+    const rw_node *node = &p->nodes[i];
+    int segment = t->segment_of[i], summary = rw_has_carry(node) ? t->closed_by[i] : segment;
+    if (node->out >= 0) touch_forward(p, t, l, node->out, segment);
+    for (int k = 0; k < node->ins; k++) {
+        touch_forward(p, t, l, node->in[k], segment);
+        touch_forward(p, t, l, node->in[k], summary);
+    }
+    if (!p->options.training) return;
+    use_backward(p, t, l, i, summary, true);
+    if (rw_has_carry(node)) use_backward(p, t, l, i, segment, false);
+}
+
+/* The carry's buffers: see the drawing in plan.h for when each is written. */
+static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
+{
+    int opened = t->segment_of[i], closed = t->closed_by[i], phase = p->options.recompute;
+    rw_lifetime_use(&l->map[i], 0, t->forward[closed]);
+    rw_lifetime_use(&l->part[i], 0, t->forward[closed]);
+    rw_lifetime_use(&l->state[i], 0, t->forward[closed]);
+    rw_lifetime_use(&l->state[i], 0, t->forward[opened]);
+    rw_lifetime_use(&l->saved[i], 0, t->forward[closed]);
+    rw_lifetime_use(&l->saved[i], 0, t->forward[opened]);
+    if (!p->options.training) return;
+    if (phase) {
+        rw_lifetime_use(&l->map[i], 1, t->again[closed]);
+        rw_lifetime_use(&l->part[i], 1, t->again[closed]);
+        rw_lifetime_use(&l->state[i], 1, t->again[closed]);
+        rw_lifetime_use(&l->saved[i], 1, t->again[closed]);
+    }
+    rw_lifetime_use(&l->map[i], phase, t->backward[opened]);
+    rw_lifetime_use(&l->part[i], 1, t->backward[opened]);
+    rw_lifetime_use(&l->state[i], phase, t->backward[closed]);
+    rw_lifetime_use(&l->saved[i], phase, t->backward[closed]);
+    rw_lifetime_use(&l->dstate[i], 0, t->backward[opened]);
+    rw_lifetime_use(&l->dstate[i], 0, t->backward[closed]);
+}
+
+static void find_boundaries(const rw_plan *p, lifetimes *l, int *producer_block)
+{
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (node->out >= 0) producer_block[node->out] = node->block;
+        for (int k = 0; k < node->ins; k++)
+            if (producer_block[node->in[k]] != node->block) l->boundary[node->in[k]] = true;
+    }
+}
+
+static void set_sizes(const rw_plan *p, lifetimes *l)
+{
+    size_t chunks = (size_t)p->micro * (size_t)(p->chunks.end - p->chunks.begin);
+    for (int v = 0; v < rw_graph_values(p->graph); v++) {
+        size_t n = chunks * (size_t)p->options.chunk * (size_t)rw_graph_width(p->graph, v);
+        l->value[v].size = l->value_segment[v] == -2 ? n : 0;
+        l->gradient[v].size = p->needs_gradient[v] && l->gradient_segment[v] == -2 ? n : 0;
+    }
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (!rw_has_carry(node)) continue;
+        l->map[i].size = chunks * node->map;
+        l->part[i].size = node->op->carry == RW_CARRY_SEQUENCE ? 0 : chunks * node->state;
+        l->state[i].size = chunks * node->state;
+        l->saved[i].size = chunks * (size_t)p->options.chunk * node->saved;
+        l->dstate[i].size = p->options.training ? chunks * node->state : 0;
+    }
+}
+
+static void take_offsets(rw_plan *p, const lifetimes *l)
+{
+    for (int v = 0; v < rw_graph_values(p->graph); v++) {
+        p->value[v] = (rw_place){l->value_segment[v] == -2, l->value[v].offset};
+        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, l->gradient[v].offset};
+    }
+    for (int i = 0; i < p->node_count; i++)
+        p->carry[i] = (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
+                                       l->dstate[i].offset, l->saved[i].offset};
+}
+
+static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
+{
+    size_t values = (size_t)rw_graph_values(p->graph), nodes = (size_t)p->node_count;
+    l->count = (int)(2 * values + 5 * nodes);
+    RW_TRY(rw_alloc((size_t)l->count, sizeof *l->value, "memory planning", &l->value));
+    for (int i = 0; i < l->count; i++) l->value[i] = RW_LIFETIME_NONE;
+    l->gradient = l->value + values;
+    l->map = l->gradient + values;
+    l->part = l->map + nodes;
+    l->state = l->part + nodes;
+    l->dstate = l->state + nodes;
+    l->saved = l->dstate + nodes;
+    RW_TRY(rw_alloc(2 * values + 1, sizeof(int), "memory planning", &l->value_segment));
+    l->gradient_segment = l->value_segment + values;
+    for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;
+    return rw_alloc(values + 1, sizeof *l->boundary, "memory planning", &l->boundary);
+}
+
+/* ---- Scratch of a thread: what lives within one chunk of one segment ---- */
+
+/* Places the scratch values (or gradients) that segment s touches. */
+static rw_status place_scratch(rw_plan *p, rw_lifetime *item, const int *only, int s,
+                               rw_place *place)
+{
+    const rw_segment *segment = &p->segments[s];
+    int values = rw_graph_values(p->graph), run = 0;
+    for (int v = 0; v < values; v++) item[v] = RW_LIFETIME_NONE;
+    for (int i = segment->first; i < segment->last; run++) {
+        int end = rw_plan_run_end(p, i, segment->last);
+        for (; i < end; i++) {
+            const rw_node *node = &p->nodes[i];
+            if (node->out >= 0) rw_lifetime_use(&item[node->out], 0, run);
+            for (int k = 0; k < node->ins; k++) rw_lifetime_use(&item[node->in[k]], 0, run);
+        }
+    }
+    const rw_node *closer = segment->closes >= 0 ? &p->nodes[segment->closes] : NULL;
+    for (int k = 0; closer && k < closer->ins; k++) rw_lifetime_use(&item[closer->in[k]], 0, run);
+    for (int v = 0; v < values; v++)
+        if (only[v] == s)
+            item[v].size = (size_t)p->options.chunk * (size_t)rw_graph_width(p->graph, v);
+    size_t total;
+    RW_TRY(rw_liveness_place(item, values, &total));
+    for (int v = 0; v < values; v++)
+        if (only[v] == s) place[v].offset = item[v].offset;
+    if (total > p->scratch) p->scratch = total;
+    return RW_OK;
+}
+
+static rw_status plan_scratch(rw_plan *p, const lifetimes *l)
+{
+    rw_status status = RW_OK;
+    rw_lifetime *item = NULL;
+    RW_TRY_DONE(
+        rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *item, "memory planning", &item));
+    for (int s = 0; s < p->segment_count; s++) {
+        RW_TRY_DONE(place_scratch(p, item, l->value_segment, s, p->value));
+        if (p->options.training)
+            RW_TRY_DONE(place_scratch(p, item, l->gradient_segment, s, p->gradient));
+    }
+done:
+    rw_free(&item);
+    return status;
+}
+
+static rw_status plan_memory(rw_plan *p, const timetable *t)
+{
+    rw_status status = RW_OK;
+    lifetimes l = {0};
+    int *block = NULL;
+    RW_TRY_DONE(new_lifetimes(p, &l));
+    RW_TRY_DONE(rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *block, "the plan", &block));
+    find_boundaries(p, &l, block);
+    for (int i = 0; i < p->node_count; i++) {
+        use_node(p, t, &l, i);
+        if (rw_has_carry(&p->nodes[i])) use_carry(p, t, &l, i);
+    }
+    set_sizes(p, &l);
+    RW_TRY_DONE(rw_liveness_place(l.value, l.count, &p->arena));
+    take_offsets(p, &l);
+    RW_TRY_DONE(plan_scratch(p, &l));
+done:
+    rw_free(&block);
+    rw_free(&l.value);
+    rw_free(&l.value_segment);
+    rw_free(&l.boundary);
+    return status;
+}
+
+/* ---- The whole ---------------------------------------------------------- */
+
+rw_status rw_plan_memory(rw_plan *p)
+{
+    rw_status status = RW_OK;
+    timetable t;
+    int *times;
+    size_t segments = (size_t)p->segment_count, nodes = (size_t)p->node_count;
+    RW_TRY(rw_alloc(3 * segments + 2 * nodes, sizeof *times, "the plan", &times));
+    t.forward = times;
+    t.again = t.forward + segments;
+    t.backward = t.again + segments;
+    t.segment_of = t.backward + segments;
+    t.closed_by = t.segment_of + nodes;
+    fill_timetable(p, &t);
+    RW_TRY_DONE(plan_memory(p, &t));
+done:
+    rw_free(&times);
+    return status;
+}
