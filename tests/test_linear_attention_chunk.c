@@ -77,7 +77,7 @@ static void make(problem *p, sizes s, rw_decay decay)
     /* Gates below -16 are at the floor: some are. */
     for (size_t i = 0; i < p->count[GATE]; i++) p->in[GATE][i] *= i % 5 ? 8 : 24;
     size_t outputs = (size_t)s.rows * (size_t)p->width;
-    p->scratch_reals = rw_linear_attention_scratch(s.rows, s.key, s.value, decay);
+    p->scratch_reals = rw_linear_attention_scratch(s.rows, s.key, s.value);
     allocate(&p->y, outputs);
     allocate(&p->dy, outputs);
     allocate(&p->map, rw_linear_attention_map(s.heads, s.key, decay));
@@ -313,9 +313,10 @@ static void test_gradients_add(void **decay)
 static void test_work_is_linear_in_the_chunk(void **decay)
 {
     rw_decay kind = *(rw_decay *)*decay;
-    double block = rw_linear_attention_flops(64, 4, 32, 64, kind);
+    double block = rw_linear_attention_flops(RW_LINEAR_ATTENTION_BLOCK, 4, 32, 64, kind);
     assert_true(block > 0);
-    assert_true(rw_linear_attention_flops(16 * 64, 4, 32, 64, kind) == 16 * block);
+    assert_true(rw_linear_attention_flops(16 * RW_LINEAR_ATTENTION_BLOCK, 4, 32, 64, kind) ==
+                16 * block);
 }
 
 int main(void)

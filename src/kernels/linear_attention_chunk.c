@@ -7,22 +7,22 @@
 #include "kernels/gemm.h"
 #include "kernels/row_sum.h"
 
+#define BLOCK       RW_LINEAR_ATTENTION_BLOCK
 #define TEMPERATURE 16 /* log a = log sigmoid(gate) / 16 */
-#define STRIP       16 /* channels whose gradients are summed at once */
 
 /* Working arrays of one call, in the order in which they lie in scratch; those of
  * one block of one head stay in cache. */
 typedef struct {
-    int length, blocks; /* tokens of a full block; blocks of the chunk */
-    real *up, *down;    /* (length, K): scale e_t and 1 / e_t */
-    real *keep;         /* (K): e_n */
-    real *q, *k;        /* (length, K): q', k' */
-    real *scores;       /* (length, length): q'_t.k'_s, zero above the diagonal */
-    real *states;       /* (blocks + 1, K, V): a head's state at the start of each block */
+    int blocks;      /* of the chunk */
+    real *up, *down; /* (BLOCK, K): scale e_t and 1 / e_t */
+    real *keep;      /* (K): e_n */
+    real *q, *k;     /* (BLOCK, K): q', k' */
+    real *scores;    /* (BLOCK, BLOCK): q'_t.k'_s, zero above the diagonal */
+    real *states;    /* (blocks + 1, K, V): a head's state at the start of each block */
     /* Backward only: */
     real *dstate;  /* (K, V): d loss / d (a head's state at the end of a block) */
-    real *dscores; /* (length, length): dy_t.v_s, zero above the diagonal */
-    real *dq, *dk; /* (length, K): with respect to q', k' */
+    real *dscores; /* (BLOCK, BLOCK): dy_t.v_s, zero above the diagonal */
+    real *dq, *dk; /* (BLOCK, K): with respect to q', k' */
     real *end;     /* (K): with respect to log e_n, by way of S_out */
 } workspace;
 
@@ -32,21 +32,16 @@ typedef struct {
     const real *q, *k, *v, *gate;
 } block;
 
-static int block_length(rw_decay decay)
+static int block_count(int rows)
 {
-    return decay == RW_DECAY_CHANNEL ? 32 : 64;
+    return (rows + BLOCK - 1) / BLOCK;
 }
 
-static int block_count(int rows, rw_decay decay)
+size_t rw_linear_attention_scratch(int rows, int key, int value)
 {
-    return (rows + block_length(decay) - 1) / block_length(decay);
-}
-
-size_t rw_linear_attention_scratch(int rows, int key, int value, rw_decay decay)
-{
-    size_t length = (size_t)block_length(decay), matrix = (size_t)key * (size_t)value;
-    return 6 * length * (size_t)key + 2 * (size_t)key + 2 * length * length +
-           ((size_t)block_count(rows, decay) + 2) * matrix;
+    size_t matrix = (size_t)key * (size_t)value;
+    return (6 * BLOCK + 2) * (size_t)key + 2 * BLOCK * BLOCK +
+           ((size_t)block_count(rows) + 2) * matrix;
 }
 
 size_t rw_linear_attention_map(int heads, int key, rw_decay decay)
@@ -65,29 +60,28 @@ static real *carve(real **scratch, size_t count)
 static workspace workspace_carve(const rw_linear_attention *chunk, real *scratch)
 {
     size_t key = (size_t)chunk->key, matrix = key * (size_t)chunk->value;
-    workspace work = {.length = block_length(chunk->decay),
-                      .blocks = block_count(chunk->rows, chunk->decay)};
-    size_t length = (size_t)work.length, panel = length * key;
+    workspace work = {.blocks = block_count(chunk->rows)};
+    size_t panel = BLOCK * key;
     work.up = carve(&scratch, panel);
     work.down = carve(&scratch, panel);
     work.keep = carve(&scratch, key);
     work.q = carve(&scratch, panel);
     work.k = carve(&scratch, panel);
-    work.scores = carve(&scratch, length * length);
+    work.scores = carve(&scratch, BLOCK * BLOCK);
     work.states = carve(&scratch, ((size_t)work.blocks + 1) * matrix);
     work.dstate = carve(&scratch, matrix);
-    work.dscores = carve(&scratch, length * length);
+    work.dscores = carve(&scratch, BLOCK * BLOCK);
     work.dq = carve(&scratch, panel);
     work.dk = carve(&scratch, panel);
     work.end = carve(&scratch, key);
     return work;
 }
 
-static block block_at(const rw_linear_attention *chunk, const workspace *work, int head, int index)
+static block block_at(const rw_linear_attention *chunk, int head, int index)
 {
-    int begin = index * work->length, left = chunk->rows - begin;
+    int begin = index * BLOCK, left = chunk->rows - begin;
     size_t row = (size_t)begin, key = (size_t)head * (size_t)chunk->key;
-    block part = {.head = head, .begin = begin, .rows = left < work->length ? left : work->length};
+    block part = {.head = head, .begin = begin, .rows = left < BLOCK ? left : BLOCK};
     part.q = chunk->q + row * (size_t)chunk->q_ld + key;
     part.k = chunk->k + row * (size_t)chunk->k_ld + key;
     part.v = chunk->v + row * (size_t)chunk->v_ld + (size_t)head * (size_t)chunk->value;
@@ -217,21 +211,19 @@ static void advance_state(const rw_linear_attention *chunk, const block *part,
 }
 
 /* The lower triangle of a b^T, a and b (rows, n). */
-static void triangle(const workspace *work, int rows, int n, const real *a, int lda, const real *b,
-                     int ldb, real *out)
+static void triangle(int rows, int n, const real *a, int lda, const real *b, int ldb, real *out)
 {
-    rw_gemm(false, true, rows, rows, n, 1, a, lda, b, ldb, 0, out, work->length);
+    rw_gemm(false, true, rows, rows, n, 1, a, lda, b, ldb, 0, out, BLOCK);
     for (int t = 0; t + 1 < rows; t++)
-        memset(out + (size_t)t * (size_t)work->length + t + 1, 0,
-               sizeof(real) * (size_t)(rows - t - 1));
+        memset(out + (size_t)t * BLOCK + t + 1, 0, sizeof(real) * (size_t)(rows - t - 1));
 }
 
 static void block_output(const rw_linear_attention *chunk, const block *part, const workspace *work,
                          const real *state, real *y, int ldy)
 {
     int key = chunk->key, value = chunk->value;
-    triangle(work, part->rows, key, work->q, key, work->k, key, work->scores);
-    rw_gemm(false, false, part->rows, value, part->rows, 1, work->scores, work->length, part->v,
+    triangle(part->rows, key, work->q, key, work->k, key, work->scores);
+    rw_gemm(false, false, part->rows, value, part->rows, 1, work->scores, BLOCK, part->v,
             chunk->v_ld, 0, y, ldy);
     rw_gemm(false, false, part->rows, value, key, 1, work->q, key, state, value, 1, y, ldy);
 }
@@ -243,7 +235,7 @@ void rw_linear_attention_forward(const rw_linear_attention *chunk, const real *s
     for (int head = 0; head < chunk->heads; head++) {
         load_state(chunk, head, state_in, work.states);
         for (int i = 0; i < work.blocks; i++) {
-            block part = block_at(chunk, &work, head, i);
+            block part = block_at(chunk, head, i);
             size_t first = (size_t)part.begin * (size_t)ldy + (size_t)head * (size_t)chunk->value;
             factors(chunk, &part, &work);
             scale_q(chunk, &part, &work);
@@ -263,7 +255,7 @@ void rw_linear_attention_summary(const rw_linear_attention *chunk, real *map, re
         real *own = state + (size_t)head * (size_t)key * (size_t)chunk->value;
         load_state(chunk, head, NULL, own);
         for (int i = 0; i < work.blocks; i++) {
-            block part = block_at(chunk, &work, head, i);
+            block part = block_at(chunk, head, i);
             factors(chunk, &part, &work);
             scale_k(chunk, &part, &work);
             advance_state(chunk, &part, &work, own);
@@ -314,43 +306,12 @@ void rw_linear_attention_adjoint(const rw_linear_attention *chunk, const real *d
         real *own = dstate_in + (size_t)head * (size_t)chunk->key * (size_t)chunk->value;
         load_state(chunk, head, NULL, own);
         for (int i = work.blocks - 1; i >= 0; i--) {
-            block part = block_at(chunk, &work, head, i);
+            block part = block_at(chunk, head, i);
             factors(chunk, &part, &work);
             scale_q(chunk, &part, &work);
             retreat_state(chunk, &part, &work, block_rows(chunk, &part, dy, lddy), lddy, own);
         }
     }
-}
-
-/* Channels [begin, begin + width) of dgate. The running sum is one of cancelling
- * terms: double. */
-static void gate_strip(const rw_linear_attention *chunk, const block *part, const workspace *work,
-                       int begin, int width, const rw_linear_attention_target *target)
-{
-    double sum[STRIP];
-    size_t key = (size_t)chunk->key, column = (size_t)part->head * key + (size_t)begin;
-    for (int c = 0; c < width; c++) sum[c] = work->end[begin + c];
-    for (int t = part->rows - 1; t >= 0; t--) {
-        size_t first = (size_t)t * key + (size_t)begin;
-        const real *restrict q = work->q + first, *restrict dq = work->dq + first;
-        const real *restrict k = work->k + first, *restrict dk = work->dk + first;
-        const real *restrict gate = part->gate + (size_t)t * (size_t)chunk->gate_ld + begin;
-        real *restrict out = target->out + (size_t)(part->begin + t) * (size_t)target->ld + column;
-        for (int c = 0; c < width; c++) {
-            real free = gate_rate(gate[c]) < -RW_LINEAR_ATTENTION_FLOOR;
-            real slope = free * rw_sigmoid(-gate[c]) / TEMPERATURE;
-            sum[c] += (double)q[c] * dq[c] - (double)k[c] * dk[c];
-            out[c] = (target->add ? out[c] : 0) + slope * (real)sum[c];
-        }
-    }
-}
-
-static void gate_backward(const rw_linear_attention *chunk, const block *part,
-                          const workspace *work, const rw_linear_attention_target *target)
-{
-    for (int begin = 0; begin < chunk->key; begin += STRIP)
-        gate_strip(chunk, part, work, begin,
-                   chunk->key - begin < STRIP ? chunk->key - begin : STRIP, target);
 }
 
 /* dx = factor d, d with respect to factor x. */
@@ -366,6 +327,40 @@ static void unscale(const block *part, int n, const real *d, const real *factor,
     }
 }
 
+/* dlog a of one token over dq, from the sum over those behind it. */
+static void log_decay_row(int n, const real *restrict q, real *restrict dq, const real *restrict k,
+                          const real *restrict dk, real *restrict sum)
+{
+    for (int c = 0; c < n; c++) {
+        sum[c] += q[c] * dq[c] - k[c] * dk[c];
+        dq[c] = sum[c];
+    }
+}
+
+/* The floor is met at a gate of 16 times it, where log sigmoid is the gate to 1e-7. */
+static void gate_slope_row(int n, const real *restrict gate, real *restrict slope)
+{
+    for (int c = 0; c < n; c++) {
+        real free = gate[c] > TEMPERATURE * RW_LINEAR_ATTENTION_FLOOR ? 1 : 0;
+        slope[c] = free * rw_sigmoid(-gate[c]) / TEMPERATURE;
+    }
+}
+
+/* Takes the place of dq' and of the factors, which must have been used. The sums are
+ * over the tokens of a block only: dq' and dk' are sums of as many terms. */
+static void gate_backward(const rw_linear_attention *chunk, const block *part,
+                          const workspace *work, const rw_linear_attention_target *target)
+{
+    size_t key = (size_t)chunk->key;
+    for (int t = part->rows - 1; t >= 0; t--) {
+        size_t row = (size_t)t * key;
+        log_decay_row(chunk->key, work->q + row, work->dq + row, work->k + row, work->dk + row,
+                      work->end);
+        gate_slope_row(chunk->key, part->gate + (size_t)t * (size_t)chunk->gate_ld, work->up + row);
+    }
+    unscale(part, chunk->key, work->dq, work->up, target);
+}
+
 static void value_backward(const rw_linear_attention *chunk, const block *part,
                            const workspace *work, const real *dy, int lddy,
                            const rw_linear_attention_target *target)
@@ -373,7 +368,7 @@ static void value_backward(const rw_linear_attention *chunk, const block *part,
     int key = chunk->key, value = chunk->value;
     real *dv =
         target->out + (size_t)part->begin * (size_t)target->ld + (size_t)part->head * (size_t)value;
-    rw_gemm(true, false, part->rows, value, part->rows, 1, work->scores, work->length, dy, lddy,
+    rw_gemm(true, false, part->rows, value, part->rows, 1, work->scores, BLOCK, dy, lddy,
             target->add, dv, target->ld);
     rw_gemm(false, false, part->rows, value, key, 1, work->k, key, work->dstate, value, 1, dv,
             target->ld);
@@ -390,16 +385,14 @@ static void block_backward(const rw_linear_attention *chunk, const block *part,
         work->end[c] = rw_row_dot(value, work->dstate + (size_t)c * (size_t)value,
                                   states + matrix + (size_t)c * (size_t)value);
     decay_state(chunk, work, work->dstate);
-    triangle(work, rows, value, dy, lddy, part->v, chunk->v_ld, work->dscores);
-    rw_gemm(false, false, rows, key, rows, 1, work->dscores, work->length, work->k, key, 0,
-            work->dq, key);
+    triangle(rows, value, dy, lddy, part->v, chunk->v_ld, work->dscores);
+    rw_gemm(false, false, rows, key, rows, 1, work->dscores, BLOCK, work->k, key, 0, work->dq, key);
     rw_gemm(false, true, rows, key, value, 1, dy, lddy, states, value, 1, work->dq, key);
-    rw_gemm(true, false, rows, key, rows, 1, work->dscores, work->length, work->q, key, 0, work->dk,
-            key);
+    rw_gemm(true, false, rows, key, rows, 1, work->dscores, BLOCK, work->q, key, 0, work->dk, key);
     rw_gemm(false, true, rows, key, value, 1, part->v, chunk->v_ld, work->dstate, value, 1,
             work->dk, key);
     if (grad->v.out) {
-        triangle(work, rows, key, work->q, key, work->k, key, work->scores);
+        triangle(rows, key, work->q, key, work->k, key, work->scores);
         value_backward(chunk, part, work, dy, lddy, &grad->v);
     }
     unscale(part, key, work->dq, work->up, &grad->q);
@@ -414,7 +407,7 @@ static void head_backward(const rw_linear_attention *chunk, const workspace *wor
 {
     size_t matrix = (size_t)chunk->key * (size_t)chunk->value;
     for (int i = 0; i < work->blocks; i++) {
-        block part = block_at(chunk, work, head, i);
+        block part = block_at(chunk, head, i);
         real *state = work->states + (size_t)i * matrix;
         memcpy(state + matrix, state, sizeof(real) * matrix);
         factors(chunk, &part, work);
@@ -422,7 +415,7 @@ static void head_backward(const rw_linear_attention *chunk, const workspace *wor
         advance_state(chunk, &part, work, state + matrix);
     }
     for (int i = work->blocks - 1; i >= 0; i--) {
-        block part = block_at(chunk, work, head, i);
+        block part = block_at(chunk, head, i);
         factors(chunk, &part, work);
         scale_q(chunk, &part, work);
         scale_k(chunk, &part, work);
@@ -503,9 +496,8 @@ void rw_linear_attention_reference(const rw_linear_attention *chunk, real *y, in
 double rw_linear_attention_flops(int rows, int heads, int key, int value, rw_decay decay)
 {
     double flops = 0;
-    int length = block_length(decay);
-    for (int begin = 0; begin < rows; begin += length) {
-        double n = rows - begin < length ? rows - begin : length, pairs = n * (n + 1) / 2;
+    for (int begin = 0; begin < rows; begin += BLOCK) {
+        double n = rows - begin < BLOCK ? rows - begin : BLOCK, pairs = n * (n + 1) / 2;
         flops += pairs * 2 * (key + value);                              /* scores, scores v */
         flops += 4 * n * key * value;                                    /* the state, in and out */
         flops += 2 * n * key;                                            /* q', k' */

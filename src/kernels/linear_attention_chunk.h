@@ -27,6 +27,7 @@
 
 #include "tensor/real.h"
 
+#define RW_LINEAR_ATTENTION_BLOCK   32   /* tokens */
 #define RW_LINEAR_ATTENTION_FLOOR   (-1) /* of log a of a token: a >= 0.37 */
 #define RW_LINEAR_ATTENTION_MAX_KEY 1024 /* K: the reference keeps a column on the stack */
 
@@ -55,7 +56,7 @@ typedef struct {
 } rw_linear_attention_grad;
 
 /* Scratch, in reals, for any of the functions below on up to `rows` rows. */
-size_t rw_linear_attention_scratch(int rows, int key, int value, rw_decay decay);
+size_t rw_linear_attention_scratch(int rows, int key, int value);
 /* Reals of the map: what multiplies the state over a chunk, H K, H or 0. */
 size_t rw_linear_attention_map(int heads, int key, rw_decay decay);
 

@@ -44,7 +44,7 @@ static rw_status recurrence_shape(rw_node *node)
     node->map = rw_linear_attention_map(attr->heads, attr->key, attr->decay);
     node->state = (size_t)keys * (size_t)attr->value;
     node->lanes = attr->heads;
-    node->scratch = rw_linear_attention_scratch(node->chunk, attr->key, attr->value, attr->decay);
+    node->scratch = rw_linear_attention_scratch(node->chunk, attr->key, attr->value);
     return RW_OK;
 }
 
