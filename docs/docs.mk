@@ -2,6 +2,7 @@ EXTRA_DIST += \
 	docs/checkpoint-format.md \
 	docs/dataset-format.md \
 	docs/decisions/chunk-convolution.md \
+	docs/decisions/linear-attention.md \
 	docs/decisions/ssd-chunk.md
 
 # Man pages, from the program's own help: one for it and one for each command.
