@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	docs/decisions/0010-linear-attention.md \
 	docs/decisions/0009-pipeline.md \
 	docs/decisions/0008-ssd-chunk.md \
+	docs/run.png \
 	examples/genome.yaml \
 	examples/quickstart.yaml
 
