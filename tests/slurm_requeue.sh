@@ -97,5 +97,5 @@ digest() {
 digest "$dir/whole" >"$dir/whole.digest" && digest "$dir/run" >"$dir/run.digest" || fail "digest"
 [[ -s $dir/whole.digest ]] || fail "an empty digest"
 diff "$dir/whole.digest" "$dir/run.digest" >"$dir/digest.out" || fail "another final state"
-stopped=$(sed -n 's/.*"event": *"stopped".*"step": *\([0-9]*\).*/\1/p' "$dir/run/metrics.jsonl")
+stopped=$(sed -n 's/.*"step": *\([0-9]*\),.*"event": *"stopped".*/\1/p' "$dir/run/metrics.jsonl")
 echo "slurm_requeue: passed (stopped at step $stopped of $steps, requeued, equal digests)"
