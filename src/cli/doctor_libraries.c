@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "kernels/gemm.h"
 #include "storage/hdf5_access.h"
 #include "cli/doctor.h"
 
@@ -60,10 +61,13 @@ static void say_blas(rw_doctor *doctor)
     if (version[name]) name += 1 + strcspn(version + name + 1, " ");
     int threads = openblas_get_num_threads();
     bool generic = strcasecmp(core, "generic") == 0 || strcasecmp(core, "prescott") == 0;
-    bool good = threads == 1 && !generic;
+    bool good = threads == 1 && !generic && rw_gemm_is_thread_safe();
     rw_doctor_say(doctor, good ? RW_VERDICT_OK : RW_VERDICT_WARN, "BLAS",
                   "%.*s, kernels for %s, %d thread%s", (int)name, version, core, threads,
                   threads == 1 ? "" : "s");
+    if (!rw_gemm_is_thread_safe())
+        rw_doctor_advise("it is built for one thread: install libopenblas0-pthread, or use "
+                         "--threads 1");
     if (generic)
         rw_doctor_advise("it does not know this processor: set OPENBLAS_CORETYPE=Haswell (AVX2) or "
                          "install a newer OpenBLAS");

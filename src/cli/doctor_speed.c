@@ -36,7 +36,7 @@ void rw_doctor_products(rw_doctor *doctor)
                   "%.0f GFLOP/s, float32, one core", rate);
     if (rate < 15)
         rw_doctor_advise("slow: is the machine busy, or BLAS a reference one? "
-                         "(apt install libopenblas-serial-dev)");
+                         "(apt install libopenblas-pthread-dev)");
     rw_free(&block);
 }
 

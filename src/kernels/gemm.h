@@ -8,10 +8,14 @@
 
 #include "tensor/real.h"
 
-/* Makes BLAS use one thread a call; once, at the start of a program. Needed even
- * where the serial OpenBLAS was linked: the threaded one has the same soname and
- * may be what the system loads. Does nothing for other libraries. */
+/* Makes BLAS use one thread a call; once, at the start of a program. Does
+ * nothing for libraries other than OpenBLAS. */
 void rw_gemm_one_thread(void);
+
+/* May several threads multiply at once? Not with an OpenBLAS that was built for
+ * a single thread and without locks (Debian's serial variant): its threads share
+ * a buffer, and results are silently wrong (docs/decisions/0011-threaded-blas.md). */
+bool rw_gemm_is_thread_safe(void);
 
 /* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),
  * c is (m, n); op transposes if trans* is set. lda, ldb, ldc are reals from one

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernels/gemm.h"
 #include "model/chunk_pass.h"
 #include "model/ordered_run.h"
 #include "mpi/shift.h"
@@ -46,6 +47,11 @@ rw_status rw_engine_new(rw_model *model, const rw_layout *layout, const rw_plan_
 {
     rw_status status = RW_OK;
     rw_engine *e = NULL;
+    if (layout->threads > 1 && !rw_gemm_is_thread_safe())
+        return rw_fail(RW_ERROR,
+                       "this OpenBLAS was built for one thread: several threads would get wrong "
+                       "products; install another (apt install libopenblas0-pthread), or use "
+                       "--threads 1 and more ranks");
     RW_TRY(rw_alloc(1, sizeof *e, "the engine", &e));
     e->model = model;
     e->layout = layout;
