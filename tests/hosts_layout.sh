@@ -7,6 +7,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cluster=$top/jobs/cluster
 program=$(realpath "${ROPEWALK:-./ropewalk}")
+[[ ${RW_TEST_SCOPE-} != fast ]] || { echo "skipped: not in the fast scope" && exit 77; }
 [[ -x $program ]] || { echo "skipped: no program $program (set ROPEWALK)" && exit 77; }
 reason=$("$cluster" check) || { echo "skipped: $reason" && exit 77; }
 

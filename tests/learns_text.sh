@@ -2,6 +2,7 @@
 # The example of the quickstart, shortened, learns a real text on two ranks: its
 # held-out bits per byte end below what xz -9e needs for the same bytes.
 . "$(dirname "$0")/program.sh"
+slow
 
 text=/usr/share/doc/jargon-text/jargon.txt.gz
 [[ -f $text ]] || skip "no $text (package jargon-text)"

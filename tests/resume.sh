@@ -3,6 +3,7 @@
 # that never stopped: the same losses, the same final state, bit for bit.
 # shellcheck source=tests/program.sh
 . "$(dirname "$0")/program.sh"
+slow
 
 cat >"$dir/task.yaml" <<'END'
 model:
