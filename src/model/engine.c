@@ -93,13 +93,6 @@ rw_range rw_engine_rows(const rw_engine *engine)
     return (rw_range){begin, begin + rw_plan_rows(engine->plan)};
 }
 
-size_t rw_engine_bytes(const rw_engine *engine)
-{
-    const rw_plan *p = engine->plan;
-    return sizeof(real) * (p->arena + p->derived_total +
-                           (size_t)engine->layout->threads * (p->scratch + p->op_scratch));
-}
-
 /* The affine arithmetic of a node, for the scan. */
 typedef struct {
     const rw_node *node;

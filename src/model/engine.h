@@ -19,8 +19,6 @@ void rw_engine_destroy(rw_engine **engine);
 /* This rank's part of a batch: sequences, and tokens of each. */
 rw_range rw_engine_sequences(const rw_engine *engine);
 rw_range rw_engine_rows(const rw_engine *engine);
-/* Bytes of memory that the engine holds. */
-size_t rw_engine_bytes(const rw_engine *engine);
 
 typedef struct {
     double loss;    /* mean over the counted targets of the whole step, natural log */

@@ -106,11 +106,6 @@ void rw_recurrent_reset(rw_recurrent *r)
     r->position = 0;
 }
 
-size_t rw_recurrent_state(const rw_recurrent *r)
-{
-    return r->states;
-}
-
 void rw_recurrent_step(rw_recurrent *r, int32_t token, const real *features, real *scores)
 {
     for (int i = 0; i < r->count; i++) {

@@ -15,7 +15,5 @@ void rw_recurrent_destroy(rw_recurrent **recurrent);
 void rw_recurrent_step(rw_recurrent *recurrent, int32_t token, const real *features, real *scores);
 /* Back to the state before the first token. */
 void rw_recurrent_reset(rw_recurrent *recurrent);
-/* Reals of state that it carries from token to token. */
-size_t rw_recurrent_state(const rw_recurrent *recurrent);
 
 #endif

@@ -199,7 +199,3 @@ size_t rw_graph_weights(const rw_graph *graph)
 {
     return graph->weights;
 }
-int rw_graph_blocks(const rw_graph *graph)
-{
-    return graph->blocks;
-}

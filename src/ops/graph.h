@@ -73,6 +73,5 @@ int rw_graph_width(const rw_graph *graph, int value_id);
 int rw_graph_params(const rw_graph *graph);
 const rw_param *rw_graph_param_at(const rw_graph *graph, int index);
 size_t rw_graph_weights(const rw_graph *graph); /* reals of all parameters */
-int rw_graph_blocks(const rw_graph *graph);
 
 #endif
