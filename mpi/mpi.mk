@@ -1,7 +1,11 @@
 rw_sources += \
+	mpi/lane_exchange.c mpi/lane_exchange.h \
 	mpi/layout.c mpi/layout.h \
 	mpi/pipeline.c mpi/pipeline.h \
+	mpi/row_exchange.c mpi/row_exchange.h \
 	mpi/shift.c mpi/shift.h \
+	mpi/span.c mpi/span.h \
+	mpi/swap.c mpi/swap.h \
 	mpi/tree.c mpi/tree.h \
 	mpi/tree_reduce.c mpi/tree_reduce.h \
 	mpi/tree_scan.c mpi/tree_scan.h

@@ -97,7 +97,7 @@ static void test_steps(void **keys)
     open_rig(*keys, 32, &rig);
     real *rows = test_alloc(SEQUENCES * LENGTH, sizeof(real));
     rw_engine_evaluate(rig.engine, &rig.batch, rows, &loss);
-    test_ok(rw_recurrent_new(rig.model, &recurrent));
+    test_ok(rw_recurrent_new(rig.model, rig.batch.rows, &recurrent));
     rw_sequence data = test_batch_sequence(&rig.batch, 0);
     for (long t = 0; t < LENGTH; t++) {
         real scores[TEST_FEATURES];

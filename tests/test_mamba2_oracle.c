@@ -269,7 +269,7 @@ static void test_step_by_step(void **unused)
     rw_recurrent *recurrent;
     open_all(&o, 16);
     real *out = test_alloc(o.rows * (size_t)o.hidden, sizeof(real));
-    test_ok(rw_recurrent_new(o.model, &recurrent));
+    test_ok(rw_recurrent_new(o.model, 1000, &recurrent));
     for (size_t i = 0; i < o.rows; i++) {
         if (i % (size_t)o.length == 0) rw_recurrent_reset(recurrent);
         rw_recurrent_step(recurrent, o.data.tokens[i], NULL, out + i * (size_t)o.hidden);

@@ -78,6 +78,8 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity)
     if (kinds & TEST_HYBRIDS) {
         add_subject(&list, "hybrid", (test_subject){.format = formats[0]});
         add_subject(&list, "hybrid", (test_subject){.format = formats[FORMATS - 1]});
+        add_subject(&list, "bidirectional hybrid",
+                    (test_subject){.format = formats[FORMATS - 1], .bidirectional = true});
     }
     return list.count;
 }
@@ -86,7 +88,7 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity)
 static const char *const small_sizes[][2] = {{"state", "8"}, {"heads", "4"}};
 
 /* Appends "{mixer: NAME, KEY: VALUE ...}". */
-static void write_mixer(const rw_mixer *mixer, char *text, size_t size)
+static void write_mixer(const rw_mixer *mixer, const char *more, char *text, size_t size)
 {
     size_t used = strlen(text);
     used += (size_t)snprintf(text + used, size - used, "{mixer: %s", mixer->name);
@@ -95,7 +97,7 @@ static void write_mixer(const rw_mixer *mixer, char *text, size_t size)
             if (strcmp(key->name, small_sizes[i][0]) == 0)
                 used += (size_t)snprintf(text + used, size - used, ", %s: %s", key->name,
                                          small_sizes[i][1]);
-    snprintf(text + used, size - used, "}");
+    snprintf(text + used, size - used, "%s}", more);
 }
 
 static rw_status build_mixer(rw_graph *graph, const rw_mixer *mixer, rw_value x, rw_value *y)
@@ -103,7 +105,7 @@ static rw_status build_mixer(rw_graph *graph, const rw_mixer *mixer, rw_value x,
     static const rw_key name_key[] = {{.name = "mixer", .type = RW_KEY_STRING}, RW_KEYS_END};
     char text[512] = "";
     rw_config *config = NULL;
-    write_mixer(mixer, text, sizeof text);
+    write_mixer(mixer, "", text, sizeof text);
     RW_TRY(rw_config_parse(text, "a test", NULL, 0, &config));
     rw_status status = rw_config_check(config, (const rw_key *const[]){name_key, mixer->keys}, 2);
     if (status == RW_OK) status = mixer->build(graph, config, x, y);
@@ -140,7 +142,8 @@ static rw_status build_whole(const test_subject *subject, int chunk, rw_model **
              tokens ? "0.125" : "0", tokens ? "rms" : "layer",
              subject->objective ? subject->objective->name : "auto");
     for (int i = 0; !subject->objective && rw_mixer_registry[i]; i++) {
-        write_mixer(rw_mixer_registry[i], text, sizeof text);
+        write_mixer(rw_mixer_registry[i], subject->bidirectional ? ", bidirectional: true" : "",
+                    text, sizeof text);
         strncat(text, ", ", sizeof text - strlen(text) - 1);
     }
     strncat(text, "{mlp: swiglu}, {mlp: gelu}]}", sizeof text - strlen(text) - 1);

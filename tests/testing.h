@@ -36,7 +36,8 @@ typedef struct {
     const rw_op *op;
     const rw_mixer *mixer;
     const rw_objective *objective;
-    rw_format format; /* of objectives and hybrids */
+    rw_format format;   /* of objectives and hybrids */
+    bool bidirectional; /* hybrids */
 } test_subject;
 
 /* Writes up to `capacity` subjects of the wanted kinds; returns their number. */

@@ -26,8 +26,7 @@ real *rw_op_scratch(const rw_engine *e)
     return thread_scratch(e) + (e->plan->scratch + 15) / 16 * 16;
 }
 
-/* Row 0 of a value or gradient in chunk (b, c). */
-static real *rows_of(const rw_pass *w, const rw_place *place, int width, long b, long c)
+real *rw_pass_rows(const rw_pass *w, const rw_place *place, int width, long b, long c)
 {
     if (!place->stored) return thread_scratch(w->e) + place->offset;
     return w->e->arena + place->offset +
@@ -86,11 +85,11 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
     for (int k = 0; k < node->ins; k++) {
         int width = rw_graph_width(p->graph, node->in[k]);
         call->in_ld[k] = width;
-        call->in[k] = rows_of(w, &p->value[node->in[k]], width, b, c) + node->in_begin[k];
+        call->in[k] = rw_pass_rows(w, &p->value[node->in[k]], width, b, c) + node->in_begin[k];
     }
     if (node->out >= 0) {
         call->out_ld = node->out_width;
-        call->out = rows_of(w, &p->value[node->out], node->out_width, b, c);
+        call->out = rw_pass_rows(w, &p->value[node->out], node->out_width, b, c);
     }
     if (node->op->carry != RW_CARRY_NONE) set_carry(w, call, b, c);
     set_data(w, call, b, c);
@@ -101,7 +100,7 @@ static void set_dout(const rw_pass *w, rw_call *call, long b, long c)
     const rw_node *node = call->node;
     if (node->out < 0) return;
     call->dout_ld = node->out_width;
-    call->dout = rows_of(w, &w->e->plan->gradient[node->out], node->out_width, b, c);
+    call->dout = rw_pass_rows(w, &w->e->plan->gradient[node->out], node->out_width, b, c);
 }
 
 /* Adds what backward needs. Values in scratch have no forward contents then:
@@ -115,7 +114,7 @@ static void set_backward(const rw_pass *w, rw_call *call, real *leaf, long b, lo
         int v = node->in[k], width = rw_graph_width(p->graph, v);
         if (!p->needs_gradient[v]) continue;
         call->din_ld[k] = width;
-        call->din[k] = rows_of(w, &p->gradient[v], width, b, c) + node->in_begin[k];
+        call->din[k] = rw_pass_rows(w, &p->gradient[v], width, b, c) + node->in_begin[k];
         call->din_add[k] = p->add[i][k];
     }
     set_dout(w, call, b, c);
@@ -210,11 +209,17 @@ static void call_backward(const rw_pass *w, int i, real *leaf, long b, long c, i
     call.node->op->backward(&call);
 }
 
+/* Global ops do all their work in the exchange. */
+static bool is_global(const rw_pass *w, int i)
+{
+    return w->e->plan->nodes[i].op->carry == RW_CARRY_GLOBAL;
+}
+
 /* Ops with a carry see one document at a time. */
 static void forward_pieces(const rw_pass *w, int i, long b, long c)
 {
     const uint8_t *starts = starts_of(w, b, c);
-    int all = rw_plan_chunk_rows(w->e->plan, c);
+    int all = is_global(w, i) ? 0 : rw_plan_chunk_rows(w->e->plan, c);
     for (int first = 0, end; first < all; first = end) {
         rw_call call;
         end = piece_end(starts, first, all);
@@ -227,7 +232,7 @@ static void forward_pieces(const rw_pass *w, int i, long b, long c)
 static void backward_pieces(const rw_pass *w, int i, real *leaf, long b, long c)
 {
     const uint8_t *starts = starts_of(w, b, c);
-    int all = rw_plan_chunk_rows(w->e->plan, c);
+    int all = is_global(w, i) ? 0 : rw_plan_chunk_rows(w->e->plan, c);
     for (int first = 0, end; first < all; first = end) {
         rw_call call;
         end = piece_end(starts, first, all);
@@ -238,24 +243,30 @@ static void backward_pieces(const rw_pass *w, int i, real *leaf, long b, long c)
     }
 }
 
-/* Sequence carries have theirs in the exchange; the last chunk's is not needed. */
+/* Sequence and global carries have theirs in the exchange. */
+static bool runs_in_exchange(const rw_pass *w, int i)
+{
+    return is_global(w, i) || w->e->plan->nodes[i].op->carry == RW_CARRY_SEQUENCE;
+}
+
+/* The last chunk's is not needed. */
 static void call_summary(const rw_pass *w, int i, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     const uint8_t *starts = starts_of(w, b, c);
     rw_call call;
-    if (p->nodes[i].op->carry == RW_CARRY_SEQUENCE || c == p->tree.chunks - 1) return;
+    if (runs_in_exchange(w, i) || c == p->tree.chunks - 1) return;
     set_call(w, i, b, c, &call);
     narrow_to_piece(w, &call, starts, last_piece(starts, call.rows), call.rows);
     call.node->op->summary(&call);
 }
 
-/* Likewise; the first chunk's is not needed. */
+/* The first chunk's is not needed. */
 static void call_adjoint(const rw_pass *w, int i, real *leaf, long b, long c)
 {
     const uint8_t *starts = starts_of(w, b, c);
     rw_call call;
-    if (w->e->plan->nodes[i].op->carry == RW_CARRY_SEQUENCE || c == 0) return;
+    if (runs_in_exchange(w, i) || c == 0) return;
     set_call(w, i, b, c, &call);
     set_backward(w, &call, leaf, b, c);
     if (starts && starts[0]) {

@@ -22,6 +22,8 @@ struct rw_engine {
     real *shift;      /* exchange buffer of shift carries */
     double *losses;   /* (local sequences, local chunks) */
     double *corrects; /* same shape */
+    real *workspace;  /* of global ops */
+    uint8_t *starts;  /* (sequences of a micro-batch, length): documents, for global ops */
     uint8_t *cuts;    /* (sequences of a micro-batch, local chunks): a document begins in it */
 };
 
@@ -43,6 +45,9 @@ static inline long rw_local_chunks(const rw_plan *plan)
 
 /* Working memory of an op for the calling thread. */
 real *rw_op_scratch(const rw_engine *engine);
+
+/* Row 0 of a stored value or gradient in chunk (b, c), or of the thread's own. */
+real *rw_pass_rows(const rw_pass *pass, const rw_place *place, int width, long b, long c);
 
 /* Notes in which chunks of the micro-batch documents begin. */
 void rw_pass_find_cuts(const rw_pass *pass);

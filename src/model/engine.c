@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "kernels/gemm.h"
 #include "model/chunk_pass.h"
+#include "model/global_run.h"
 #include "model/ordered_run.h"
 #include "mpi/shift.h"
 
@@ -39,6 +40,7 @@ static rw_status allocate(rw_engine *e)
     for (int i = 0; i < p->node_count; i++)
         if (p->nodes[i].derived_grad > dderived) dderived = p->nodes[i].derived_grad;
     RW_TRY(rw_alloc(dderived, sizeof(real), "gradients of derived parameters", &e->dderived));
+    RW_TRY(rw_global_allocate(e));
     return rw_gradient_sum_new(p, e->layout, &e->sum);
 }
 
@@ -78,6 +80,8 @@ void rw_engine_destroy(rw_engine **engine)
     rw_free(&e->losses);
     rw_free(&e->corrects);
     rw_free(&e->cuts);
+    rw_free(&e->workspace);
+    rw_free(&e->starts);
     rw_plan_destroy(&e->plan);
     rw_free(engine);
 }
@@ -122,6 +126,10 @@ static void exchange(const rw_pass *w, int i, bool mirrored)
     real *out = e->arena + (mirrored ? place->gradient : place->value);
     if (node->op->carry == RW_CARRY_SEQUENCE) {
         rw_ordered_run(w, i, mirrored);
+        return;
+    }
+    if (node->op->carry == RW_CARRY_GLOBAL) {
+        rw_global_run(w, i, mirrored);
         return;
     }
     if (node->op->carry == RW_CARRY_SHIFT) {
@@ -289,6 +297,7 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     for (int m = 0; m < p->options.accumulate; m++) {
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
         rw_pass_find_cuts(&w);
+        rw_global_find_documents(&w);
         for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
         backward_micro(&w, m == p->options.accumulate - 1);
     }
@@ -305,6 +314,7 @@ void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_
     for (int m = 0; m < p->options.accumulate; m++) {
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
         rw_pass_find_cuts(&w);
+        rw_global_find_documents(&w);
         for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
     }
     out->loss = mean_loss(e, out->counted);

@@ -57,6 +57,10 @@ const rw_key rw_model_keys[] = {
 
 static const rw_key mixer_key[] = {
     {.name = "mixer", .type = RW_KEY_STRING, .required = true, .doc = "sequence mixer"},
+    {.name = "bidirectional",
+     .type = RW_KEY_BOOL,
+     .fallback = "false",
+     .doc = "a second mixer of its own runs over the reversed sequence, and is added"},
     RW_KEYS_END,
 };
 
@@ -90,7 +94,22 @@ static rw_status build_mlp(rw_graph *graph, rw_config *block, rw_value x, rw_val
     return rw_linear(graph, active, &out, y);
 }
 
-static rw_status build_mixer(rw_graph *graph, rw_config *block, rw_value x, rw_value *y)
+/* A mixer with weights of its own on the reversed sequence. */
+static rw_status build_reversed(rw_graph *graph, const rw_mixer *mixer, const char *scope,
+                                rw_config *block, rw_value x, rw_value *y)
+{
+    char inner[48];
+    rw_value reversed, seen;
+    snprintf(inner, sizeof inner, "%sreversed.", scope);
+    RW_TRY(rw_graph_scope(graph, inner));
+    RW_TRY(rw_reverse(graph, x, &reversed));
+    RW_TRY(mixer->build(graph, block, reversed, &seen));
+    RW_TRY(rw_graph_scope(graph, scope));
+    return rw_reverse(graph, seen, y);
+}
+
+static rw_status build_mixer(rw_graph *graph, const char *scope, rw_config *block, rw_value x,
+                             rw_value *y)
 {
     const char *name = rw_config_raw(block, "mixer");
     const rw_mixer *mixer = name ? rw_mixer_find(name) : NULL;
@@ -105,7 +124,11 @@ static rw_status build_mixer(rw_graph *graph, rw_config *block, rw_value x, rw_v
                               rw_name_advice(name, "mixers", known, count, advice));
     }
     RW_TRY(rw_config_check(block, (const rw_key *const[]){mixer_key, mixer->keys}, 2));
-    return mixer->build(graph, block, x, y);
+    RW_TRY(mixer->build(graph, block, x, y));
+    if (!rw_config_bool(block, "bidirectional")) return RW_OK;
+    rw_value before = *y, after;
+    RW_TRY(build_reversed(graph, mixer, scope, block, x, &after));
+    return rw_residual(graph, before, after, y);
 }
 
 static rw_status build_norm(rw_graph *graph, const rw_config *model, const char *name, rw_value x,
@@ -117,7 +140,8 @@ static rw_status build_norm(rw_graph *graph, const rw_config *model, const char 
 }
 
 /* x + dropout(f(norm(x))) */
-static rw_status build_block(rw_graph *graph, const rw_config *model, rw_config *block, rw_value *x)
+static rw_status build_block(rw_graph *graph, const rw_config *model, const char *scope,
+                             rw_config *block, rw_value *x)
 {
     const char *kind = rw_config_first_key(block);
     bool mlp = rw_config_raw(block, "mlp") != NULL;
@@ -126,7 +150,8 @@ static rw_status build_block(rw_graph *graph, const rw_config *model, rw_config 
     rw_value normal, y, sum;
     rw_graph_begin_block(graph);
     RW_TRY(build_norm(graph, model, "pre_norm", *x, &normal));
-    RW_TRY(mlp ? build_mlp(graph, block, normal, &y) : build_mixer(graph, block, normal, &y));
+    RW_TRY(mlp ? build_mlp(graph, block, normal, &y)
+               : build_mixer(graph, scope, block, normal, &y));
     double rate = rw_config_real(model, "dropout");
     if (rate > 0) RW_TRY(rw_dropout(graph, y, rate, &y));
     RW_TRY(rw_residual(graph, *x, y, &sum));
@@ -145,7 +170,7 @@ static rw_status build_blocks(rw_graph *graph, const rw_config *model, rw_value 
         if (!block)
             return rw_config_fail(model, "blocks", "element %d is not a mapping like {mixer: ssd}",
                                   i % count);
-        RW_TRY(build_block(graph, model, block, x));
+        RW_TRY(build_block(graph, model, scope, block, x));
     }
     return rw_graph_scope(graph, "");
 }
@@ -261,6 +286,13 @@ long rw_model_parameters(const rw_model *model)
         n += p->rows * p->cols;
     }
     return n;
+}
+
+bool rw_model_sees_ahead(const rw_model *model)
+{
+    for (int i = 0; i < rw_graph_nodes(model->graph); i++)
+        if (rw_graph_node(model->graph, i)->op->sees_ahead) return true;
+    return false;
 }
 
 double rw_model_step_flops(const rw_model *model, long length, double tokens)

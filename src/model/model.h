@@ -30,6 +30,8 @@ void rw_model_destroy(rw_model **model);
 
 /* Number of learned values. */
 long rw_model_parameters(const rw_model *model);
+/* Does a prediction depend on later tokens of the sequence? */
+bool rw_model_sees_ahead(const rw_model *model);
 /* Floating-point operations of one training step on `tokens` tokens (forward
  * plus twice that for backward), nothing recomputed. */
 double rw_model_step_flops(const rw_model *model, long length, double tokens);

@@ -1,6 +1,7 @@
 rw_sources += \
 	src/model/chunk_pass.c src/model/chunk_pass.h \
 	src/model/engine.c src/model/engine.h \
+	src/model/global_run.c src/model/global_run.h \
 	src/model/gradient_sum.c src/model/gradient_sum.h \
 	src/model/liveness.c src/model/liveness.h \
 	src/model/model.c src/model/model.h \

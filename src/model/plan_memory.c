@@ -96,14 +96,16 @@ static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     const rw_node *node = &p->nodes[i];
     int segment = t->segment_of[i], summary = rw_has_carry(node) ? t->closed_by[i] : segment;
+    bool global = node->op->carry == RW_CARRY_GLOBAL;
     if (node->out >= 0) touch_forward(p, t, l, node->out, segment);
+    if (global) touch_forward(p, t, l, node->out, summary);
     for (int k = 0; k < node->ins; k++) {
         touch_forward(p, t, l, node->in[k], segment);
         touch_forward(p, t, l, node->in[k], summary);
     }
     if (!p->options.training) return;
     use_backward(p, t, l, i, summary, true);
-    if (rw_has_carry(node)) use_backward(p, t, l, i, segment, false);
+    if (rw_has_carry(node)) use_backward(p, t, l, i, segment, global);
 }
 
 /* The carry's buffers: see the drawing in plan.h for when each is written. */
@@ -153,9 +155,10 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
         const rw_node *node = &p->nodes[i];
         if (!rw_has_carry(node)) continue;
         l->map[i].size = chunks * node->map;
+        l->saved[i].size = chunks * (size_t)p->options.chunk * node->saved;
+        if (node->op->carry == RW_CARRY_GLOBAL) continue; /* its state is for step alone */
         l->part[i].size = node->op->carry == RW_CARRY_SEQUENCE ? 0 : chunks * node->state;
         l->state[i].size = chunks * node->state;
-        l->saved[i].size = chunks * (size_t)p->options.chunk * node->saved;
         l->dstate[i].size = p->options.training ? chunks * node->state : 0;
     }
 }

@@ -21,7 +21,7 @@ static void params_of(const rw_recurrent *r, const rw_node *node, const real **p
         param[k] = r->model->weights + rw_graph_param_at(r->model->graph, node->param[k])->offset;
 }
 
-static rw_status plan(rw_recurrent *r, size_t *derived, size_t *scratch)
+static rw_status plan(rw_recurrent *r, long horizon, size_t *derived, size_t *scratch)
 {
     const rw_graph *g = r->model->graph;
     size_t n = (size_t)r->count;
@@ -32,7 +32,11 @@ static rw_status plan(rw_recurrent *r, size_t *derived, size_t *scratch)
         rw_node *node = &r->nodes[i];
         *node = *rw_graph_node(g, i);
         node->chunk = r->model->chunk;
+        node->horizon = horizon;
         if (!node->lanes) node->lanes = 1;
+        if (node->op->sees_ahead)
+            return rw_fail(RW_USAGE, "the model looks at later tokens (bidirectional: true), so "
+                                     "that it cannot run token by token");
         RW_TRY(node->op->shape(node));
         r->derived_at[i] = *derived;
         r->state_at[i] = r->states;
@@ -61,7 +65,7 @@ static rw_status allocate(rw_recurrent *r, size_t derived, size_t scratch)
     return RW_OK;
 }
 
-rw_status rw_recurrent_new(const rw_model *model, rw_recurrent **out)
+rw_status rw_recurrent_new(const rw_model *model, long horizon, rw_recurrent **out)
 {
     rw_status status = RW_OK;
     size_t derived = 0, scratch = 0;
@@ -69,7 +73,7 @@ rw_status rw_recurrent_new(const rw_model *model, rw_recurrent **out)
     RW_TRY(rw_alloc(1, sizeof *r, "generation", &r));
     r->model = model;
     r->count = rw_graph_nodes(model->graph);
-    RW_TRY_DONE(plan(r, &derived, &scratch));
+    RW_TRY_DONE(plan(r, horizon, &derived, &scratch));
     RW_TRY_DONE(allocate(r, derived, scratch));
     for (int i = 0; i < r->count; i++) {
         const rw_node *node = &r->nodes[i];

@@ -1,4 +1,5 @@
-/* A model one token at a time: memory does not grow with the length. */
+/* A model one token at a time: what recurrences carry has a constant size, what
+ * attention and free-form filters look back on is kept for `horizon` tokens. */
 #ifndef RW_RECURRENT_H
 #define RW_RECURRENT_H
 
@@ -6,8 +7,10 @@
 
 typedef struct rw_recurrent rw_recurrent;
 
-/* Prepares the model (borrowed, not changed) and a zero state. Not collective. */
-rw_status rw_recurrent_new(const rw_model *model, rw_recurrent **out);
+/* Prepares the model (borrowed, not changed) and a zero state, for at most
+ * `horizon` tokens from a reset. Not collective. Errors: RW_USAGE for a model
+ * that looks at later tokens. */
+rw_status rw_recurrent_new(const rw_model *model, long horizon, rw_recurrent **out);
 void rw_recurrent_destroy(rw_recurrent **recurrent);
 
 /* Feeds one token (or, where the data is real, its features) and writes the

@@ -44,6 +44,9 @@ rw_status rw_product(rw_graph *graph, rw_value a, rw_value b, rw_value *y);  /* 
 rw_status rw_residual(rw_graph *graph, rw_value a, rw_value b, rw_value *y); /* a + b */
 /* silu(first half of the columns) * second half. */
 rw_status rw_swiglu(rw_graph *graph, rw_value x, rw_value *y);
+/* The rows of each document in reverse order: then a causal mixer, then reversed
+ * again, sees what follows a token in place of what precedes it. */
+rw_status rw_reverse(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_dropout(rw_graph *graph, rw_value x, double rate, rw_value *y);
 
 /* For linear attention; columns are `heads` equal groups. Features with

@@ -17,6 +17,8 @@
  *   sequence   a non-linear recurrence: the chunks of a sequence are done in
  *          order, and only sequences in parallel; ranks that share sequences form
  *          a pipeline over them (mpi/pipeline.h).
+ *   global   any row may need any other: an op without parameters that gets all
+ *          rows of this rank at once and exchanges what it needs by itself.
  *
  * Training step, seen from an op with a carry:
  *   summary(chunk)            for all chunks   -> map, state  (tree) / state (shift)
@@ -36,6 +38,10 @@
  *   adjoint(chunk)    last chunk to first, with the true dstate_out; may change
  *                     saved -> dstate_in, all of it: local and through the chunk
  *   backward(chunk)   for all chunks, from saved
+ *
+ * With a global carry, global_forward and global_backward stand in the place of
+ * all four. They are collective over layout->sp_comm, may use the threads of the
+ * rank and the exchanges in mpi/, and must give a row the same bits on any layout.
  */
 #ifndef RW_OP_H
 #define RW_OP_H
@@ -45,6 +51,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "mpi/span.h"
 #include "tensor/real.h"
 
 #define RW_MAX_INPUTS    6
@@ -55,22 +62,31 @@
 typedef struct rw_op rw_op;
 typedef struct rw_graph rw_graph;
 typedef struct rw_call rw_call;
+typedef struct rw_global rw_global;
 
 /* Columns [begin, begin + width) of value `id` of a graph. */
 typedef struct {
     int id, begin, width;
 } rw_value;
 
-typedef enum { RW_CARRY_NONE, RW_CARRY_SHIFT, RW_CARRY_TREE, RW_CARRY_SEQUENCE } rw_carry;
+typedef enum {
+    RW_CARRY_NONE,
+    RW_CARRY_SHIFT,
+    RW_CARRY_TREE,
+    RW_CARRY_SEQUENCE,
+    RW_CARRY_GLOBAL
+} rw_carry;
 
 /* An op's place in a graph. Filled by rw_graph_apply and op->shape. */
 typedef struct {
     const rw_op *op;
     int index; /* in the graph */
     int block;
-    int chunk;  /* tokens of a full chunk, T: set by the engine before op->shape is
-                   called again for planning (0 while building) */
-    int levels; /* advance will be called with levels 0 .. levels-1; set with chunk */
+    int chunk;    /* tokens of a full chunk, T: set by the engine before op->shape is
+                     called again for planning (0 while building) */
+    int levels;   /* advance will be called with levels 0 .. levels-1; set with chunk */
+    long horizon; /* step will be called for at most this many tokens of a sequence;
+                     0 where it is not called */
     int ins, params;
     int in[RW_MAX_INPUTS], in_begin[RW_MAX_INPUTS], in_width[RW_MAX_INPUTS];
     int out;       /* value id, -1: none */
@@ -83,7 +99,7 @@ typedef struct {
     size_t derived_grad; /* gradient with respect to it, summed over chunks */
     size_t scratch;      /* working memory of one call, one thread */
     size_t map, state;   /* the carry: transition and state; map may be 0 */
-    size_t saved;        /* sequence carry: what is kept of a row */
+    size_t saved;        /* sequence and global carry: what is kept of a row */
     int lanes;           /* prepare, prepare_backward and advance may be called on
                             disjoint ranges of lanes (heads, channel groups); >= 1 */
 } rw_node;
@@ -137,6 +153,29 @@ struct rw_call {
     real *dderived;                 /* always add */
 };
 
+/* The arguments of a global op: all rows that this rank holds of the sequences
+ * of a micro-batch. Row r of sequence b of a value is at (b * span.stride + r) * ld.
+ * Rows beyond span.rows are not to be touched. */
+struct rw_global {
+    const rw_node *node;
+    rw_span span;
+    const uint8_t *starts; /* (sequences, length) of whole sequences, 1 where a document
+                              begins, past which nothing may cross; NULL: none */
+    const real *in[RW_MAX_INPUTS];
+    int in_ld[RW_MAX_INPUTS];
+    real *out;
+    int out_ld;
+    real *saved;     /* (sequences, stride, node->saved): of forward, for backward */
+    real *workspace; /* as asked for */
+
+    /* Backward. */
+    const real *dout;
+    int dout_ld;
+    real *din[RW_MAX_INPUTS]; /* NULL: not wanted */
+    int din_ld[RW_MAX_INPUTS];
+    bool din_add[RW_MAX_INPUTS]; /* add to din instead of writing it */
+};
+
 struct rw_op {
     const char *name;
     const char *doc;    /* one line */
@@ -146,6 +185,7 @@ struct rw_op {
     bool is_loss;      /* has no output; backward also computes the loss */
     unsigned keeps_in; /* bit i: backward or adjoint reads in[i] */
     bool keeps_out;    /* backward reads out */
+    bool sees_ahead;   /* a row may depend on later ones; there is no step then */
 
     /* Checks inputs and attributes, sets out_width and the sizes of the node. */
     rw_status (*shape)(rw_node *node);
@@ -178,6 +218,12 @@ struct rw_op {
                     bool transpose, int begin, int end, const real *x, const real *b, real *y);
     /* Tree with map > 0: the map of two neighbouring ranges, left before right. */
     void (*compose)(const rw_node *node, const real *left, const real *right, real *out);
+
+    /* Global only: reals that a call needs besides its arguments (NULL: none), for
+     * up to span->most sequences; forward and backward. */
+    size_t (*workspace)(const rw_node *node, const rw_span *span);
+    void (*global_forward)(const rw_global *call);
+    void (*global_backward)(const rw_global *call);
 
     /* Floating-point operations of forward (with summary) on `rows` tokens;
      * backward counts twice that. */

@@ -114,7 +114,8 @@ rw_status rw_generate(const rw_saved_model *saved, const rw_generation_options *
     RW_TRY_DONE(rw_alloc((size_t)s.vocab, sizeof(real), "scores", &s.scores));
     RW_TRY_DONE(rw_alloc((size_t)s.vocab, sizeof(real), "scores", &s.sorted));
     RW_TRY_DONE(rw_alloc((size_t)s.vocab, sizeof(double), "scores", &s.weights));
-    RW_TRY_DONE(rw_recurrent_new(saved->model, &recurrent));
+    long horizon = (long)strlen(options->prompt) + options->tokens;
+    RW_TRY_DONE(rw_recurrent_new(saved->model, horizon, &recurrent));
     RW_TRY_DONE(run(&s, recurrent, out));
 done:
     rw_recurrent_destroy(&recurrent);

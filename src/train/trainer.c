@@ -52,6 +52,10 @@ static rw_status open_data_and_model(trainer *t)
     rw_settings *s = &t->settings;
     RW_TRY(rw_source_open(s->data, s->seed, &t->source));
     RW_TRY(rw_model_new(s->model, rw_source_format(t->source), s->seed, true, &t->model));
+    if (rw_model_sees_ahead(t->model) && rw_source_tokens(t->source) > 0)
+        return rw_config_fail(s->model, "blocks",
+                              "a block with bidirectional: true sees the very token that it is to "
+                              "predict; on a dataset all blocks must be causal");
     RW_TRY(
         rw_state_trained(t->model, rw_config_real(s->optimizer, "state_lr_factor"), &t->trained));
     RW_TRY(rw_updater_new(s->optimizer, s->seed, t->trained, rw_graph_params(t->model->graph),

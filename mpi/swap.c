@@ -1,0 +1,30 @@
+#include "mpi/swap.h"
+
+/* MPI counts are ints. */
+static const size_t LARGEST = (size_t)1 << 30;
+
+static size_t piece(size_t left)
+{
+    return left < LARGEST ? left : LARGEST;
+}
+
+void rw_swap(const rw_layout *layout, int to, const void *out, size_t n, int from, void *in,
+             size_t m)
+{
+    double start = MPI_Wtime();
+    const char *give = out;
+    char *take = in;
+    if (to != MPI_PROC_NULL) rw_comm_count.bytes += (double)n;
+    while (n || m) {
+        size_t gives = piece(n), takes = piece(m);
+        MPI_Sendrecv(give, (int)gives, MPI_BYTE, gives ? to : MPI_PROC_NULL, 0, take, (int)takes,
+                     MPI_BYTE, takes ? from : MPI_PROC_NULL, 0, layout->sp_comm, MPI_STATUS_IGNORE);
+        give += gives;
+        take += takes;
+        n -= gives;
+        m -= takes;
+    }
+    double seconds = MPI_Wtime() - start;
+    rw_comm_count.seconds += seconds;
+    rw_comm_count.exposed += seconds;
+}

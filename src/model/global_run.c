@@ -1,0 +1,101 @@
+#include "model/global_run.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "mpi/swap.h"
+
+static rw_span span_of(const rw_engine *e, long sequences)
+{
+    const rw_plan *p = e->plan;
+    rw_range rows = rw_engine_rows(e);
+    return (rw_span){.layout = e->layout,
+                     .sequences = sequences,
+                     .most = p->micro,
+                     .length = p->options.length,
+                     .chunk = p->options.chunk,
+                     .rows = rows,
+                     .stride = rw_local_chunks(p) * p->options.chunk};
+}
+
+static bool has_global(const rw_plan *p)
+{
+    for (int i = 0; i < p->node_count; i++)
+        if (p->nodes[i].op->carry == RW_CARRY_GLOBAL) return true;
+    return false;
+}
+
+rw_status rw_global_allocate(rw_engine *e)
+{
+    const rw_plan *p = e->plan;
+    rw_span span = span_of(e, p->micro);
+    size_t most = 0;
+    if (!has_global(p)) return RW_OK;
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (!node->op->workspace) continue;
+        size_t reals = node->op->workspace(node, &span);
+        if (reals > most) most = reals;
+    }
+    RW_TRY(rw_alloc(most, sizeof(real), "work memory of global ops", &e->workspace));
+    return rw_alloc((size_t)(p->micro * p->options.length), 1, "documents", &e->starts);
+}
+
+void rw_global_find_documents(const rw_pass *w)
+{
+    const rw_engine *e = w->e;
+    const rw_layout *layout = e->layout;
+    long sequences = w->part.end - w->part.begin;
+    if (!e->starts || !w->batch->starts) return;
+    rw_span span = span_of(e, sequences);
+    size_t mine = (size_t)rw_span_count(&span);
+    for (long b = 0; b < sequences; b++) {
+        uint8_t *whole = e->starts + b * span.length;
+        const uint8_t *own = w->batch->starts + (w->part.begin + b) * w->batch->rows;
+        memcpy(whole + span.rows.begin, own, mine);
+        for (int k = 1; k < layout->sp; k++) {
+            int to = (layout->sp_rank + k) % layout->sp;
+            int from = (layout->sp_rank - k + layout->sp) % layout->sp;
+            rw_range theirs = rw_span_rows(&span, from);
+            rw_swap(layout, to, own, mine, from, whole + theirs.begin,
+                    (size_t)(theirs.end - theirs.begin));
+        }
+    }
+}
+
+static void set_backward(const rw_pass *w, rw_global *g)
+{
+    const rw_plan *p = w->e->plan;
+    const rw_node *node = g->node;
+    long first = p->chunks.begin;
+    g->dout_ld = node->out_width;
+    g->dout = rw_pass_rows(w, &p->gradient[node->out], node->out_width, 0, first);
+    for (int k = 0; k < node->ins; k++) {
+        int v = node->in[k], width = rw_graph_width(p->graph, v);
+        if (!p->needs_gradient[v]) continue;
+        g->din_ld[k] = width;
+        g->din[k] = rw_pass_rows(w, &p->gradient[v], width, 0, first) + node->in_begin[k];
+        g->din_add[k] = p->add[node->index][k];
+    }
+}
+
+void rw_global_run(const rw_pass *w, int i, bool mirrored)
+{
+    const rw_engine *e = w->e;
+    const rw_plan *p = e->plan;
+    const rw_node *node = &p->nodes[i];
+    rw_global g = {.node = node, .workspace = e->workspace};
+    g.span = span_of(e, w->part.end - w->part.begin);
+    g.starts = w->batch->starts ? e->starts : NULL;
+    g.saved = e->arena + p->carry[i].saved;
+    for (int k = 0; k < node->ins; k++) {
+        int width = rw_graph_width(p->graph, node->in[k]);
+        const real *rows = rw_pass_rows(w, &p->value[node->in[k]], width, 0, p->chunks.begin);
+        g.in[k] = rows + node->in_begin[k];
+        g.in_ld[k] = width;
+    }
+    g.out_ld = node->out_width;
+    g.out = rw_pass_rows(w, &p->value[node->out], node->out_width, 0, p->chunks.begin);
+    if (mirrored) set_backward(w, &g);
+    (mirrored ? node->op->global_backward : node->op->global_forward)(&g);
+}
