@@ -246,15 +246,29 @@ void test_batch_new(long sequences, long rows, rw_batch *out)
     count(out);
 }
 
+void test_batch_add_documents(rw_batch *batch)
+{
+    rw_random draws = rw_random_stream(SEED, RW_RANDOM_TEST, 4);
+    long rows = batch->sequences * batch->rows, mean = 2;
+    batch->starts = test_alloc((size_t)rows, 1);
+    for (long i = batch->rows; i < rows;
+         i += 1 + (long)rw_random_below(draws, (uint64_t)i, (uint64_t)mean)) {
+        batch->starts[i] = 1;
+        mean = mean % 199 + 60;
+    }
+}
+
 void test_batch_part(const rw_batch *whole, rw_range sequences, rw_range rows, rw_batch *out)
 {
     long n = rows.end - rows.begin;
     allocate(sequences.end - sequences.begin, n, out);
+    if (whole->starts) out->starts = test_alloc((size_t)(out->sequences * n), 1);
     for (long b = 0; b < out->sequences; b++) {
         long from = (sequences.begin + b) * whole->rows + rows.begin, to = b * n;
         size_t reals = (size_t)n * TEST_FEATURES * sizeof(real);
         memcpy(out->tokens + to, whole->tokens + from, (size_t)n * sizeof *out->tokens);
         memcpy(out->targets + to, whole->targets + from, (size_t)n * sizeof *out->targets);
+        if (whole->starts) memcpy(out->starts + to, whole->starts + from, (size_t)n);
         memcpy(out->features + to * TEST_FEATURES, whole->features + from * TEST_FEATURES, reals);
         memcpy(out->target_features + to * TEST_FEATURES,
                whole->target_features + from * TEST_FEATURES, reals);

@@ -60,6 +60,9 @@ int test_run_properties(const char *group, const test_property *properties, int 
 
 /* Random tokens, features and targets of both kinds; some targets are ignored. */
 void test_batch_new(long sequences, long rows, rw_batch *out);
+/* Lets documents begin at random rows, of one token and of several chunks; the
+ * first sequence is one document. */
+void test_batch_add_documents(rw_batch *batch);
 /* A copy of the part that a rank holds. */
 void test_batch_part(const rw_batch *whole, rw_range sequences, rw_range rows, rw_batch *out);
 void test_batch_free(rw_batch *batch);
