@@ -24,7 +24,9 @@
 #include "mpi/layout.h"
 #include "mpi/tree.h"
 
-/* The affine map's arithmetic: see rw_op.advance and rw_op.compose. */
+/* The affine map's arithmetic: see rw_op.advance and rw_op.compose. Any monoid
+ * will do: advance combines what lies before, x, with b (mirrored: behind), so
+ * that with map = 0 sums or the (m, l, o) of online softmax are scanned alike. */
 typedef struct {
     size_t map, state; /* reals a chunk */
     int lanes;

@@ -58,10 +58,13 @@ static void check_micro_batches(const test_subject *subject)
 static void check_recomputation(const test_subject *subject)
 {
     rw_plan_options options = plain;
-    options.recompute = true;
-    check_same_bits(subject, options, 1);
-    options.accumulate = 2;
-    check_same_bits(subject, options, 1);
+    for (options.recompute = RW_RECOMPUTE_BLOCK; options.recompute <= RW_RECOMPUTE_CHUNK;
+         options.recompute++) {
+        options.accumulate = 1;
+        check_same_bits(subject, options, 1);
+        options.accumulate = 2;
+        check_same_bits(subject, options, 1);
+    }
 }
 
 static void check_threads(const test_subject *subject)
@@ -70,7 +73,7 @@ static void check_threads(const test_subject *subject)
     check_same_bits(subject, options, 2);
     check_same_bits(subject, options, 3);
     options.accumulate = 2;
-    options.recompute = true;
+    options.recompute = RW_RECOMPUTE_CHUNK;
     check_same_bits(subject, options, 2);
 }
 
@@ -129,6 +132,44 @@ static void check_short_memory(const test_subject *subject)
     rw_layout_free(&layout);
 }
 
+/* ---- Memory of recomputation --------------------------------------------------- */
+
+/* Chunk by chunk, a token takes 4 D (N + 2) bytes for N blocks, as docs/memory.md
+ * says, and the carries: of a chunk and layer the map, and the state as value,
+ * part and gradient. */
+static void test_memory_by_chunk(void **unused)
+{
+    static const char text[] = "{width: 32, chunk: 16, blocks: [{mixer: lssl, state: 4}, "
+                               "{mixer: s4d, state: 4}, {mixer: ssd, state: 4, heads: 2}, "
+                               "{mixer: ssd, state: 4, heads: 2}, {mlp: swiglu}]}";
+    const rw_format bytes = {.vocab = 11, .target_vocab = 11};
+    const rw_plan_options options = {.chunk = 16,
+                                     .length = 4096,
+                                     .batch = 1,
+                                     .accumulate = 1,
+                                     .training = true,
+                                     .recompute = RW_RECOMPUTE_CHUNK};
+    rw_config *config;
+    rw_model *model;
+    rw_layout layout;
+    rw_plan *plan;
+    (void)unused;
+    test_ok(rw_layout_alone(1, &layout));
+    test_ok(rw_config_parse(text, "a test", NULL, 0, &config));
+    test_ok(rw_model_new(config, &bytes, 1, true, &model));
+    test_ok(rw_plan_new(model->graph, &layout, &options, &plan));
+    size_t carries = 0, chunks = 4096 / 16, inputs = 4096 * 32 * (5 + 2);
+    for (int i = 0; i < plan->node_count; i++)
+        if (rw_has_carry(&plan->nodes[i]))
+            carries += chunks * (plan->nodes[i].map + 3 * plan->nodes[i].state);
+    assert_true(plan->arena >= inputs);
+    assert_true(plan->arena <= inputs + carries);
+    rw_plan_destroy(&plan);
+    rw_model_destroy(&model);
+    rw_config_destroy(&config);
+    rw_layout_free(&layout);
+}
+
 int main(int argc, char **argv)
 {
     const test_property properties[] = {
@@ -138,9 +179,11 @@ int main(int argc, char **argv)
         {"a step leaves nothing behind", check_step_leaves_nothing},
         {"short memory is an error", check_short_memory},
     };
+    const struct CMUnitTest memory_tests[] = {cmocka_unit_test(test_memory_by_chunk)};
     MPI_Init(&argc, &argv);
     int failed = test_run_properties("execution", properties,
                                      (int)(sizeof properties / sizeof *properties), TEST_ALL);
+    failed += cmocka_run_group_tests_name("memory", memory_tests, NULL, NULL);
     MPI_Finalize();
     return failed;
 }

@@ -66,7 +66,7 @@ static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *docume
 /* How a step is cut up, besides the layout. */
 typedef struct {
     int threads, accumulate;
-    bool recompute;
+    rw_recompute recompute;
 } manner;
 
 /* Collective over the layout. */
@@ -136,7 +136,8 @@ static void compare(const outcome *got, const outcome *wanted, const char *where
 static void check_layout(const test_subject *subject, const rw_optimizer *optimizer, int dp, int sp,
                          const outcome *wanted)
 {
-    const manner manners[] = {{1, 1, false}, {2, 1, false}, {2, 2, true}};
+    const manner manners[] = {
+        {1, 1, RW_RECOMPUTE_NONE}, {2, 1, RW_RECOMPUTE_CHUNK}, {2, 2, RW_RECOMPUTE_BLOCK}};
     for (size_t i = 0; i < sizeof manners / sizeof *manners; i++) {
         char where[64];
         rw_layout layout;
@@ -158,7 +159,7 @@ static void check_layouts(const test_subject *subject, const rw_optimizer *optim
     outcome wanted;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     test_ok(rw_layout_alone(1, &alone));
-    train(subject, optimizer, &alone, (manner){1, 1, false}, &wanted);
+    train(subject, optimizer, &alone, (manner){1, 1, RW_RECOMPUTE_NONE}, &wanted);
     rw_layout_free(&alone);
     for (int dp = 1; dp <= size; dp++)
         if (size % dp == 0) check_layout(subject, optimizer, dp, size / dp, &wanted);

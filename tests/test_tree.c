@@ -240,9 +240,36 @@ static void compose_matrix(const void *context, const real *left, const real *ri
     }
 }
 
+/* Monoids that are no affine maps: advance combines what came before with b. */
+static void advance_sum(const void *context, const real *map, int level, bool transpose, int begin,
+                        int end, const real *x, const real *b, real *y)
+{
+    (void)context, (void)map, (void)level, (void)transpose;
+    for (int i = begin; i < end; i++) y[i] = x ? x[i] + b[i] : b[i];
+}
+
+/* Online softmax: (maximum, sum of weights, weighted sum) of a lane. */
+static void advance_softmax(const void *context, const real *map, int level, bool transpose,
+                            int begin, int end, const real *x, const real *b, real *y)
+{
+    (void)context, (void)map, (void)level, (void)transpose;
+    for (int i = begin; i < end; i++) {
+        const real *left = x ? x + 3 * i : b + 3 * i, *right = b + 3 * i;
+        real top = left[0] > right[0] ? left[0] : right[0];
+        real l = x ? (real)exp((double)(left[0] - top)) : 0;
+        real r = (real)exp((double)(right[0] - top));
+        real sum = l * left[1] + r * right[1], value = l * left[2] + r * right[2];
+        y[3 * i] = top;
+        y[3 * i + 1] = sum;
+        y[3 * i + 2] = value;
+    }
+}
+
 static const map_kind kinds[] = {
     {"scalars", LANES, LANES, LANES, advance_scalar, compose_scalar},
     {"shared", 0, LANES, LANES, advance_shared, NULL},
+    {"sums", 0, LANES, LANES, advance_sum, NULL},
+    {"softmax", 0, 3 * LANES, LANES, advance_softmax, NULL},
     {"matrices", 4 * LANES, 2 * LANES, LANES, advance_matrix, compose_matrix},
 };
 

@@ -83,7 +83,7 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
     rw_plan_options plan = rw_settings_plan(&saved->settings, saved->model->chunk, false);
     plan.accumulate = 1;
     rw_status status = rw_agree(
-        layout, rw_evaluation_new(saved->model, layout, saved->source, &plan, &evaluation));
+        layout, rw_evaluation_new(saved->model, layout, saved->source, &plan, NULL, &evaluation));
     if (status == RW_OK)
         status = rw_evaluation_run(evaluation, 0, a->by_position ? &positions : NULL, &loss);
     if (status == RW_OK && loss.counted == 0)

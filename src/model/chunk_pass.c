@@ -66,6 +66,14 @@ static void set_carry(const rw_pass *w, rw_call *call, long b, long c)
         call->dstate_out = arena + place->gradient + n * node->state;
 }
 
+/* Where node finds value v. */
+static rw_place place_of(const rw_pass *w, const rw_node *node, int v)
+{
+    const rw_plan *p = w->e->plan;
+    if (w->replays && p->made_in[v] == node->block) return (rw_place){false, p->replayed[v]};
+    return p->value[v];
+}
+
 /* The call of node i on chunk c of sequence b of the micro-batch, forward. */
 static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
 {
@@ -85,11 +93,13 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
     for (int k = 0; k < node->ins; k++) {
         int width = rw_graph_width(p->graph, node->in[k]);
         call->in_ld[k] = width;
-        call->in[k] = rw_pass_rows(w, &p->value[node->in[k]], width, b, c) + node->in_begin[k];
+        rw_place place = place_of(w, node, node->in[k]);
+        call->in[k] = rw_pass_rows(w, &place, width, b, c) + node->in_begin[k];
     }
     if (node->out >= 0) {
+        rw_place place = place_of(w, node, node->out);
         call->out_ld = node->out_width;
-        call->out = rw_pass_rows(w, &p->value[node->out], node->out_width, b, c);
+        call->out = rw_pass_rows(w, &place, node->out_width, b, c);
     }
     if (node->op->carry != RW_CARRY_NONE) set_carry(w, call, b, c);
     set_data(w, call, b, c);
@@ -103,19 +113,29 @@ static void set_dout(const rw_pass *w, rw_call *call, long b, long c)
     call->dout = rw_pass_rows(w, &w->e->plan->gradient[node->out], node->out_width, b, c);
 }
 
-/* Adds what backward needs. Values in scratch have no forward contents then:
- * the plan stores whatever backward reads. */
+static real *thrown_away(const rw_engine *e)
+{
+    return e->discarded + (size_t)omp_get_thread_num() * e->plan->largest_leaf;
+}
+
+/* Adds what backward needs. Values in scratch have no forward contents then,
+ * but in a replay: the plan stores whatever backward reads. Scratch begins with
+ * room for gradients that are thrown away. */
 static void set_backward(const rw_pass *w, rw_call *call, real *leaf, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     const rw_node *node = call->node;
     int i = node->index;
+    call->discards = w->discards;
+    if (w->discards) leaf = thrown_away(w->e);
     for (int k = 0; k < node->ins; k++) {
         int v = node->in[k], width = rw_graph_width(p->graph, v);
         if (!p->needs_gradient[v]) continue;
+        bool thrown = w->discards_input && p->made_in[v] != node->block;
+        rw_place place = thrown ? (rw_place){false, 0} : p->gradient[v];
         call->din_ld[k] = width;
-        call->din[k] = rw_pass_rows(w, &p->gradient[v], width, b, c) + node->in_begin[k];
-        call->din_add[k] = p->add[i][k];
+        call->din[k] = rw_pass_rows(w, &place, width, b, c) + node->in_begin[k];
+        call->din_add[k] = !thrown && p->add[i][k];
     }
     set_dout(w, call, b, c);
     for (int k = 0; k < node->params; k++) call->dparam[k] = leaf + p->leaf_param[i][k];
@@ -298,7 +318,7 @@ void rw_chunk_ordered_call(const rw_pass *w, int i, long b, long c, bool mirrore
 
 /* A run of rowwise nodes goes tile by tile, so that what passes between them
  * stays in the nearest cache; any other node is a run of its own. */
-void rw_chunk_forward(const rw_pass *w, const rw_segment *s, long b, long c)
+static void run_forward(const rw_pass *w, const rw_segment *s, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     int all = rw_plan_chunk_rows(p, c);
@@ -314,6 +334,14 @@ void rw_chunk_forward(const rw_pass *w, const rw_segment *s, long b, long c)
             for (int k = i; k < end; k++)
                 call_forward(w, k, b, c, first, all - first < tile ? all - first : tile);
     }
+}
+
+void rw_chunk_forward(const rw_pass *w, const rw_segment *s, long b, long c)
+{
+    const rw_plan *p = w->e->plan;
+    int first = (int)(s - p->segments);
+    if (s->recompute == RW_RECOMPUTE_CHUNK) first = s->begin;
+    for (const rw_segment *t = p->segments + first; t <= s; t++) run_forward(w, t, b, c);
     if (s->closes >= 0) call_summary(w, s->closes, b, c);
 }
 
@@ -324,7 +352,7 @@ static int run_begin(const rw_plan *p, const rw_segment *s, int last)
     return begin;
 }
 
-void rw_chunk_backward(const rw_pass *w, const rw_segment *s, real *leaf, long b, long c)
+static void run_backward(const rw_pass *w, const rw_segment *s, real *leaf, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     int all = rw_plan_chunk_rows(p, c);
@@ -337,5 +365,26 @@ void rw_chunk_backward(const rw_pass *w, const rw_segment *s, real *leaf, long b
             for (int k = last - 1; k >= begin; k--)
                 call_backward(w, k, leaf, b, c, first, all - first < tile ? all - first : tile);
     }
-    if (s->opens) call_adjoint(w, s->first, leaf, b, c);
+}
+
+/* The block again up to its end, and backward to the segment behind s. Gradients
+ * of parameters are taken when their segment has its turn, that of the block's
+ * input when all of it is there, with the first segment. */
+static void replay(rw_pass *w, const rw_segment *s, long b, long c)
+{
+    const rw_segment *all = w->e->plan->segments;
+    w->replays = true;
+    for (int t = s->begin; t < s->end; t++) run_forward(w, &all[t], b, c);
+    w->discards = true;
+    w->discards_input = s != &all[s->begin];
+    for (const rw_segment *t = &all[s->end - 1]; t > s; t--) run_backward(w, t, NULL, b, c);
+    w->discards = false;
+}
+
+void rw_chunk_backward(const rw_pass *pass, const rw_segment *s, real *leaf, long b, long c)
+{
+    rw_pass w = *pass;
+    if (s->recompute == RW_RECOMPUTE_CHUNK) replay(&w, s, b, c);
+    run_backward(&w, s, leaf, b, c);
+    if (s->opens) call_adjoint(&w, s->first, leaf, b, c);
 }

@@ -15,6 +15,7 @@ struct rw_engine {
     rw_gradient_sum *sum;
     rw_scan *scan;
     rw_pipeline *pipeline;
+    bool shares;      /* the arena is another engine's */
     real *arena;      /* stored values, gradients, carries: offsets in the plan */
     real *scratch;    /* (threads, plan->scratch + plan->op_scratch) */
     real *derived;    /* what prepare made of the parameters */
@@ -22,6 +23,7 @@ struct rw_engine {
     real *shift;      /* exchange buffer of shift carries */
     double *losses;   /* (local sequences, local chunks) */
     double *corrects; /* same shape */
+    real *discarded;  /* (threads, plan->largest_leaf): what replay throws away; or NULL */
     real *workspace;  /* of global ops */
     uint8_t *starts;  /* (sequences of a micro-batch, length): documents, for global ops */
     uint8_t *cuts;    /* (sequences of a micro-batch, local chunks): a document begins in it */
@@ -34,6 +36,9 @@ typedef struct {
     rw_range part; /* local sequences of this micro-batch */
     uint64_t seed, step;
     bool training;
+    bool replays;        /* what the block makes is made again, in scratch */
+    bool discards;       /* gradients of parameters are thrown away */
+    bool discards_input; /* and so is that of the block's input */
     real loss_scale;
     real *row_loss;
 } rw_pass;
@@ -54,7 +59,8 @@ void rw_pass_find_cuts(const rw_pass *pass);
 
 /* All of segment s on chunk c (absolute) of sequence b (of the micro-batch):
  * forward with the summary that closes it; backward, in reverse, with the
- * adjoint of the op that opens it. Pure but for what the plan says is written;
+ * adjoint of the op that opens it; with what the segment's recomputation asks
+ * for before it. Pure but for what the plan says is written;
  * called in parallel on different chunks. */
 void rw_chunk_forward(const rw_pass *pass, const rw_segment *segment, long b, long c);
 void rw_chunk_backward(const rw_pass *pass, const rw_segment *segment, real *leaf, long b, long c);

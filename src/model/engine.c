@@ -26,10 +26,13 @@ static rw_status allocate(rw_engine *e)
     }
     long local = p->chunks.end - p->chunks.begin;
     long sequences = p->sequences.end - p->sequences.begin;
-    RW_TRY(rw_alloc(p->arena, sizeof(real), "activations", &e->arena));
+    if (!e->shares) RW_TRY(rw_alloc(p->arena, sizeof(real), "activations", &e->arena));
     RW_TRY(rw_alloc(threads * (p->scratch + p->op_scratch + 32), sizeof(real), "scratch memory",
                     &e->scratch));
     RW_TRY(rw_alloc(p->derived_total, sizeof(real), "derived parameters", &e->derived));
+    if (p->options.training && p->options.recompute == RW_RECOMPUTE_CHUNK)
+        RW_TRY(rw_alloc(threads * p->largest_leaf, sizeof(real), "gradients to throw away",
+                        &e->discarded));
     RW_TRY(rw_alloc(2 * (size_t)p->micro * shift, sizeof(real), "halos", &e->shift));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->losses));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
@@ -47,6 +50,12 @@ static rw_status allocate(rw_engine *e)
 rw_status rw_engine_new(rw_model *model, const rw_layout *layout, const rw_plan_options *options,
                         rw_engine **out)
 {
+    return rw_engine_new_sharing(model, layout, options, NULL, out);
+}
+
+rw_status rw_engine_new_sharing(rw_model *model, const rw_layout *layout,
+                                const rw_plan_options *options, rw_engine *with, rw_engine **out)
+{
     rw_status status = RW_OK;
     rw_engine *e = NULL;
     if (layout->threads > 1 && !rw_gemm_is_thread_safe())
@@ -58,6 +67,8 @@ rw_status rw_engine_new(rw_model *model, const rw_layout *layout, const rw_plan_
     e->model = model;
     e->layout = layout;
     RW_TRY_DONE(rw_plan_new(model->graph, layout, options, &e->plan));
+    e->shares = with && with->plan->arena >= e->plan->arena;
+    if (e->shares) e->arena = with->arena;
     RW_TRY_DONE(allocate(e));
 done:
     if (status != RW_OK) rw_engine_destroy(&e);
@@ -72,7 +83,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_gradient_sum_destroy(&e->sum);
     rw_scan_destroy(&e->scan);
     rw_pipeline_destroy(&e->pipeline);
-    rw_free(&e->arena);
+    if (!e->shares) rw_free(&e->arena);
     rw_free(&e->scratch);
     rw_free(&e->derived);
     rw_free(&e->dderived);
@@ -80,6 +91,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_free(&e->losses);
     rw_free(&e->corrects);
     rw_free(&e->cuts);
+    rw_free(&e->discarded);
     rw_free(&e->workspace);
     rw_free(&e->starts);
     rw_plan_destroy(&e->plan);
@@ -265,22 +277,15 @@ static double mean_loss(rw_engine *e, double counted)
     return rw_gradient_sum_scalar(e->sum, e->losses) / (counted > 0 ? counted : 1);
 }
 
-static bool first_of_block(const rw_plan *p, int s)
-{
-    return s == 0 || p->segments[s - 1].block != p->segments[s].block;
-}
-
 static void backward_micro(const rw_pass *w, bool last)
 {
     const rw_plan *p = w->e->plan;
-    for (int s = p->segment_count - 1, end = p->segment_count; s >= 0; s--) {
-        int first = s;
-        while (!first_of_block(p, first)) first--;
-        bool enters = s == end - 1;
-        for (int r = first; enters && p->options.recompute && r < end; r++) forward_segment(w, r);
+    for (int s = p->segment_count - 1; s >= 0; s--) {
+        const rw_segment *segment = &p->segments[s];
+        bool again = s == segment->end - 1 && segment->recompute == RW_RECOMPUTE_BLOCK;
+        for (int r = segment->begin; again && r < segment->end; r++) forward_segment(w, r);
         backward_segment(w, s);
         if (last) reduce_segment(w->e, s);
-        if (s == first) end = first;
     }
 }
 

@@ -14,6 +14,11 @@ typedef struct rw_engine rw_engine;
  * agree on the status before the first step. */
 rw_status rw_engine_new(rw_model *model, const rw_layout *layout, const rw_plan_options *options,
                         rw_engine **out);
+/* The same, with the memory of another engine of this layout for the values of a
+ * step, if it is large enough: they are never at work at once, and `with` is
+ * destroyed last. with NULL: memory of its own. */
+rw_status rw_engine_new_sharing(rw_model *model, const rw_layout *layout,
+                                const rw_plan_options *options, rw_engine *with, rw_engine **out);
 void rw_engine_destroy(rw_engine **engine);
 
 /* This rank's part of a batch: sequences, and tokens of each. */

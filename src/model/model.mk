@@ -8,5 +8,6 @@ rw_sources += \
 	src/model/ordered_run.c src/model/ordered_run.h \
 	src/model/plan.c src/model/plan.h \
 	src/model/plan_memory.c src/model/plan_memory.h \
+	src/model/plan_scratch.c src/model/plan_scratch.h \
 	src/model/recurrent.c src/model/recurrent.h \
 	src/model/reference.c src/model/reference.h

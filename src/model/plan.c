@@ -67,12 +67,15 @@ static rw_status plan_nodes(rw_plan *p)
     size_t n = (size_t)p->node_count;
     RW_TRY(rw_alloc(n, sizeof *p->nodes, "the plan", &p->nodes));
     RW_TRY(rw_alloc(n, sizeof *p->derived, "the plan", &p->derived));
+    RW_TRY(rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *p->made_in, "the plan",
+                    &p->made_in));
     for (int i = 0; i < p->node_count; i++) {
         p->nodes[i] = *rw_graph_node(p->graph, i);
         p->nodes[i].chunk = p->options.chunk;
         p->nodes[i].levels = p->tree.inner;
         if (!p->nodes[i].lanes) p->nodes[i].lanes = 1;
         RW_TRY(p->nodes[i].op->shape(&p->nodes[i]));
+        if (p->nodes[i].out >= 0) p->made_in[p->nodes[i].out] = p->nodes[i].block;
         p->derived[i] = p->derived_total;
         p->derived_total += (p->nodes[i].derived + 15) / 16 * 16;
         if (p->nodes[i].scratch > p->op_scratch) p->op_scratch = p->nodes[i].scratch;
@@ -81,6 +84,43 @@ static rw_status plan_nodes(rw_plan *p)
 }
 
 /* ---- Segments ---------------------------------------------------------- */
+
+/* Is value v, made in `block`, used there (inside), or in another block? */
+static bool is_used(const rw_plan *p, int v, int block, bool inside)
+{
+    for (int i = 0; i < p->node_count; i++)
+        for (int k = 0; k < p->nodes[i].ins; k++)
+            if (p->nodes[i].in[k] == v && (p->nodes[i].block == block) == inside) return true;
+    return false;
+}
+
+/* What runs in the exchange needs its inputs stored, and the gradient of a value
+ * that is used in its block and behind it is not to be added to again. */
+static bool can_replay(const rw_plan *p, int block)
+{
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (node->block != block) continue;
+        if (rw_runs_in_exchange(node)) return false;
+        if (node->out >= 0 && is_used(p, node->out, block, true) &&
+            is_used(p, node->out, block, false))
+            return false;
+    }
+    return true;
+}
+
+/* Tells the segments [begin, end) of a block about it. */
+static void finish_block(rw_plan *p, int begin, int end)
+{
+    rw_recompute recompute = p->options.recompute;
+    if (recompute == RW_RECOMPUTE_CHUNK && !can_replay(p, p->segments[begin].block))
+        recompute = RW_RECOMPUTE_BLOCK;
+    for (int s = begin; s < end; s++) {
+        p->segments[s].begin = begin;
+        p->segments[s].end = end;
+        p->segments[s].recompute = recompute;
+    }
+}
 
 /* Cuts at carries and at blocks; a block that begins with a carry begins with
  * an empty segment that its summary closes. */
@@ -103,6 +143,11 @@ static rw_status plan_segments(rw_plan *p)
         s->last = i + 1;
     }
     p->segment_count = (int)(s - p->segments) + 1;
+    s = p->segments;
+    for (int i = 0, end; i < p->segment_count; i = end) {
+        for (end = i; end < p->segment_count && s[end].block == s[i].block;) end++;
+        finish_block(p, i, end);
+    }
     return RW_OK;
 }
 
@@ -214,6 +259,7 @@ static rw_status allocate_tables(rw_plan *p)
     RW_TRY(rw_alloc(values, sizeof *p->value, "the plan", &p->value));
     RW_TRY(rw_alloc(values, sizeof *p->gradient, "the plan", &p->gradient));
     RW_TRY(rw_alloc(values, sizeof *p->needs_gradient, "the plan", &p->needs_gradient));
+    RW_TRY(rw_alloc(values, sizeof *p->replayed, "the plan", &p->replayed));
     RW_TRY(rw_alloc(nodes, sizeof *p->add, "the plan", &p->add));
     RW_TRY(rw_alloc(nodes, sizeof *p->leaf_param, "the plan", &p->leaf_param));
     RW_TRY(rw_alloc(nodes, sizeof *p->leaf_derived, "the plan", &p->leaf_derived));
@@ -253,6 +299,8 @@ void rw_plan_destroy(rw_plan **plan)
     rw_free(&p->value);
     rw_free(&p->gradient);
     rw_free(&p->needs_gradient);
+    rw_free(&p->made_in);
+    rw_free(&p->replayed);
     rw_free(&p->add);
     rw_free(&p->leaf_param);
     rw_free(&p->leaf_derived);

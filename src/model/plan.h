@@ -11,6 +11,11 @@
  * and backward, in reverse:
  *
  *   ... exchange | carry op k+1: backward | ops ... reversed | carry op k: adjoint | exchange
+ *
+ * A block that is recomputed chunk by chunk is replayed: a segment of it begins,
+ * on each chunk, with all segments of the block before it, and its backward
+ * with the whole block and the backward of all segments behind it. Then nothing
+ * but the block's input and the carries is stored; the rest is in scratch.
  */
 #ifndef RW_PLAN_H
 #define RW_PLAN_H
@@ -20,11 +25,21 @@
 #include "mpi/tree.h"
 #include "ops/graph.h"
 
+/* What of forward is run again in backward, so that less is stored. */
+typedef enum {
+    RW_RECOMPUTE_NONE,
+    RW_RECOMPUTE_BLOCK, /* a whole block: its input is stored */
+    RW_RECOMPUTE_CHUNK, /* a chunk of a block: its input and its carries are; blocks with
+                           a carry that is run in the exchange are recomputed whole */
+} rw_recompute;
+
 typedef struct {
     int first, last; /* nodes [first, last) */
     bool opens;      /* node `first` has a carry */
     int closes;      /* node with a carry whose summary ends the segment, or -1 */
     int block;
+    int begin, end; /* segments [begin, end) of the block */
+    rw_recompute recompute;
     size_t leaf; /* reals of the gradient that one chunk's backward yields */
 } rw_segment;
 
@@ -46,7 +61,7 @@ typedef struct {
     long batch;     /* sequences of a step, over all ranks */
     int accumulate; /* micro-batches of a step */
     bool training;  /* plan a backward pass */
-    bool recompute; /* keep block inputs only, run each block forward again */
+    rw_recompute recompute;
 } rw_plan_options;
 
 typedef struct {
@@ -63,6 +78,8 @@ typedef struct {
     int segment_count;
     rw_place *value, *gradient;             /* by value id */
     bool *needs_gradient;                   /* by value id */
+    int *made_in;                           /* by value id: the block of its op */
+    size_t *replayed;                       /* by value id: where, in scratch, replay puts it */
     bool (*add)[RW_MAX_INPUTS];             /* by node: din_add */
     size_t (*leaf_param)[RW_MAX_OP_PARAMS]; /* by node: offset in its segment's leaf */
     size_t *leaf_derived;                   /* by node: likewise */
@@ -91,6 +108,11 @@ int rw_plan_run_end(const rw_plan *plan, int node, int last);
 static inline bool rw_has_carry(const rw_node *node)
 {
     return node->op->carry != RW_CARRY_NONE;
+}
+/* Does the exchange do all the work of the op that has an order? */
+static inline bool rw_runs_in_exchange(const rw_node *node)
+{
+    return node->op->carry == RW_CARRY_SEQUENCE || node->op->carry == RW_CARRY_GLOBAL;
 }
 /* Is node i the carry op that opens segment s? */
 static inline bool rw_opens(const rw_segment *s, int node)

@@ -1,6 +1,7 @@
 #include "model/plan_memory.h"
 
 #include "base/memory.h"
+#include "model/plan_scratch.h"
 
 /* When things happen, on one time line. With recomputation the backward half
  * alternates: segments of a block forward again, then backward. */
@@ -14,7 +15,8 @@ typedef struct {
 
 static void time_backward_of_block(const rw_plan *p, timetable *t, int first, int last, int *now)
 {
-    for (int s = first; p->options.recompute && s < last; s++) t->again[s] = (*now)++;
+    bool again = p->segments[first].recompute == RW_RECOMPUTE_BLOCK;
+    for (int s = first; again && s < last; s++) t->again[s] = (*now)++;
     for (int s = last - 1; s >= first; s--) t->backward[s] = (*now)++;
 }
 
@@ -46,6 +48,11 @@ typedef struct {
     bool *boundary;                           /* by value: crosses blocks */
 } lifetimes;
 
+static rw_recompute recompute_of(const rw_plan *p, const timetable *t, int i)
+{
+    return p->segments[t->segment_of[i]].recompute;
+}
+
 static void touch(int *only, int segment)
 {
     if (*only == -1) *only = segment;
@@ -56,20 +63,16 @@ static void touch_forward(const rw_plan *p, const timetable *t, lifetimes *l, in
 {
     touch(&l->value_segment[v], segment);
     rw_lifetime_use(&l->value[v], 0, t->forward[segment]);
-    if (p->options.training && p->options.recompute)
+    if (p->options.training && p->segments[segment].recompute == RW_RECOMPUTE_BLOCK)
         rw_lifetime_use(&l->value[v], l->boundary[v] ? 0 : 1, t->again[segment]);
-}
-
-static int backward_phase(const rw_plan *p, const lifetimes *l, int v)
-{
-    return p->options.recompute && !l->boundary[v];
 }
 
 /* A value that backward reads must be stored. */
 static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
 {
     l->value_segment[v] = -2;
-    rw_lifetime_use(&l->value[v], backward_phase(p, l, v), t->backward[segment]);
+    bool again = p->segments[segment].recompute == RW_RECOMPUTE_BLOCK && !l->boundary[v];
+    rw_lifetime_use(&l->value[v], again, t->backward[segment]);
 }
 
 static void touch_gradient(const timetable *t, lifetimes *l, int v, int segment)
@@ -111,7 +114,8 @@ static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 /* The carry's buffers: see the drawing in plan.h for when each is written. */
 static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
-    int opened = t->segment_of[i], closed = t->closed_by[i], phase = p->options.recompute;
+    int opened = t->segment_of[i], closed = t->closed_by[i];
+    int phase = recompute_of(p, t, i) == RW_RECOMPUTE_BLOCK;
     rw_lifetime_use(&l->map[i], 0, t->forward[closed]);
     rw_lifetime_use(&l->part[i], 0, t->forward[closed]);
     rw_lifetime_use(&l->state[i], 0, t->forward[closed]);
@@ -133,14 +137,51 @@ static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     rw_lifetime_use(&l->dstate[i], 0, t->backward[closed]);
 }
 
-static void find_boundaries(const rw_plan *p, lifetimes *l, int *producer_block)
+/* Each segment of a replayed block reads the block's input; its last one writes
+ * the output, its first one, in backward, the input's gradient. */
+static void use_replayed_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
-    for (int i = 0; i < p->node_count; i++) {
-        const rw_node *node = &p->nodes[i];
-        if (node->out >= 0) producer_block[node->out] = node->block;
-        for (int k = 0; k < node->ins; k++)
-            if (producer_block[node->in[k]] != node->block) l->boundary[node->in[k]] = true;
+    const rw_node *node = &p->nodes[i];
+    const rw_segment *own = &p->segments[t->segment_of[i]];
+    int begin = own->begin, last = own->end - 1;
+    for (int k = 0; k < node->ins; k++) {
+        int v = node->in[k];
+        if (!l->boundary[v] || p->made_in[v] == node->block) continue;
+        rw_lifetime_use(&l->value[v], 0, t->forward[begin]);
+        rw_lifetime_use(&l->value[v], 0, t->forward[last]);
+        if (!p->options.training) continue;
+        rw_lifetime_use(&l->value[v], 0, t->backward[begin]);
+        rw_lifetime_use(&l->gradient[v], 0, t->backward[begin]);
     }
+    if (node->out < 0 || !l->boundary[node->out]) return;
+    rw_lifetime_use(&l->value[node->out], 0, t->forward[t->segment_of[i]]);
+    rw_lifetime_use(&l->value[node->out], 0, t->forward[last]);
+    if (!p->options.training) return;
+    rw_lifetime_use(&l->gradient[node->out], 0, t->backward[last]);
+    rw_lifetime_use(&l->gradient[node->out], 0, t->backward[begin]);
+}
+
+/* Its carries are read by each segment behind them, forward and backward. */
+static void use_replayed_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
+{
+    const rw_segment *own = &p->segments[t->segment_of[i]];
+    use_carry(p, t, l, i);
+    rw_lifetime_use(&l->state[i], 0, t->forward[own->end - 1]);
+    if (!p->options.training) return;
+    rw_lifetime_use(&l->state[i], 0, t->backward[own->begin]);
+    rw_lifetime_use(&l->dstate[i], 0, t->backward[own->begin]);
+}
+
+/* What crosses blocks is stored whatever is recomputed. */
+static void find_boundaries(const rw_plan *p, lifetimes *l)
+{
+    for (int i = 0; i < p->node_count; i++)
+        for (int k = 0; k < p->nodes[i].ins; k++) {
+            int v = p->nodes[i].in[k];
+            if (p->made_in[v] == p->nodes[i].block) continue;
+            l->boundary[v] = true;
+            l->value_segment[v] = l->gradient_segment[v] = -2;
+        }
 }
 
 static void set_sizes(const rw_plan *p, lifetimes *l)
@@ -192,70 +233,30 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     return rw_alloc(values + 1, sizeof *l->boundary, "memory planning", &l->boundary);
 }
 
-/* ---- Scratch of a thread: what lives within one chunk of one segment ---- */
-
-/* Places the scratch values (or gradients) that segment s touches. */
-static rw_status place_scratch(rw_plan *p, rw_lifetime *item, const int *only, int s,
-                               rw_place *place)
+static void use(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
-    const rw_segment *segment = &p->segments[s];
-    int values = rw_graph_values(p->graph), run = 0;
-    for (int v = 0; v < values; v++) item[v] = RW_LIFETIME_NONE;
-    for (int i = segment->first; i < segment->last; run++) {
-        int end = rw_plan_run_end(p, i, segment->last);
-        for (; i < end; i++) {
-            const rw_node *node = &p->nodes[i];
-            if (node->out >= 0) rw_lifetime_use(&item[node->out], 0, run);
-            for (int k = 0; k < node->ins; k++) rw_lifetime_use(&item[node->in[k]], 0, run);
-        }
+    bool carry = rw_has_carry(&p->nodes[i]);
+    if (recompute_of(p, t, i) == RW_RECOMPUTE_CHUNK) {
+        use_replayed_node(p, t, l, i);
+        if (carry) use_replayed_carry(p, t, l, i);
+    } else {
+        use_node(p, t, l, i);
+        if (carry) use_carry(p, t, l, i);
     }
-    const rw_node *closer = segment->closes >= 0 ? &p->nodes[segment->closes] : NULL;
-    for (int k = 0; closer && k < closer->ins; k++) rw_lifetime_use(&item[closer->in[k]], 0, run);
-    for (int v = 0; v < values; v++)
-        if (only[v] == s)
-            item[v].size = (size_t)p->options.chunk * (size_t)rw_graph_width(p->graph, v);
-    size_t total;
-    RW_TRY(rw_liveness_place(item, values, &total));
-    for (int v = 0; v < values; v++)
-        if (only[v] == s) place[v].offset = item[v].offset;
-    if (total > p->scratch) p->scratch = total;
-    return RW_OK;
-}
-
-static rw_status plan_scratch(rw_plan *p, const lifetimes *l)
-{
-    rw_status status = RW_OK;
-    rw_lifetime *item = NULL;
-    RW_TRY_DONE(
-        rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *item, "memory planning", &item));
-    for (int s = 0; s < p->segment_count; s++) {
-        RW_TRY_DONE(place_scratch(p, item, l->value_segment, s, p->value));
-        if (p->options.training)
-            RW_TRY_DONE(place_scratch(p, item, l->gradient_segment, s, p->gradient));
-    }
-done:
-    rw_free(&item);
-    return status;
 }
 
 static rw_status plan_memory(rw_plan *p, const timetable *t)
 {
     rw_status status = RW_OK;
     lifetimes l = {0};
-    int *block = NULL;
     RW_TRY_DONE(new_lifetimes(p, &l));
-    RW_TRY_DONE(rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *block, "the plan", &block));
-    find_boundaries(p, &l, block);
-    for (int i = 0; i < p->node_count; i++) {
-        use_node(p, t, &l, i);
-        if (rw_has_carry(&p->nodes[i])) use_carry(p, t, &l, i);
-    }
+    find_boundaries(p, &l);
+    for (int i = 0; i < p->node_count; i++) use(p, t, &l, i);
     set_sizes(p, &l);
     RW_TRY_DONE(rw_liveness_place(l.value, l.count, &p->arena));
     take_offsets(p, &l);
-    RW_TRY_DONE(plan_scratch(p, &l));
+    RW_TRY_DONE(rw_plan_scratch(p, l.value_segment, l.gradient_segment));
 done:
-    rw_free(&block);
     rw_free(&l.value);
     rw_free(&l.value_segment);
     rw_free(&l.boundary);

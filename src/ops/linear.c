@@ -42,6 +42,7 @@ static void linear_backward(const rw_call *call)
     if (call->din[0])
         rw_gemm(false, false, call->rows, in, out, 1, call->dout, ld, call->param[0], in,
                 call->din_add[0], call->din[0], call->din_ld[0]);
+    if (call->discards) return;
     rw_gemm(true, false, out, in, call->rows, 1, call->dout, ld, call->in[0], call->in_ld[0], 1,
             call->dparam[0], in);
     for (int t = 0; call->node->params == 2 && t < call->rows; t++)

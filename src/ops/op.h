@@ -151,6 +151,8 @@ struct rw_call {
     bool din_add[RW_MAX_INPUTS];    /* add to din instead of writing it */
     real *dparam[RW_MAX_OP_PARAMS]; /* always add */
     real *dderived;                 /* always add */
+    bool discards;                  /* what is added to these two is thrown away: an op
+                                       may leave it out */
 };
 
 /* The arguments of a global op: all rows that this rank holds of the sequences

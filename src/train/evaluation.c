@@ -14,7 +14,7 @@ struct rw_evaluation {
 };
 
 rw_status rw_evaluation_new(rw_model *model, const rw_layout *layout, rw_source *source,
-                            const rw_plan_options *options, rw_evaluation **out)
+                            const rw_plan_options *options, rw_engine *with, rw_evaluation **out)
 {
     rw_status status = RW_OK;
     rw_evaluation *v = NULL;
@@ -22,7 +22,7 @@ rw_status rw_evaluation_new(rw_model *model, const rw_layout *layout, rw_source 
     v->layout = layout;
     v->source = source;
     v->batch = options->batch;
-    RW_TRY_DONE(rw_engine_new(model, layout, options, &v->engine));
+    RW_TRY_DONE(rw_engine_new_sharing(model, layout, options, with, &v->engine));
     rw_range b = rw_engine_sequences(v->engine), rows = rw_engine_rows(v->engine);
     RW_TRY_DONE(rw_alloc((size_t)((b.end - b.begin) * (rows.end - rows.begin)), sizeof(real),
                          "evaluation", &v->row_loss));

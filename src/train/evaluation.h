@@ -13,9 +13,10 @@ typedef struct {
 } rw_by_position;
 
 /* Plans an evaluation with these sizes (training = false). Borrows everything.
- * Not collective; let the ranks agree on the status. */
+ * Shares the memory of engine `with` (NULL: none), see rw_engine_new_sharing. Not
+ * collective; let the ranks agree on the status. */
 rw_status rw_evaluation_new(rw_model *model, const rw_layout *layout, rw_source *source,
-                            const rw_plan_options *options, rw_evaluation **out);
+                            const rw_plan_options *options, rw_engine *with, rw_evaluation **out);
 void rw_evaluation_destroy(rw_evaluation **evaluation);
 
 /* Mean loss over the first `batches` batches of the split; 0: over all of it

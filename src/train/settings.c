@@ -45,8 +45,9 @@ const rw_key rw_train_keys[] = {
     {.name = "recompute",
      .type = RW_KEY_STRING,
      .fallback = "none",
-     .choices = "none|block",
-     .doc = "block: keep block inputs only, run each block forward again in backward"},
+     .choices = "none|block|chunk",
+     .doc = "what is kept for backward; block: block inputs, each block is run forward again; "
+            "chunk: block inputs and carries, several times; less memory, more time, same bits"},
     {.name = "accumulate",
      .type = RW_KEY_INT,
      .fallback = "1",
@@ -215,6 +216,13 @@ rw_status rw_settings_forget_layout(rw_settings *s)
     return rw_config_set(s->parallel, "threads", "auto");
 }
 
+static rw_recompute recompute_of(const rw_settings *s)
+{
+    const char *name = rw_config_string(s->train, "recompute");
+    if (strcmp(name, "block") == 0) return RW_RECOMPUTE_BLOCK;
+    return strcmp(name, "chunk") == 0 ? RW_RECOMPUTE_CHUNK : RW_RECOMPUTE_NONE;
+}
+
 rw_plan_options rw_settings_plan(const rw_settings *s, int chunk, bool training)
 {
     return (rw_plan_options){
@@ -223,6 +231,6 @@ rw_plan_options rw_settings_plan(const rw_settings *s, int chunk, bool training)
         .batch = s->batch,
         .accumulate = (int)rw_config_int(s->train, "accumulate"),
         .training = training,
-        .recompute = training && strcmp(rw_config_string(s->train, "recompute"), "block") == 0,
+        .recompute = recompute_of(s),
     };
 }

@@ -69,7 +69,10 @@ static rw_status plan(trainer *t)
     rw_plan_options training = rw_settings_plan(&t->settings, t->model->chunk, true);
     rw_plan_options evaluation = rw_settings_plan(&t->settings, t->model->chunk, false);
     RW_TRY(rw_engine_new(t->model, &t->layout, &training, &t->engine));
-    return rw_evaluation_new(t->model, &t->layout, t->source, &evaluation, &t->evaluation);
+    bool held_out = !rw_source_tokens(t->source) || rw_source_heldout_count(t->source);
+    if (!held_out) return RW_OK;
+    return rw_evaluation_new(t->model, &t->layout, t->source, &evaluation, t->engine,
+                             &t->evaluation);
 }
 
 static rw_status check_checkpoint(const trainer *t, const rw_checkpoint_meta *meta)
@@ -147,6 +150,9 @@ static void announce(const trainer *t)
             t->layout.size, t->layout.size == 1 ? "" : "s", t->layout.dp, t->layout.sp,
             t->layout.threads, t->layout.threads == 1 ? "" : "s", s->batch, s->length,
             megabytes(rw_memory_in_use()));
+    if (!t->evaluation)
+        rw_warn(
+            "the dataset has no held-out tokens (data build --heldout 0): nothing is evaluated");
     if (t->step)
         rw_info("resuming %s after step %" PRIu64 " of %" PRIu64, t->folder.path, t->step,
                 s->steps);
@@ -269,6 +275,7 @@ static rw_status evaluate(trainer *t)
 
 static rw_status evaluate_if_due(trainer *t)
 {
+    if (!t->evaluation) return RW_OK;
     uint64_t every = (uint64_t)rw_config_int(t->settings.eval, "every");
     bool last = t->step == t->last;
     if (!last && (!every || t->step % every != 0)) return RW_OK;

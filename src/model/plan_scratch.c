@@ -1,0 +1,129 @@
+#include "model/plan_scratch.h"
+
+#include "base/memory.h"
+
+static size_t chunk_reals(const rw_plan *p, int v)
+{
+    return (size_t)p->options.chunk * (size_t)rw_graph_width(p->graph, v);
+}
+
+/* ---- What lives within one segment ---------------------------------------- */
+
+/* Places the scratch values (or gradients) that segment s touches. */
+static rw_status place_segment(rw_plan *p, rw_lifetime *item, const int *only, int s,
+                               rw_place *place)
+{
+    const rw_segment *segment = &p->segments[s];
+    int values = rw_graph_values(p->graph), run = 0;
+    for (int v = 0; v < values; v++) item[v] = RW_LIFETIME_NONE;
+    for (int i = segment->first; i < segment->last; run++) {
+        int end = rw_plan_run_end(p, i, segment->last);
+        for (; i < end; i++) {
+            const rw_node *node = &p->nodes[i];
+            if (node->out >= 0) rw_lifetime_use(&item[node->out], 0, run);
+            for (int k = 0; k < node->ins; k++) rw_lifetime_use(&item[node->in[k]], 0, run);
+        }
+    }
+    const rw_node *closer = segment->closes >= 0 ? &p->nodes[segment->closes] : NULL;
+    for (int k = 0; closer && k < closer->ins; k++) rw_lifetime_use(&item[closer->in[k]], 0, run);
+    for (int v = 0; v < values; v++)
+        if (only[v] == s) item[v].size = chunk_reals(p, v);
+    size_t total;
+    RW_TRY(rw_liveness_place(item, values, &total));
+    for (int v = 0; v < values; v++)
+        if (only[v] == s) place[v].offset = item[v].offset;
+    if (total > p->scratch) p->scratch = total;
+    return RW_OK;
+}
+
+/* ---- What lives within the replay of a block -------------------------------- */
+
+/* Runs are numbered through the block; backward of run r comes at last - r. */
+typedef struct {
+    rw_lifetime *value, *gradient; /* by value id */
+    int run, last;
+} replay;
+
+static void use_replayed(const rw_plan *p, const replay *r, const rw_node *node)
+{
+    int backward = r->last - r->run;
+    if (node->out >= 0) {
+        rw_lifetime_use(&r->value[node->out], 0, r->run);
+        if (node->op->keeps_out) rw_lifetime_use(&r->value[node->out], 0, backward);
+        rw_lifetime_use(&r->gradient[node->out], 0, backward);
+    }
+    for (int k = 0; k < node->ins; k++) {
+        int v = node->in[k];
+        if (p->made_in[v] != node->block) continue;
+        rw_lifetime_use(&r->value[v], 0, r->run);
+        if (node->op->keeps_in >> k & 1) rw_lifetime_use(&r->value[v], 0, backward);
+        rw_lifetime_use(&r->gradient[v], 0, backward);
+    }
+}
+
+static void set_sizes(const rw_plan *p, const replay *r, int block)
+{
+    for (int v = 0; v < rw_graph_values(p->graph); v++) {
+        if (p->made_in[v] != block) continue;
+        r->value[v].size = chunk_reals(p, v);
+        if (!p->gradient[v].stored && p->options.training) r->gradient[v].size = chunk_reals(p, v);
+    }
+}
+
+/* The scratch begins with room for gradients that are thrown away. */
+static size_t discarded(const rw_plan *p)
+{
+    size_t most = 0;
+    for (int v = 0; v < rw_graph_values(p->graph); v++)
+        if (chunk_reals(p, v) > most) most = chunk_reals(p, v);
+    return (most + 15) / 16 * 16;
+}
+
+static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
+{
+    int values = rw_graph_values(p->graph), nodes = p->node_count, end = p->segments[begin].end;
+    replay r = {item, item + values, 0, 2 * nodes};
+    size_t total, base = p->options.training ? discarded(p) : 0;
+    for (int v = 0; v < 2 * values; v++) item[v] = RW_LIFETIME_NONE;
+    for (int s = begin; s < end; s++)
+        for (int i = p->segments[s].first; i < p->segments[s].last; r.run++) {
+            int after = rw_plan_run_end(p, i, p->segments[s].last);
+            for (; i < after; i++) use_replayed(p, &r, &p->nodes[i]);
+        }
+    set_sizes(p, &r, p->segments[begin].block);
+    RW_TRY(rw_liveness_place(item, 2 * values, &total));
+    for (int v = 0; v < values; v++) {
+        if (p->made_in[v] != p->segments[begin].block) continue;
+        p->replayed[v] = base + r.value[v].offset;
+        if (!p->value[v].stored) p->value[v].offset = p->replayed[v];
+        if (!p->gradient[v].stored) p->gradient[v].offset = base + r.gradient[v].offset;
+    }
+    if (base + total > p->scratch) p->scratch = base + total;
+    return RW_OK;
+}
+
+/* ---- The whole -------------------------------------------------------------- */
+
+static rw_status place_in(rw_plan *p, rw_lifetime *item, int s, const int *value_segment,
+                          const int *gradient_segment)
+{
+    const rw_segment *segment = &p->segments[s];
+    if (segment->recompute == RW_RECOMPUTE_CHUNK)
+        return s == segment->begin ? place_replay(p, item, s) : RW_OK;
+    RW_TRY(place_segment(p, item, value_segment, s, p->value));
+    if (!p->options.training) return RW_OK;
+    return place_segment(p, item, gradient_segment, s, p->gradient);
+}
+
+rw_status rw_plan_scratch(rw_plan *p, const int *value_segment, const int *gradient_segment)
+{
+    rw_status status = RW_OK;
+    rw_lifetime *item = NULL;
+    RW_TRY_DONE(rw_alloc(2 * (size_t)rw_graph_values(p->graph) + 1, sizeof *item, "memory planning",
+                         &item));
+    for (int s = 0; s < p->segment_count; s++)
+        RW_TRY_DONE(place_in(p, item, s, value_segment, gradient_segment));
+done:
+    rw_free(&item);
+    return status;
+}
