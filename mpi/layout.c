@@ -1,11 +1,10 @@
 #include "mpi/layout.h"
 
+#include <limits.h>
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
-
-rw_comm_counters rw_comm_count;
 
 rw_range rw_split(long n, int parts, int index)
 {
@@ -109,4 +108,41 @@ rw_status rw_agree_comm(MPI_Comm comm, rw_status status)
         rw_fail((rw_status)report.status, "%s", report.message);
     }
     return (rw_status)report.status;
+}
+
+rw_status rw_check_message(double reals, const char *what, const char *remedy)
+{
+    if (reals <= INT_MAX) return RW_OK;
+    return rw_fail(RW_ERROR, "%s: a message of %.0f numbers, and MPI counts to %d; %s", what, reals,
+                   INT_MAX, remedy);
+}
+
+/* ---- Counters ------------------------------------------------------------- */
+
+rw_comm_counters rw_comm_count;
+static int under_way;
+static double busy_since; /* with under_way > 0 */
+
+double rw_comm_begin(void)
+{
+    double now = MPI_Wtime();
+    if (under_way++ == 0) busy_since = now;
+    return now;
+}
+
+void rw_comm_waited(double start)
+{
+    rw_comm_count.exposed += MPI_Wtime() - start;
+}
+
+void rw_comm_end(double bytes)
+{
+    rw_comm_count.bytes += bytes;
+    if (--under_way == 0) rw_comm_count.seconds += MPI_Wtime() - busy_since;
+}
+
+void rw_comm_end_blocking(double start, double bytes)
+{
+    rw_comm_waited(start);
+    rw_comm_end(bytes);
 }

@@ -44,12 +44,28 @@ rw_status rw_agree(const rw_layout *layout, rw_status status);
 /* The same over any communicator. */
 rw_status rw_agree_comm(MPI_Comm comm, rw_status status);
 
-/* Counters of what this rank sent and how long it waited, since the start. */
+/* Fails (RW_ERROR) if `reals` is more than one message can hold: MPI counts
+ * with int. To be called when an exchange is planned; `what` names it,
+ * `remedy` says what the user can do. */
+rw_status rw_check_message(double reals, const char *what, const char *remedy);
+
+/* Counters of this rank's exchanges of carries, gradients and weights, since
+ * the start. */
 typedef struct {
-    double seconds; /* inside MPI */
-    double exposed; /* of these, with all threads of the rank waiting */
+    double seconds; /* with at least one of them under way */
+    double exposed; /* of these, while the rank waited for it instead of computing */
     double bytes;   /* payload sent to other ranks */
 } rw_comm_counters;
 extern rw_comm_counters rw_comm_count;
+
+/* Around each exchange, by the thread that calls MPI. Exchanges may be under way
+ * at the same time, beside one another and beside computation. rw_comm_begin
+ * returns the time, rw_comm_waited counts the time since `start` as exposed,
+ * rw_comm_end adds what the exchange sent. */
+double rw_comm_begin(void);
+void rw_comm_waited(double start);
+void rw_comm_end(double bytes);
+/* The end of an exchange that the rank waited for since it began. */
+void rw_comm_end_blocking(double start, double bytes);
 
 #endif

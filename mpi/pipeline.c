@@ -13,6 +13,8 @@ rw_status rw_pipeline_new(const rw_layout *layout, long sequences, size_t state,
     rw_status status = RW_OK;
     rw_pipeline *p = NULL;
     size_t n = (size_t)sequences;
+    *out = NULL;
+    RW_TRY(rw_check_message((double)state, "the state of a recurrence", "use a smaller width"));
     RW_TRY(rw_alloc(1, sizeof *p, "a pipeline", &p));
     p->layout = layout;
     RW_TRY_DONE(rw_alloc(n * state, sizeof(real), "states of a pipeline", &p->in));
@@ -34,13 +36,6 @@ void rw_pipeline_destroy(rw_pipeline **pipeline)
     rw_free(pipeline);
 }
 
-static void count_seconds(double start)
-{
-    double seconds = MPI_Wtime() - start;
-    rw_comm_count.seconds += seconds;
-    rw_comm_count.exposed += seconds;
-}
-
 /* All receives are posted at once: a state then has its place when it arrives,
  * and a rank that is ahead of the next one is not held up. */
 static void post_arrivals(rw_pipeline *p, long sequences, size_t state, int from)
@@ -52,20 +47,19 @@ static void post_arrivals(rw_pipeline *p, long sequences, size_t state, int from
 
 static void await(rw_pipeline *p, rw_range wave)
 {
-    double start = MPI_Wtime();
+    double start = rw_comm_begin();
     MPI_Waitall((int)(wave.end - wave.begin), p->arrival + wave.begin, MPI_STATUSES_IGNORE);
-    count_seconds(start);
+    rw_comm_end_blocking(start, 0);
 }
 
 /* Blocking: a large state, which moves only while its sender is in MPI, is then
  * not held back by the sender's next turn. */
 static void hand_over(rw_pipeline *p, rw_range wave, size_t state, int to)
 {
-    double start = MPI_Wtime();
+    double start = rw_comm_begin();
     for (long b = wave.begin; b < wave.end; b++)
         MPI_Send(p->out + (size_t)b * state, (int)state, RW_MPI_REAL, to, 0, p->layout->sp_comm);
-    count_seconds(start);
-    rw_comm_count.bytes += (double)((size_t)(wave.end - wave.begin) * state * sizeof(real));
+    rw_comm_end_blocking(start, (double)((size_t)(wave.end - wave.begin) * state * sizeof(real)));
 }
 
 void rw_pipeline_run(rw_pipeline *p, long sequences, size_t state, bool mirrored, long wave,

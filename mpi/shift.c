@@ -18,7 +18,7 @@ void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t st
 {
     copy_within(sequences, local, state, mirrored, part, out);
     if (layout->sp == 1) return;
-    double start = MPI_Wtime();
+    double start = rw_comm_begin();
     int left = layout->sp_rank > 0 ? layout->sp_rank - 1 : MPI_PROC_NULL;
     int right = layout->sp_rank < layout->sp - 1 ? layout->sp_rank + 1 : MPI_PROC_NULL;
     int to = mirrored ? left : right, from = mirrored ? right : left;
@@ -33,8 +33,5 @@ void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t st
     for (long b = 0; b < sequences && from != MPI_PROC_NULL; b++)
         memcpy(out + ((size_t)(b * local) + edge_in) * state, receive + (size_t)b * state,
                state * sizeof(real));
-    double seconds = MPI_Wtime() - start;
-    rw_comm_count.seconds += seconds;
-    rw_comm_count.exposed += seconds;
-    if (to != MPI_PROC_NULL) rw_comm_count.bytes += (double)(all * sizeof(real));
+    rw_comm_end_blocking(start, to != MPI_PROC_NULL ? (double)(all * sizeof(real)) : 0);
 }

@@ -11,10 +11,9 @@ static size_t piece(size_t left)
 void rw_swap(const rw_layout *layout, int to, const void *out, size_t n, int from, void *in,
              size_t m)
 {
-    double start = MPI_Wtime();
+    double start = rw_comm_begin(), bytes = to != MPI_PROC_NULL ? (double)n : 0;
     const char *give = out;
     char *take = in;
-    if (to != MPI_PROC_NULL) rw_comm_count.bytes += (double)n;
     while (n || m) {
         size_t gives = piece(n), takes = piece(m);
         MPI_Sendrecv(give, (int)gives, MPI_BYTE, gives ? to : MPI_PROC_NULL, 0, take, (int)takes,
@@ -24,7 +23,5 @@ void rw_swap(const rw_layout *layout, int to, const void *out, size_t n, int fro
         n -= gives;
         m -= takes;
     }
-    double seconds = MPI_Wtime() - start;
-    rw_comm_count.seconds += seconds;
-    rw_comm_count.exposed += seconds;
+    rw_comm_end_blocking(start, bytes);
 }

@@ -8,18 +8,32 @@
 typedef struct {
     rw_tree_node *node;
     int count;
+    int place; /* of the first among the nodes of all ranks, rank by rank */
 } cover;
+
+/* A sum under way. First every rank gets its slice of all nodes, then, once it
+ * has added these, every rank gets all slices of the sum. */
+typedef enum { SLICES, SUMS, DONE } stage;
+
+typedef struct {
+    stage stage;
+    size_t n;
+    real **node;    /* this rank's maximal nodes; node[0] becomes the sum */
+    real *received; /* this rank's slice of the nodes of all ranks, by place */
+    MPI_Request *request;
+    int requests;
+} flight;
 
 struct rw_reduction {
     const rw_layout *layout;
     rw_tree tree;
     cover *of_rank;
-    rw_tree_node *order; /* nodes of all ranks by leaf; slot = place in received */
+    rw_tree_node *order; /* nodes of all ranks by leaf; slot = place */
     int total;
     rw_tree_node *stack_nodes;
-    size_t slice; /* longest slice of a rank */
-    real *send, *received, *gathered;
-    int *counts, *places; /* for the all-to-all: send and receive, P each */
+    flight flights[RW_REDUCTIONS];
+    int oldest, under_way;
+    int *counts, *places; /* of the scalars: a rank each */
     double *scalars;
 };
 
@@ -50,41 +64,56 @@ static void sort_nodes(rw_tree_node *node, int count)
     }
 }
 
+/* The covers of all ranks, and their nodes in the order of the tree. */
+static rw_status plan_nodes(rw_reduction *r)
+{
+    int ranks = r->layout->size, place = 0;
+    RW_TRY(rw_alloc((size_t)ranks, sizeof *r->of_rank, "a reduction", &r->of_rank));
+    for (int q = 0; q < ranks; q++) {
+        RW_TRY(cover_of(&r->tree, r->layout, q, &r->of_rank[q]));
+        r->of_rank[q].place = r->total;
+        r->total += r->of_rank[q].count;
+    }
+    RW_TRY(rw_alloc((size_t)r->total, sizeof *r->order, "a reduction", &r->order));
+    RW_TRY(rw_alloc((size_t)r->total + 1, sizeof *r->order, "a reduction", &r->stack_nodes));
+    for (int q = 0; q < ranks; q++)
+        for (int i = 0; i < r->of_rank[q].count; i++, place++) {
+            r->order[place] = r->of_rank[q].node[i];
+            r->order[place].slot = place;
+        }
+    sort_nodes(r->order, r->total);
+    return RW_OK;
+}
+
+static rw_status new_flight(const rw_reduction *r, size_t longest, flight *f)
+{
+    size_t ranks = (size_t)r->layout->size, mine = (size_t)rw_reduction_nodes(r);
+    size_t slice = longest / ranks + 1, all = (size_t)r->total;
+    RW_TRY(rw_alloc(mine, sizeof *f->node, "a reduction", &f->node));
+    if (ranks == 1) return RW_OK;
+    RW_TRY(
+        rw_alloc(all - mine + mine * (ranks - 1), sizeof *f->request, "a reduction", &f->request));
+    return rw_alloc(all * slice, sizeof(real), "gradients received", &f->received);
+}
+
 rw_status rw_reduction_new(const rw_layout *layout, const rw_tree *tree, size_t longest,
                            rw_reduction **out)
 {
     rw_status status = RW_OK;
     rw_reduction *r = NULL;
     size_t ranks = (size_t)layout->size;
+    *out = NULL;
+    if (ranks > 1)
+        RW_TRY(rw_check_message((double)(longest / ranks + 1), "the gradient of a block",
+                                "use more ranks, or more and smaller blocks"));
     RW_TRY(rw_alloc(1, sizeof *r, "a reduction", &r));
     r->layout = layout;
     r->tree = *tree;
-    RW_TRY_DONE(rw_alloc(ranks, sizeof *r->of_rank, "a reduction", &r->of_rank));
-    for (int q = 0; q < layout->size; q++) {
-        RW_TRY_DONE(cover_of(tree, layout, q, &r->of_rank[q]));
-        r->total += r->of_rank[q].count;
-    }
-    RW_TRY_DONE(rw_alloc((size_t)r->total, sizeof *r->order, "a reduction", &r->order));
-    RW_TRY_DONE(rw_alloc((size_t)r->total + 1, sizeof *r->order, "a reduction", &r->stack_nodes));
-    int place = 0;
-    for (int q = 0; q < layout->size; q++)
-        for (int i = 0; i < r->of_rank[q].count; i++, place++) {
-            r->order[place] = r->of_rank[q].node[i];
-            r->order[place].slot = place;
-        }
-    sort_nodes(r->order, r->total);
+    RW_TRY_DONE(plan_nodes(r));
     RW_TRY_DONE(rw_alloc((size_t)r->total, sizeof(double), "a reduction", &r->scalars));
-    RW_TRY_DONE(rw_alloc(4 * ranks, sizeof(int), "a reduction", &r->counts));
-    r->places = r->counts + 2 * ranks;
-    if (layout->size > 1) {
-        r->slice = longest / ranks + 1;
-        size_t mine = (size_t)r->of_rank[layout->rank].count;
-        RW_TRY_DONE(
-            rw_alloc(mine * (longest + ranks), sizeof(real), "gradients to send", &r->send));
-        RW_TRY_DONE(rw_alloc((size_t)r->total * r->slice, sizeof(real), "gradients received",
-                             &r->received));
-        RW_TRY_DONE(rw_alloc(longest, sizeof(real), "summed gradients", &r->gathered));
-    }
+    RW_TRY_DONE(rw_alloc(2 * ranks, sizeof(int), "a reduction", &r->counts));
+    r->places = r->counts + ranks;
+    for (int i = 0; i < RW_REDUCTIONS; i++) RW_TRY_DONE(new_flight(r, longest, &r->flights[i]));
 done:
     if (status != RW_OK) rw_reduction_destroy(&r);
     *out = r;
@@ -96,14 +125,16 @@ void rw_reduction_destroy(rw_reduction **reduction)
     rw_reduction *r = *reduction;
     if (!r) return;
     for (int q = 0; r->of_rank && q < r->layout->size; q++) rw_free(&r->of_rank[q].node);
+    for (int i = 0; i < RW_REDUCTIONS; i++) {
+        rw_free(&r->flights[i].node);
+        rw_free(&r->flights[i].request);
+        rw_free(&r->flights[i].received);
+    }
     rw_free(&r->of_rank);
     rw_free(&r->order);
     rw_free(&r->stack_nodes);
     rw_free(&r->scalars);
     rw_free(&r->counts);
-    rw_free(&r->send);
-    rw_free(&r->received);
-    rw_free(&r->gathered);
     rw_free(reduction);
 }
 
@@ -112,79 +143,171 @@ int rw_reduction_nodes(const rw_reduction *reduction)
     return reduction->of_rank[reduction->layout->rank].count;
 }
 
+/* ---- Sums of vectors, by slices ------------------------------------------- */
+
+static rw_range slice_of(const rw_reduction *r, const flight *f, int rank)
+{
+    return rw_split((long)f->n, r->layout->size, rank);
+}
+
+static size_t length_of(rw_range range)
+{
+    return (size_t)(range.end - range.begin);
+}
+
+/* Sums under way at once are told apart by their tags. Messages of one sum from
+ * one rank arrive in the order of its nodes. */
+static int tag_of(const rw_reduction *r, const flight *f)
+{
+    return 2 * (int)(f - r->flights) + (f->stage == SUMS);
+}
+
+static void send(const rw_reduction *r, flight *f, const real *from, size_t n, int rank)
+{
+    MPI_Isend(from, (int)n, RW_MPI_REAL, rank, tag_of(r, f), r->layout->world,
+              &f->request[f->requests++]);
+}
+
+static void receive(const rw_reduction *r, flight *f, real *to, size_t n, int rank)
+{
+    MPI_Irecv(to, (int)n, RW_MPI_REAL, rank, tag_of(r, f), r->layout->world,
+              &f->request[f->requests++]);
+}
+
+/* The rank `k` places behind this one: not all begin with the same. */
+static int peer(const rw_reduction *r, int k)
+{
+    return (r->layout->rank + k) % r->layout->size;
+}
+
+static void post_slices(const rw_reduction *r, flight *f)
+{
+    const cover *own = &r->of_rank[r->layout->rank];
+    rw_range mine = slice_of(r, f, r->layout->rank);
+    size_t n = length_of(mine);
+    f->stage = SLICES;
+    f->requests = 0;
+    for (int k = 1; k < r->layout->size; k++) {
+        const cover *c = &r->of_rank[peer(r, k)];
+        for (int i = 0; i < c->count; i++)
+            receive(r, f, f->received + (size_t)(c->place + i) * n, n, peer(r, k));
+    }
+    for (int k = 1; k < r->layout->size; k++) {
+        rw_range part = slice_of(r, f, peer(r, k));
+        for (int i = 0; i < own->count; i++)
+            send(r, f, f->node[i] + part.begin, length_of(part), peer(r, k));
+    }
+    for (int i = 0; i < own->count; i++)
+        memcpy(f->received + (size_t)(own->place + i) * n, f->node[i] + mine.begin,
+               n * sizeof(real));
+}
+
+static void post_sums(const rw_reduction *r, flight *f)
+{
+    rw_range mine = slice_of(r, f, r->layout->rank);
+    const real *sum = f->received + (size_t)r->order[0].slot * length_of(mine);
+    f->stage = SUMS;
+    f->requests = 0;
+    for (int k = 1; k < r->layout->size; k++) {
+        rw_range part = slice_of(r, f, peer(r, k));
+        receive(r, f, f->node[0] + part.begin, length_of(part), peer(r, k));
+    }
+    for (int k = 1; k < r->layout->size; k++) send(r, f, sum, length_of(mine), peer(r, k));
+    memcpy(f->node[0] + mine.begin, sum, length_of(mine) * sizeof(real));
+}
+
 typedef struct {
     real *base;
-    size_t stride, n;
+    size_t n;
 } slices;
 
 static void add_slices(void *context, int left, int right)
 {
     const slices *s = context;
-    real *a = s->base + (size_t)left * s->stride;
-    const real *b = s->base + (size_t)right * s->stride;
+    real *a = s->base + (size_t)left * s->n;
+    const real *b = s->base + (size_t)right * s->n;
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < s->n; i++) a[i] += b[i];
 }
 
-/* Copies slice q of each of this rank's nodes to where rank q's part starts. */
-static void pack(rw_reduction *r, size_t n, real *const *node)
-{
-    int mine = rw_reduction_nodes(r), ranks = r->layout->size;
-    int *send_count = r->counts, *receive_count = r->counts + ranks;
-    int *send_place = r->places, *receive_place = r->places + ranks;
-    rw_range own = rw_split((long)n, ranks, r->layout->rank);
-    size_t at = 0, received = 0;
-    for (int q = 0; q < ranks; q++) {
-        rw_range part = rw_split((long)n, ranks, q);
-        size_t length = (size_t)(part.end - part.begin);
-        send_place[q] = (int)at;
-        for (int i = 0; i < mine; i++, at += length)
-            memcpy(r->send + at, node[i] + part.begin, length * sizeof(real));
-        send_count[q] = (int)at - send_place[q];
-        receive_place[q] = (int)received;
-        receive_count[q] = (int)(own.end - own.begin) * r->of_rank[q].count;
-        received += (size_t)receive_count[q];
-    }
-}
-
-static void fold(rw_reduction *r, void (*combine)(void *, int, int), void *context)
+static void fold(const rw_reduction *r, void (*combine)(void *, int, int), void *context)
 {
     rw_tree_stack stack = {r->stack_nodes, 0, r->total + 1};
     for (int i = 0; i < r->total; i++)
         rw_tree_push(&r->tree, &stack, r->order[i], combine, context);
 }
 
-void rw_reduction_run(rw_reduction *r, size_t n, real *const *node, real *out)
+static double bytes_sent(const rw_reduction *r, const flight *f)
 {
-    const rw_layout *layout = r->layout;
-    int ranks = layout->size;
-    if (ranks == 1) {
-        if (out != node[0]) memcpy(out, node[0], n * sizeof(real));
-        return;
-    }
-    double start = MPI_Wtime();
-    pack(r, n, node);
-    MPI_Alltoallv(r->send, r->counts, r->places, RW_MPI_REAL, r->received, r->counts + ranks,
-                  r->places + ranks, RW_MPI_REAL, layout->world);
-    rw_range own = rw_split((long)n, ranks, layout->rank);
-    slices s = {r->received, (size_t)(own.end - own.begin), (size_t)(own.end - own.begin)};
-    fold(r, add_slices, &s);
-    for (int q = 0; q < ranks; q++) {
-        rw_range part = rw_split((long)n, ranks, q);
-        r->counts[q] = (int)(part.end - part.begin);
-        r->places[q] = (int)part.begin;
-    }
-    const real *sum = r->received + (size_t)r->order[0].slot * s.stride;
-    MPI_Allgatherv(sum, (int)s.n, RW_MPI_REAL, r->gathered, r->counts, r->places, RW_MPI_REAL,
-                   layout->world);
-    memcpy(out, r->gathered, n * sizeof(real));
-    double others = (double)(n - s.n);
-    double seconds = MPI_Wtime() - start;
-    rw_comm_count.seconds += seconds;
-    rw_comm_count.exposed += seconds;
-    rw_comm_count.bytes +=
-        sizeof(real) * (others * rw_reduction_nodes(r) + (double)s.n * (ranks - 1));
+    size_t mine = length_of(slice_of(r, f, r->layout->rank)), others = f->n - mine;
+    return (double)sizeof(real) *
+           ((double)others * rw_reduction_nodes(r) + (double)mine * (double)(r->layout->size - 1));
 }
+
+static bool arrived(flight *f, bool waits)
+{
+    int done = 1;
+    if (waits)
+        MPI_Waitall(f->requests, f->request, MPI_STATUSES_IGNORE);
+    else
+        MPI_Testall(f->requests, f->request, &done, MPI_STATUSES_IGNORE);
+    return done;
+}
+
+/* Takes a sum as far as it goes; waiting: to its end. */
+static void advance(const rw_reduction *r, flight *f, bool waits)
+{
+    if (f->stage == SLICES && arrived(f, waits)) {
+        slices s = {f->received, length_of(slice_of(r, f, r->layout->rank))};
+        fold(r, add_slices, &s);
+        post_sums(r, f);
+    }
+    if (f->stage == SUMS && arrived(f, waits)) {
+        f->stage = DONE;
+        rw_comm_end(bytes_sent(r, f));
+    }
+}
+
+static flight *nth(rw_reduction *r, int i)
+{
+    return &r->flights[(r->oldest + i) % RW_REDUCTIONS];
+}
+
+void rw_reduction_start(rw_reduction *r, size_t n, real *const *node)
+{
+    flight *f = nth(r, r->under_way++);
+    f->n = n;
+    memcpy(f->node, node, (size_t)rw_reduction_nodes(r) * sizeof *node);
+    if (r->layout->size == 1) return;
+    double start = rw_comm_begin();
+    post_slices(r, f);
+    rw_comm_waited(start);
+}
+
+void rw_reduction_progress(rw_reduction *r)
+{
+    if (r->layout->size == 1) return;
+    for (int i = 0; i < r->under_way; i++) advance(r, nth(r, i), false);
+}
+
+void rw_reduction_finish(rw_reduction *r)
+{
+    flight *f = nth(r, 0);
+    if (r->layout->size > 1 && f->stage != DONE) {
+        double start = MPI_Wtime();
+        advance(r, f, true);
+        rw_comm_waited(start);
+    }
+    r->oldest = (r->oldest + 1) % RW_REDUCTIONS;
+    r->under_way--;
+}
+
+int rw_reduction_under_way(const rw_reduction *r)
+{
+    return r->under_way;
+}
+
+/* ---- Sums of scalars ------------------------------------------------------ */
 
 static void add_scalars(void *context, int left, int right)
 {
@@ -197,11 +320,9 @@ double rw_reduction_scalar(rw_reduction *r, const double *leaf)
     const rw_layout *layout = r->layout;
     rw_range b = rw_split(r->tree.sequences, layout->dp, layout->dp_rank);
     rw_range c = rw_split(r->tree.chunks, layout->sp, layout->sp_rank);
-    int place = 0;
     for (int q = 0; q < layout->size; q++) {
         r->counts[q] = r->of_rank[q].count;
-        r->places[q] = place;
-        place += r->counts[q];
+        r->places[q] = r->of_rank[q].place;
     }
     double *mine = r->scalars + r->places[layout->rank];
     /* Leaves in order on a stack whose slots are 0, 1, 2 ... from the bottom. */

@@ -177,6 +177,15 @@ done:
     return status;
 }
 
+/* The all-gather counts what it receives in one int. */
+static rw_status check_exchange(const rw_layout *layout, const direction *d, size_t node)
+{
+    double nodes = 0;
+    for (int q = 0; q < layout->sp; q++) nodes += d->counts[q];
+    return rw_check_message(nodes * (double)node, "the states of a mixer at the ends of ranks",
+                            "use a larger train.accumulate, or more ranks for dp");
+}
+
 rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size_t map,
                       size_t state, rw_scan **out)
 {
@@ -191,6 +200,7 @@ rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size
     RW_TRY_DONE(plan_both(s));
     size_t slots = 0, spares = 0, sent = 0, n = (size_t)sequences * (map + state + 1);
     for (int i = 0; i < 2; i++) {
+        RW_TRY_DONE(check_exchange(layout, &s->way[i], n));
         if ((size_t)s->way[i].slots > slots) slots = (size_t)s->way[i].slots;
         if ((size_t)s->way[i].spares > spares) spares = (size_t)s->way[i].spares;
         size_t own = (size_t)s->way[i].counts[layout->sp_rank];
@@ -332,7 +342,7 @@ static void run_part(const run *r, const direction *d, bool mirrored, long first
 static void exchange(const run *r, const direction *d)
 {
     rw_scan *s = r->scan;
-    double start = MPI_Wtime();
+    double start = rw_comm_begin();
     size_t map = r->affine->map, n = record(r);
     int sp = s->layout->sp, me = s->layout->sp_rank, place = 0;
     int each = (int)(n * (size_t)s->sequences);
@@ -350,10 +360,7 @@ static void exchange(const run *r, const direction *d)
         }
     MPI_Allgatherv(s->send, s->bytes[me], RW_MPI_REAL, s->nodes, s->bytes, s->places, RW_MPI_REAL,
                    s->layout->sp_comm);
-    double seconds = MPI_Wtime() - start;
-    rw_comm_count.seconds += seconds;
-    rw_comm_count.exposed += seconds;
-    rw_comm_count.bytes += (double)sizeof(real) * s->bytes[me] * (sp - 1);
+    rw_comm_end_blocking(start, (double)sizeof(real) * s->bytes[me] * (sp - 1));
 }
 
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,

@@ -11,8 +11,8 @@
 
 void mpi_test_begin(int *argc, char ***argv)
 {
-    int rank;
-    MPI_Init(argc, argv);
+    int rank, provided;
+    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (rank > 0 && (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)))
         MPI_Abort(MPI_COMM_WORLD, 1);

@@ -438,31 +438,46 @@ static void add_vectors(void *context, int left, int right)
         v->values[(size_t)left * v->n + i] += v->values[(size_t)right * v->n + i];
 }
 
-/* The sum of all chunks' vectors of n reals: those of this rank into its
- * maximal nodes, then over all ranks. */
-static void sum_all(const rw_layout *layout, long chunks, size_t n, const real *all, real *out)
+/* This rank's part of a sum over all chunks' vectors of n reals: the maximal
+ * nodes of its chunks. */
+typedef struct {
+    vectors sums;
+    real *node[128];
+} part_sums;
+
+static void add_own(const rw_layout *layout, long chunks, size_t n, const real *all, part_sums *out)
 {
     rw_range b = rw_split(SEQUENCES, layout->dp, layout->dp_rank);
     rw_range c = rw_split(chunks, layout->sp, layout->sp_rank);
     rw_tree tree = rw_tree_of(SEQUENCES, chunks);
     rw_tree_node nodes[128];
     rw_tree_stack stack = {nodes, 0, 128};
-    vectors sums = {new_reals(128 * n), n};
-    real *node[128];
-    rw_reduction *reduction;
-    assert_int_equal(rw_reduction_new(layout, &tree, LONGEST, &reduction), RW_OK);
+    out->sums = (vectors){new_reals(128 * n), n};
     for (long i = b.begin; i < b.end; i++)
         for (long j = c.begin; j < c.end; j++) {
-            memcpy(sums.values + (size_t)stack.depth * n, all + (size_t)(i * chunks + j) * n,
+            memcpy(out->sums.values + (size_t)stack.depth * n, all + (size_t)(i * chunks + j) * n,
                    n * sizeof(real));
             rw_tree_push(&tree, &stack, (rw_tree_node){0, rw_tree_leaf(&tree, i, j), stack.depth},
-                         add_vectors, &sums);
+                         add_vectors, &out->sums);
         }
-    assert_int_equal(stack.depth, rw_reduction_nodes(reduction));
-    for (int i = 0; i < stack.depth; i++) node[i] = sums.values + (size_t)nodes[i].slot * n;
-    rw_reduction_run(reduction, n, node, out);
+    for (int i = 0; i < stack.depth; i++)
+        out->node[i] = out->sums.values + (size_t)nodes[i].slot * n;
+}
+
+/* The sum of all chunks' vectors of n reals: those of this rank into its
+ * maximal nodes, then over all ranks. */
+static void sum_all(const rw_layout *layout, long chunks, size_t n, const real *all, real *out)
+{
+    rw_tree tree = rw_tree_of(SEQUENCES, chunks);
+    part_sums own;
+    rw_reduction *reduction;
+    assert_int_equal(rw_reduction_new(layout, &tree, LONGEST, &reduction), RW_OK);
+    add_own(layout, chunks, n, all, &own);
+    rw_reduction_start(reduction, n, own.node);
+    rw_reduction_finish(reduction);
+    memcpy(out, own.node[0], n * sizeof(real));
     rw_reduction_destroy(&reduction);
-    rw_free(&sums.values);
+    rw_free(&own.sums.values);
 }
 
 static bool is_plain_sum(const real *all, long leaves, size_t n, const real *sum)
@@ -502,6 +517,98 @@ static void test_sums(void **unused)
 {
     (void)unused;
     on_every_layout(check_sums);
+}
+
+/* As many sums as may be under way, one after the other, of different lengths.
+ * Every rank moves them on at other moments, some never. */
+static void check_overlapping_sums(const rw_layout *layout)
+{
+    enum { SUMS = 3 * RW_REDUCTIONS + 1, CHUNKS = 9 };
+    const size_t lengths[] = {LONGEST, 3, 1, 64, 17};
+    real *all = new_reals(SEQUENCES * CHUNKS * LONGEST), wanted[LONGEST];
+    rw_tree tree = rw_tree_of(SEQUENCES, CHUNKS);
+    rw_layout alone;
+    rw_reduction *reduction;
+    part_sums own[SUMS];
+    assert_int_equal(rw_layout_alone(layout->threads, &alone), RW_OK);
+    fill(all, SEQUENCES * CHUNKS * LONGEST, 42);
+    assert_int_equal(rw_reduction_new(layout, &tree, LONGEST, &reduction), RW_OK);
+    for (int i = 0, done = 0; done < SUMS;) {
+        if (i < SUMS && rw_reduction_under_way(reduction) < RW_REDUCTIONS) {
+            add_own(layout, CHUNKS, lengths[i % 5], all, &own[i]);
+            rw_reduction_start(reduction, lengths[i % 5], own[i].node);
+            i++;
+        } else {
+            rw_reduction_finish(reduction);
+            size_t n = lengths[done % 5];
+            sum_all(&alone, CHUNKS, n, all, wanted);
+            mpi_test_all(memcmp(own[done].node[0], wanted, n * sizeof(real)) == 0,
+                         "sum %d beside others on %d x %d ranks", done, layout->dp, layout->sp);
+            rw_free(&own[done++].sums.values);
+        }
+        for (int k = 0; k < (5 * i + 3 * layout->rank) % 4; k++) rw_reduction_progress(reduction);
+    }
+    rw_reduction_destroy(&reduction);
+    rw_layout_free(&alone);
+    rw_free(&all);
+}
+
+static void test_overlapping_sums(void **unused)
+{
+    (void)unused;
+    on_every_layout(check_overlapping_sums);
+}
+
+/* A sum beside which the rank computes counts as communication, not as waiting;
+ * bytes are as predicted. */
+static void check_counters(const rw_layout *layout)
+{
+    enum { CHUNKS = 8 };
+    const size_t n = LONGEST;
+    real *all = new_reals(SEQUENCES * CHUNKS * n), out[LONGEST];
+    rw_tree tree = rw_tree_of(SEQUENCES, CHUNKS);
+    rw_range mine = rw_split((long)n, layout->size, layout->rank);
+    double own = (double)(mine.end - mine.begin), others = (double)n - own;
+    rw_comm_counters before = rw_comm_count;
+    rw_reduction *reduction;
+    assert_int_equal(rw_reduction_new(layout, &tree, LONGEST, &reduction), RW_OK);
+    double nodes = rw_reduction_nodes(reduction);
+    rw_reduction_destroy(&reduction);
+    sum_all(layout, CHUNKS, n, all, out);
+    double bytes = rw_comm_count.bytes - before.bytes;
+    mpi_test_all(bytes == sizeof(real) * (others * nodes + own * (layout->size - 1)),
+                 "%.0f bytes sent on %d x %d ranks", bytes, layout->dp, layout->sp);
+    mpi_test_all(rw_comm_count.exposed <= rw_comm_count.seconds, "waited longer than it took");
+    rw_free(&all);
+}
+
+static void test_counters(void **unused)
+{
+    (void)unused;
+    on_every_layout(check_counters);
+}
+
+/* More than an int counts is refused when it is planned. */
+static void test_messages_too_long(void **unused)
+{
+    int size;
+    rw_layout layout;
+    rw_reduction *reduction;
+    rw_scan *scan;
+    (void)unused;
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (size == 1) skip();
+    assert_int_equal(rw_layout_new(1, size, 1, &layout), RW_OK);
+    rw_tree tree = rw_tree_of(1, size);
+    rw_status status = rw_reduction_new(&layout, &tree, (size_t)size << 31, &reduction);
+    mpi_test_all(status == RW_ERROR && !reduction && strstr(rw_message(), "more ranks"),
+                 "message: %s", rw_message());
+    rw_clear_message();
+    status = rw_scan_new(&layout, 1L << 20, size, 1 << 11, 1, &scan);
+    mpi_test_all(status == RW_ERROR && !scan && strstr(rw_message(), "accumulate"), "message: %s",
+                 rw_message());
+    rw_clear_message();
+    rw_layout_free(&layout);
 }
 
 static double sum_scalars(const rw_layout *layout, long chunks)
@@ -553,6 +660,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_scans),
         cmocka_unit_test(test_shift),
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_overlapping_sums),
+        cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_messages_too_long),
         cmocka_unit_test(test_scalars),
     };
     mpi_test_begin(&argc, &argv);

@@ -187,6 +187,11 @@ static int last_piece(const uint8_t *starts, int all)
     return first;
 }
 
+void rw_pass_progress(const rw_pass *w)
+{
+    if (omp_get_thread_num() == 0) rw_gradient_sum_progress(w->e->sum);
+}
+
 void rw_pass_find_cuts(const rw_pass *w)
 {
     const rw_plan *p = w->e->plan;

@@ -54,6 +54,10 @@ real *rw_op_scratch(const rw_engine *engine);
 /* Row 0 of a stored value or gradient in chunk (b, c), or of the thread's own. */
 real *rw_pass_rows(const rw_pass *pass, const rw_place *place, int width, long b, long c);
 
+/* To be called by every thread after each piece of its work: the one that calls
+ * MPI moves on the sums of gradients that are under way. */
+void rw_pass_progress(const rw_pass *pass);
+
 /* Notes in which chunks of the micro-batch documents begin. */
 void rw_pass_find_cuts(const rw_pass *pass);
 

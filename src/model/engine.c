@@ -33,6 +33,9 @@ static rw_status allocate(rw_engine *e)
     if (p->options.training && p->options.recompute == RW_RECOMPUTE_CHUNK)
         RW_TRY(rw_alloc(threads * p->largest_leaf, sizeof(real), "gradients to throw away",
                         &e->discarded));
+    RW_TRY(rw_check_message((double)p->micro * (double)shift,
+                            "the rows that a convolution hands on",
+                            "use a larger train.accumulate"));
     RW_TRY(rw_alloc(2 * (size_t)p->micro * shift, sizeof(real), "halos", &e->shift));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->losses));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
@@ -163,8 +166,10 @@ static void forward_segment(const rw_pass *w, int s)
 #pragma omp parallel num_threads(w->e->layout->threads)
     {
         rw_range mine = rw_split(all, omp_get_num_threads(), omp_get_thread_num());
-        for (long i = mine.begin; i < mine.end; i++)
+        for (long i = mine.begin; i < mine.end; i++) {
             rw_chunk_forward(w, segment, i / local, p->chunks.begin + i % local);
+            rw_pass_progress(w);
+        }
     }
     if (segment->closes >= 0) exchange(w, segment->closes, false);
 }
@@ -185,6 +190,7 @@ static void backward_segment(const rw_pass *w, int s)
             rw_chunk_backward(w, segment, leaf, b, c);
             long number = rw_tree_leaf(&p->tree, p->sequences.begin + w->part.begin + b, c);
             rw_gradient_sum_push(sum, thread, number, segment->leaf);
+            rw_pass_progress(w);
         }
     }
     rw_gradient_sum_collect(sum, s);
@@ -252,14 +258,26 @@ static void spread(rw_engine *e, int i, const real *total)
     if (node->derived_grad) prepare_backward(e, i, total + p->leaf_derived[i]);
 }
 
-static void reduce_segment(rw_engine *e, int s)
+/* Finishes the sum over ranks that was started first. Always in the order of
+ * backward: a parameter that several segments use gets its parts in the same
+ * order on every layout. */
+static void take_sum(rw_engine *e)
 {
+    int s;
+    const real *total = rw_gradient_sum_finish(e->sum, &s);
     const rw_segment *segment = &e->plan->segments[s];
-    if (!segment->leaf) return;
-    const real *total = rw_gradient_sum_total(e->sum, s);
     if (segment->closes >= 0) spread(e, segment->closes, total);
     for (int i = segment->last - 1; i >= segment->first; i--)
         if (!rw_opens(segment, i)) spread(e, i, total);
+}
+
+/* Begins the sum of a segment's gradient over ranks; backward of the segments
+ * before it goes on meanwhile. */
+static void start_sum(rw_engine *e, int s)
+{
+    if (!e->plan->segments[s].leaf) return;
+    if (rw_gradient_sum_under_way(e->sum) == RW_REDUCTIONS) take_sum(e);
+    rw_gradient_sum_start(e->sum, s);
 }
 
 /* ---- Steps -------------------------------------------------------------------- */
@@ -285,8 +303,9 @@ static void backward_micro(const rw_pass *w, bool last)
         bool again = s == segment->end - 1 && segment->recompute == RW_RECOMPUTE_BLOCK;
         for (int r = segment->begin; again && r < segment->end; r++) forward_segment(w, r);
         backward_segment(w, s);
-        if (last) reduce_segment(w->e, s);
+        if (last) start_sum(w->e, s);
     }
+    while (rw_gradient_sum_under_way(w->e->sum)) take_sum(w->e);
 }
 
 void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_t step,

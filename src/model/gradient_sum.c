@@ -26,8 +26,8 @@ struct rw_gradient_sum {
     action *actions;
     int action_count, action_capacity;
     rw_reduction *reduction;
-    real *total;
-    real **nodes; /* this rank's maximal nodes, for the reduction */
+    real **nodes;             /* this rank's maximal nodes, for the reduction */
+    int queue[RW_REDUCTIONS]; /* segments whose sums over ranks are under way, oldest first */
 };
 
 /* ---- Sizes --------------------------------------------------------------- */
@@ -99,7 +99,6 @@ rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_g
     RW_TRY_DONE(
         rw_alloc((size_t)s->action_capacity, sizeof *s->actions, "gradient sums", &s->actions));
     RW_TRY_DONE(rw_alloc((size_t)d.rank + 1, sizeof *s->nodes, "gradient sums", &s->nodes));
-    RW_TRY_DONE(rw_alloc(plan->largest_leaf, sizeof(real), "summed gradients", &s->total));
     RW_TRY_DONE(rw_reduction_new(layout, &plan->tree, plan->largest_leaf, &s->reduction));
 done:
     if (status != RW_OK) rw_gradient_sum_destroy(&s);
@@ -124,7 +123,6 @@ void rw_gradient_sum_destroy(rw_gradient_sum **sum)
     free_stacks(&s->segment, s->plan->segment_count);
     rw_free(&s->actions);
     rw_free(&s->nodes);
-    rw_free(&s->total);
     rw_reduction_destroy(&s->reduction);
     rw_free(sum);
 }
@@ -228,14 +226,31 @@ void rw_gradient_sum_collect(rw_gradient_sum *s, int segment)
 
 /* ---- Ranks ---------------------------------------------------------------- */
 
-const real *rw_gradient_sum_total(rw_gradient_sum *s, int segment)
+void rw_gradient_sum_start(rw_gradient_sum *s, int segment)
 {
-    sum_stack *own = &s->segment[segment];
+    const sum_stack *own = &s->segment[segment];
     size_t reals = s->plan->segments[segment].leaf;
-    if (s->layout->size == 1) return own->values;
     for (int i = 0; i < own->stack.depth; i++) s->nodes[i] = own->values + (size_t)i * reals;
-    rw_reduction_run(s->reduction, reals, s->nodes, s->total);
-    return s->total;
+    s->queue[rw_gradient_sum_under_way(s)] = segment;
+    rw_reduction_start(s->reduction, reals, s->nodes);
+}
+
+int rw_gradient_sum_under_way(const rw_gradient_sum *s)
+{
+    return rw_reduction_under_way(s->reduction);
+}
+
+void rw_gradient_sum_progress(rw_gradient_sum *s)
+{
+    rw_reduction_progress(s->reduction);
+}
+
+const real *rw_gradient_sum_finish(rw_gradient_sum *s, int *segment)
+{
+    rw_reduction_finish(s->reduction);
+    *segment = s->queue[0];
+    memmove(s->queue, s->queue + 1, (RW_REDUCTIONS - 1) * sizeof *s->queue);
+    return s->segment[*segment].values;
 }
 
 double rw_gradient_sum_scalar(rw_gradient_sum *s, const double *leaf)

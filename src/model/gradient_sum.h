@@ -26,9 +26,17 @@ void rw_gradient_sum_push(rw_gradient_sum *sum, int thread, long leaf, size_t re
  * segment's own. */
 void rw_gradient_sum_collect(rw_gradient_sum *sum, int segment);
 
-/* After the last micro-batch: the total over all ranks. Collective over the
- * layout. The result is the sum's own, valid until the next call. */
-const real *rw_gradient_sum_total(rw_gradient_sum *sum, int segment);
+/* After the last micro-batch: begins the sum of a segment over all ranks, of
+ * which at most RW_REDUCTIONS may be under way. Collective over the layout: all
+ * ranks start and finish the same sums in the same order. */
+void rw_gradient_sum_start(rw_gradient_sum *sum, int segment);
+int rw_gradient_sum_under_way(const rw_gradient_sum *sum);
+/* Moves these sums on without waiting. By the thread that calls MPI, from time
+ * to time while it computes. Not collective. */
+void rw_gradient_sum_progress(rw_gradient_sum *sum);
+/* Waits for the one that was started first: returns the total, valid until the
+ * next step, and the segment. */
+const real *rw_gradient_sum_finish(rw_gradient_sum *sum, int *segment);
 
 /* The sum of one double a chunk of the step; (local sequences, local chunks). */
 double rw_gradient_sum_scalar(rw_gradient_sum *sum, const double *leaf);

@@ -38,6 +38,7 @@ static void run_together(const ordered *o, long b, int count, const real *in, re
             call[i].beside = i + 1 < count ? &call[i + 1] : NULL;
         }
         (o->mirrored ? op->adjoint : op->summary)(call);
+        rw_pass_progress(o->pass);
     }
 }
 
