@@ -16,6 +16,8 @@ EXTRA_DIST += \
 	docs/decisions/0010-linear-attention.md \
 	docs/decisions/0009-pipeline.md \
 	docs/decisions/0008-ssd-chunk.md \
+	docs/decisions/0014-recompute-by-chunk.md \
+	docs/memory.md \
 	docs/run.png \
 	examples/genome.yaml \
 	examples/quickstart.yaml
