@@ -36,6 +36,10 @@ rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value 
 rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps, bool silu,
                         rw_value *y);
 
+/* Of each channel `averages` damped moving averages of learned decays, added up,
+ * and x itself: MEGA's (its parameters are named alpha, delta, beta, gamma, omega). */
+rw_status rw_damped_ema(rw_graph *graph, rw_value x, int averages, rw_value *y);
+
 rw_status rw_silu(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_gelu(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_softplus(rw_graph *graph, rw_value x, rw_value *y);

@@ -1,0 +1,439 @@
+/* The multi-dimensional damped moving average: N averages of each channel, each
+ * with a weight and a damping of its own, added up.
+ *
+ *   p = sigmoid(alpha),   q = 1 - p sigmoid(delta)                  (D, N)
+ *   h_t = q h_{t-1} + p beta x_t,   y_t = sum_n gamma_n h_t,n / sqrt N + omega x_t
+ *
+ * What multiplies x and h is moved to the readout, so that a token costs two
+ * multiplications an average:
+ *
+ *   h_t = q h_{t-1} + x_t,   y_t = sum_n c_n h_t,n + omega x_t,   c = p beta gamma / sqrt N
+ *
+ * The carry is the state (N, D). Over T tokens it is multiplied by q^T, which is
+ * the same for every chunk: known to all ranks, prepared once a step (map = 0).
+ * The loops run over columns of RW_LANES channels (kernels/lanes.h). */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/lanes.h"
+#include "ops/layers.h"
+
+extern const rw_op rw_op_damped_ema;
+
+enum { ALPHA, DELTA, BETA, GAMMA, OMEGA, PARAMS }; /* (D, N), omega (1, D) */
+
+typedef struct {
+    int averages; /* N */
+} attributes;
+
+static int averages_of(const rw_node *node)
+{
+    return ((const attributes *)node->attributes)->averages;
+}
+
+/* ---- One column of channels: all arrays (rows, RW_LANES) or (N, RW_LANES) ---- */
+
+typedef struct {
+    int averages;
+    int channel, width; /* the first channel, and how many: 1 .. RW_LANES */
+    const real *decay, *readout;
+} column;
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Moves the state h by `rows` tokens. y NULL: not wanted. */
+INLINE void run(const column *at, int rows, const real *x, real *y, real *h)
+{
+    for (int t = 0; t < rows; t++) {
+        rw_vector input = rw_lanes_load(x, t), sum = {0};
+        for (int n = 0; n < at->averages; n++) {
+            rw_vector state = rw_lanes_load(at->decay, n) * rw_lanes_load(h, n) + input;
+            rw_lanes_store(h, n, state);
+            if (y) sum += rw_lanes_load(at->readout, n) * state;
+        }
+        if (y) rw_lanes_store(y, t, sum);
+    }
+}
+
+/* The transpose, last token first: g is d loss / d h after the tokens on entry,
+ * before them on return. dx NULL: not wanted. */
+INLINE void run_back(const column *at, int rows, const real *dy, real *dx, real *g)
+{
+    for (int t = rows - 1; t >= 0; t--) {
+        rw_vector weight = rw_lanes_load(dy, t), sum = {0};
+        for (int n = 0; n < at->averages; n++) {
+            rw_vector dh = rw_lanes_load(g, n) + rw_lanes_load(at->readout, n) * weight;
+            if (dx) sum += dh;
+            rw_lanes_store(g, n, rw_lanes_load(at->decay, n) * dh);
+        }
+        if (dx) rw_lanes_store(dx, t, sum);
+    }
+}
+
+/* Adds up sum_t dy_t dh_t/dq and sum_t dy_t h_t over the tokens, the derivative
+ * being carried along with the state: no state need be kept. */
+static void run_tangent(const column *at, int rows, const real *x, const real *dy, real *h,
+                        real *tangent, real *sum_tangent, real *sum_state)
+{
+    for (int t = 0; t < rows; t++) {
+        rw_vector input = rw_lanes_load(x, t), weight = rw_lanes_load(dy, t);
+        for (int n = 0; n < at->averages; n++) {
+            rw_vector q = rw_lanes_load(at->decay, n), state = rw_lanes_load(h, n);
+            rw_vector slope = q * rw_lanes_load(tangent, n) + state;
+            state = q * state + input;
+            rw_lanes_store(tangent, n, slope);
+            rw_lanes_store(h, n, state);
+            rw_lanes_store(sum_tangent, n, rw_lanes_load(sum_tangent, n) + weight * slope);
+            rw_lanes_store(sum_state, n, rw_lanes_load(sum_state, n) + weight * state);
+        }
+    }
+}
+
+/* ---- What is prepared -------------------------------------------------------- */
+
+/* derived:  coefficients (columns, 2, N, RW_LANES): decay q, readout c
+ *           | powers (levels, N, D): q^(T 2^level)
+ * dderived: as coefficients. Lanes are columns. */
+static size_t column_reals(const rw_node *node)
+{
+    return 2 * (size_t)averages_of(node) * RW_LANES;
+}
+
+static column column_at(const rw_node *node, const real *derived, int index)
+{
+    const real *first = derived + (size_t)index * column_reals(node);
+    int left = node->out_width - index * RW_LANES;
+    return (column){.averages = averages_of(node),
+                    .channel = index * RW_LANES,
+                    .width = left < RW_LANES ? left : RW_LANES,
+                    .decay = first,
+                    .readout = first + column_reals(node) / 2};
+}
+
+static size_t powers_at(const rw_node *node, int level)
+{
+    return (size_t)node->lanes * column_reals(node) + (size_t)level * node->state;
+}
+
+static rw_status shape(rw_node *node)
+{
+    const size_t averages = (size_t)averages_of(node);
+    node->out_width = node->in_width[0];
+    node->lanes = (node->out_width + RW_LANES - 1) / RW_LANES;
+    node->map = 0;
+    node->state = averages * (size_t)node->out_width;
+    node->derived = powers_at(node, node->levels);
+    node->derived_grad = (size_t)node->lanes * column_reals(node);
+    node->scratch = (2 * (size_t)node->chunk + 5 * averages) * RW_LANES;
+    return RW_OK;
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* One average of one channel, in double. */
+typedef struct {
+    double p, damping, q, beta, gamma, scale;
+} average;
+
+static average average_of(const rw_node *node, const real *const *param, int channel, int n)
+{
+    const long at = (long)channel * averages_of(node) + n;
+    average self = {.p = sigmoid((double)param[ALPHA][at]),
+                    .damping = sigmoid((double)param[DELTA][at]),
+                    .beta = (double)param[BETA][at],
+                    .gamma = (double)param[GAMMA][at],
+                    .scale = 1 / sqrt(averages_of(node))};
+    self.q = 1 - self.p * self.damping;
+    return self;
+}
+
+/* q^(T 2^level); what no float can tell from zero is zero, so that nothing later
+ * is slowed down by subnormal numbers. */
+static void prepare_powers(const rw_node *node, double q, real *derived, int channel, int n)
+{
+    real *first = derived + (size_t)n * (size_t)node->out_width + channel;
+    for (int level = 0; level < node->levels; level++) {
+        double power = pow(q, ldexp(node->chunk, level));
+        first[powers_at(node, level)] = (real)(power < 1e-30 ? 0 : power);
+    }
+}
+
+static void prepare(const rw_node *node, const real *const *param, real *derived, int begin,
+                    int end, real *scratch)
+{
+    (void)scratch;
+    for (int lane = begin; lane < end; lane++) {
+        const column at = column_at(node, derived, lane);
+        real *decay = derived + (size_t)lane * column_reals(node);
+        real *readout = decay + column_reals(node) / 2;
+        memset(decay, 0, column_reals(node) * sizeof *decay);
+        for (int i = 0; i < at.width; i++)
+            for (int n = 0; n < at.averages; n++) {
+                const average self = average_of(node, param, at.channel + i, n);
+                decay[n * RW_LANES + i] = (real)self.q;
+                readout[n * RW_LANES + i] = (real)(self.p * self.beta * self.gamma * self.scale);
+                prepare_powers(node, self.q, derived, at.channel + i, n);
+            }
+    }
+}
+
+/* From the gradients of q and c to those of the parameters. */
+static void prepare_backward(const rw_node *node, const real *const *param, const real *derived,
+                             const real *dderived, real *const *dparam, int begin, int end,
+                             real *scratch)
+{
+    (void)derived, (void)scratch;
+    for (int lane = begin; lane < end; lane++) {
+        column at = column_at(node, dderived, lane);
+        for (int i = 0; i < at.width; i++)
+            for (int n = 0; n < at.averages; n++) {
+                const long index = (long)(at.channel + i) * at.averages + n;
+                average self = average_of(node, param, at.channel + i, n);
+                double dq = (double)at.decay[n * RW_LANES + i];
+                double dc = (double)at.readout[n * RW_LANES + i] * self.scale;
+                double dp = dc * self.beta * self.gamma - dq * self.damping;
+                dparam[ALPHA][index] += (real)(dp * self.p * (1 - self.p));
+                dparam[DELTA][index] += (real)(-dq * self.p * self.damping * (1 - self.damping));
+                dparam[BETA][index] += (real)(dc * self.p * self.gamma);
+                dparam[GAMMA][index] += (real)(dc * self.p * self.beta);
+            }
+    }
+}
+
+/* ---- The chunk ---------------------------------------------------------------- */
+
+/* scratch: x (T, RW_LANES) | y (T, RW_LANES) | five times (N, RW_LANES) */
+typedef struct {
+    real *x, *y, *h, *g, *tangent, *sum_tangent, *sum_state;
+} workspace;
+
+static workspace workspace_of(const rw_call *call)
+{
+    const size_t tokens = (size_t)call->node->chunk * RW_LANES;
+    const size_t state = (size_t)averages_of(call->node) * RW_LANES;
+    workspace at = {.x = call->scratch};
+    at.y = at.x + tokens;
+    at.h = at.y + tokens;
+    at.g = at.h + state;
+    at.tangent = at.g + state;
+    at.sum_tangent = at.tangent + state;
+    at.sum_state = at.sum_tangent + state;
+    return at;
+}
+
+/* The column's part of a state (N, D), or zero where there is none. */
+static void pack_state(const column *at, const real *state, int width, real *out)
+{
+    if (state)
+        rw_lanes_pack(at->averages, at->width, state + at->channel, width, out);
+    else
+        memset(out, 0, (size_t)at->averages * RW_LANES * sizeof *out);
+}
+
+static void summary(const rw_call *call)
+{
+    const int width = call->node->out_width;
+    workspace w = workspace_of(call);
+    for (int lane = 0; lane < call->node->lanes; lane++) {
+        column at = column_at(call->node, call->derived, lane);
+        rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w.x);
+        pack_state(&at, NULL, width, w.h);
+        run(&at, call->rows, w.x, NULL, w.h);
+        rw_lanes_unpack(at.averages, at.width, w.h, call->state + at.channel, width);
+    }
+}
+
+/* y += omega x */
+static void add_residual(const rw_call *call, const real *x, long ldx, real *y, long ldy)
+{
+    const real *omega = call->param[OMEGA];
+    for (long t = 0; t < call->rows; t++)
+        for (int d = 0; d < call->node->out_width; d++) y[t * ldy + d] += omega[d] * x[t * ldx + d];
+}
+
+/* The output of all columns from `state`, which is moved on if asked. */
+static void output(const rw_call *call, const real *state, real *end)
+{
+    const int width = call->node->out_width;
+    workspace w = workspace_of(call);
+    for (int lane = 0; lane < call->node->lanes; lane++) {
+        column at = column_at(call->node, call->derived, lane);
+        rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w.x);
+        pack_state(&at, state, width, w.h);
+        run(&at, call->rows, w.x, w.y, w.h);
+        rw_lanes_unpack(call->rows, at.width, w.y, call->out + at.channel, call->out_ld);
+        if (end) rw_lanes_unpack(at.averages, at.width, w.h, end + at.channel, width);
+    }
+    add_residual(call, call->in[0], call->in_ld[0], call->out, call->out_ld);
+}
+
+static void forward(const rw_call *call)
+{
+    output(call, call->state_in, NULL);
+}
+
+static void step(const rw_call *call)
+{
+    output(call, call->state, call->state);
+}
+
+static void adjoint(const rw_call *call)
+{
+    const int width = call->node->out_width;
+    workspace w = workspace_of(call);
+    for (int lane = 0; lane < call->node->lanes; lane++) {
+        column at = column_at(call->node, call->derived, lane);
+        rw_lanes_pack(call->rows, at.width, call->dout + at.channel, call->dout_ld, w.y);
+        pack_state(&at, NULL, width, w.g);
+        run_back(&at, call->rows, w.y, NULL, w.g);
+        rw_lanes_unpack(at.averages, at.width, w.g, call->dstate_in + at.channel, width);
+    }
+}
+
+/* The state at the chunk's end depends on q too: g . tangent. */
+static void add_gradient(const column *at, const workspace *w, real *dcoefficients)
+{
+    real *dq = dcoefficients, *dc = dq + (long)at->averages * RW_LANES;
+    for (int n = 0; n < at->averages; n++) {
+        rw_vector sum = rw_lanes_load(at->readout, n) * rw_lanes_load(w->sum_tangent, n) +
+                        rw_lanes_load(w->g, n) * rw_lanes_load(w->tangent, n);
+        rw_lanes_store(dq, n, rw_lanes_load(dq, n) + sum);
+        rw_lanes_store(dc, n, rw_lanes_load(dc, n) + rw_lanes_load(w->sum_state, n));
+    }
+}
+
+static void backward_column(const rw_call *call, const workspace *w, int lane)
+{
+    const int width = call->node->out_width;
+    column at = column_at(call->node, call->derived, lane);
+    rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w->x);
+    rw_lanes_pack(call->rows, at.width, call->dout + at.channel, call->dout_ld, w->y);
+    pack_state(&at, call->state_in, width, w->h);
+    pack_state(&at, call->dstate_out, width, w->g);
+    pack_state(&at, NULL, width, w->tangent);
+    pack_state(&at, NULL, width, w->sum_tangent);
+    pack_state(&at, NULL, width, w->sum_state);
+    run_tangent(&at, call->rows, w->x, w->y, w->h, w->tangent, w->sum_tangent, w->sum_state);
+    add_gradient(&at, w, call->dderived + (size_t)lane * column_reals(call->node));
+    if (!call->din[0]) return;
+    run_back(&at, call->rows, w->y, w->x, w->g);
+    real *dx = call->din[0] + at.channel;
+    if (call->din_add[0])
+        rw_lanes_unpack_add(call->rows, at.width, w->x, dx, call->din_ld[0]);
+    else
+        rw_lanes_unpack(call->rows, at.width, w->x, dx, call->din_ld[0]);
+}
+
+static void backward(const rw_call *call)
+{
+    workspace w = workspace_of(call);
+    for (int lane = 0; lane < call->node->lanes; lane++) backward_column(call, &w, lane);
+    if (call->din[0]) add_residual(call, call->dout, call->dout_ld, call->din[0], call->din_ld[0]);
+    for (long t = 0; t < call->rows; t++) {
+        const real *x = call->in[0] + t * call->in_ld[0], *dy = call->dout + t * call->dout_ld;
+        for (int d = 0; d < call->node->out_width; d++) call->dparam[OMEGA][d] += dy[d] * x[d];
+    }
+}
+
+/* y = A x + b. A is diagonal: its own transpose. */
+static void advance(const rw_node *node, const real *derived, const real *map, int level,
+                    bool transpose, int begin, int end, const real *x, const real *b, real *y)
+{
+    (void)map, (void)transpose;
+    const long width = node->out_width, first = (long)begin * RW_LANES;
+    const long last = (long)end * RW_LANES < width ? (long)end * RW_LANES : width;
+    const real *transition = derived + powers_at(node, level);
+    for (int n = 0; n < averages_of(node); n++)
+        for (long i = n * width + first; i < n * width + last; i++)
+            y[i] = b[i] + (x ? transition[i] * x[i] : 0);
+}
+
+/* ---- The definition ----------------------------------------------------------- */
+
+/* y_t += gamma h_t / sqrt N of average n of channel d. */
+static void reference_average(const rw_call *call, int d, int n)
+{
+    const int averages = averages_of(call->node);
+    const long at = (long)d * averages + n;
+    double p = sigmoid((double)call->param[ALPHA][at]), h = 0;
+    double q = 1 - p * sigmoid((double)call->param[DELTA][at]);
+    for (long t = 0; t < call->rows; t++) {
+        real *y = call->out + t * call->out_ld + d;
+        h = q * h + p * (double)call->param[BETA][at] * (double)call->in[0][t * call->in_ld[0] + d];
+        *y = (real)((double)*y + (double)call->param[GAMMA][at] * h / sqrt(averages));
+    }
+}
+
+static void reference(const rw_call *call)
+{
+    for (int d = 0; d < call->node->in_width[0]; d++) {
+        for (long t = 0; t < call->rows; t++)
+            call->out[t * call->out_ld + d] =
+                call->param[OMEGA][d] * call->in[0][t * call->in_ld[0] + d];
+        for (int n = 0; n < averages_of(call->node); n++) reference_average(call, d, n);
+    }
+}
+
+/* An average takes two operations a token in summary, four in forward. */
+static double flops(const rw_node *node, int rows)
+{
+    return (6.0 * averages_of(node) + 2) * rows * node->in_width[0];
+}
+
+/* ---- Building ------------------------------------------------------------------ */
+
+/* 1, -1, 1, ... along the averages of a channel, and a little noise. */
+static void init_beta(const rw_param *param, rw_random stream, real *out)
+{
+    for (long i = 0; i < param->rows * param->cols; i++)
+        out[i] = (real)((i % param->cols % 2 ? -1 : 1) +
+                        param->scale * rw_random_normal(stream, (uint64_t)i));
+}
+
+rw_status rw_damped_ema(rw_graph *graph, rw_value x, int averages, rw_value *y)
+{
+    const rw_param params[PARAMS] = {
+        [ALPHA] = {.name = "alpha", .cols = averages, .init = rw_init_normal, .scale = 0.2},
+        [DELTA] = {.name = "delta", .cols = averages, .init = rw_init_normal, .scale = 0.2},
+        [BETA] = {.name = "beta", .cols = averages, .init = init_beta, .scale = 0.02},
+        [GAMMA] = {.name = "gamma", .cols = averages, .init = rw_init_normal, .scale = 1},
+        [OMEGA] = {.name = "omega", .cols = 1, .init = rw_init_normal, .scale = 1},
+    };
+    const attributes attr = {.averages = averages};
+    int index[PARAMS];
+    for (int i = 0; i < PARAMS; i++) {
+        rw_param param = params[i];
+        param.rows = x.width;
+        param.group = RW_GROUP_STATE;
+        RW_TRY(rw_graph_param(graph, &param, &index[i]));
+    }
+    return rw_graph_apply(graph, &rw_op_damped_ema, &attr, sizeof attr, &x, 1, index, PARAMS, y);
+}
+
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    return rw_damped_ema(graph, x, 3, y);
+}
+
+const rw_op rw_op_damped_ema = {
+    .name = "damped_ema",
+    .doc = "damped exponential moving averages of each channel, learned decays",
+    .source = "Ma et al. 2022, Mega: moving average equipped gated attention, equations 4 to 6",
+    .carry = RW_CARRY_TREE,
+    .keeps_in = 1,
+    .shape = shape,
+    .prepare = prepare,
+    .prepare_backward = prepare_backward,
+    .forward = forward,
+    .backward = backward,
+    .reference = reference,
+    .step = step,
+    .summary = summary,
+    .adjoint = adjoint,
+    .advance = advance,
+    .flops = flops,
+    .sample = sample,
+};
