@@ -4,12 +4,17 @@
 
 #include "base/memory.h"
 
+/* Reals that `bytes` take, up to the next multiple of RW_ALIGNMENT. */
+static size_t padded(size_t bytes)
+{
+    return (bytes + RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT / sizeof(real);
+}
+
 /* Workspace: | requests: receive of each rank, send to each rank | rows received | rows to send |
- * Parts begin at multiples of RW_ALIGNMENT bytes. */
+ */
 static size_t request_reals(const rw_halo *halo)
 {
-    size_t bytes = 2 * (size_t)halo->span->layout->sp * sizeof(MPI_Request);
-    return (bytes + RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT / sizeof(real);
+    return padded(2 * (size_t)halo->span->layout->sp * sizeof(MPI_Request));
 }
 
 static long at_most(long value, long most)
@@ -54,7 +59,8 @@ size_t rw_halo_workspace(const rw_halo *halo)
     int me = halo->span->layout->sp_rank;
     rw_range received = halo_of(halo, me);
     long rows = received.end - received.begin + rows_sent(halo, me);
-    return request_reals(halo) + (size_t)(halo->span->most * rows) * (size_t)halo->width;
+    size_t reals = (size_t)(halo->span->most * rows) * (size_t)halo->width;
+    return request_reals(halo) + padded(reals * sizeof(real));
 }
 
 double rw_halo_bytes(const rw_halo *halo, int sp_rank)

@@ -29,7 +29,8 @@ typedef struct {
     int width;  /* reals of a row */
 } rw_halo;
 
-/* Reals of workspace for one exchange of up to span->most sequences. Not collective. */
+/* Reals of workspace for one exchange of up to span->most sequences: a multiple
+ * of RW_ALIGNMENT bytes, so that several may stand in a row. Not collective. */
 size_t rw_halo_workspace(const rw_halo *halo);
 
 /* Predicted volume: bytes that rank `sp_rank` of sp_comm sends in one exchange,

@@ -84,8 +84,9 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity)
     return list.count;
 }
 
-/* Sizes that keep a mixer small, for those that have such a key. */
-static const char *const small_sizes[][2] = {{"state", "8"}, {"heads", "4"}};
+/* Sizes that keep a mixer small, or let it look over several chunks, for those that
+ * have such a key. */
+static const char *const small_sizes[][2] = {{"state", "8"}, {"heads", "4"}, {"dilation", "9"}};
 
 /* Appends "{mixer: NAME, KEY: VALUE ...}". */
 static void write_mixer(const rw_mixer *mixer, const char *more, char *text, size_t size)

@@ -5,6 +5,7 @@ unit_tests = \
 	test_checkpoint_damage \
 	test_checkpoint_faults \
 	test_config \
+	test_conv \
 	test_convolution \
 	test_data \
 	test_documents \
@@ -47,6 +48,8 @@ test_checkpoint_faults_SOURCES = tests/test_checkpoint_faults.c tests/checkpoint
 test_checkpoint_faults_LDADD = libropewalk.a $(test_libs)
 test_config_SOURCES = tests/test_config.c
 test_config_LDADD = libropewalk.a $(test_libs)
+test_conv_SOURCES = tests/test_conv.c $(engine_fixtures)
+test_conv_LDADD = libropewalk.a $(test_libs)
 test_convolution_SOURCES = tests/test_convolution.c
 test_convolution_LDADD = libropewalk.a $(test_libs)
 test_convolution_double_SOURCES = tests/test_convolution.c
@@ -113,17 +116,21 @@ test_training_LDADD = libropewalk.a $(test_libs)
 
 # MPI tests: PROGRAM_N.np runs PROGRAM on N ranks.
 mpi_tests = \
+	test_delays \
 	test_exchange \
 	test_halo \
 	test_layouts \
 	test_tree
 mpi_runs = \
+	test_delays_1.np test_delays_2.np test_delays_3.np test_delays_4.np \
 	test_halo_1.np test_halo_2.np test_halo_3.np test_halo_4.np \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
 	test_exchange_1.np test_exchange_2.np test_exchange_3.np test_exchange_4.np \
 	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np
 mpi_fixtures = tests/mpi_testing.c tests/mpi_testing.h
 
+test_delays_SOURCES = tests/test_delays.c $(mpi_fixtures)
+test_delays_LDADD = libropewalk.a $(test_libs)
 test_halo_SOURCES = tests/test_halo.c $(mpi_fixtures)
 test_halo_LDADD = libropewalk.a $(test_libs)
 test_layouts_SOURCES = tests/test_layouts.c $(engine_fixtures) $(mpi_fixtures)
@@ -166,7 +173,7 @@ EXTRA_DIST += $(script_tests) tests/program.sh examples/delay.yaml examples/mqar
 
 # What a build with sanitizers runs: all but the tests that take long there.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
-	test_layouts_1.np test_layouts_3.np test_exchange_3.np test_halo_3.np test_tree_1.np test_tree_3.np
+	test_layouts_1.np test_layouts_3.np test_exchange_3.np test_delays_3.np test_halo_3.np test_tree_1.np test_tree_3.np
 tests_slow = \
 	test_checkpoint_faults
 check-fast:

@@ -36,6 +36,12 @@ rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value 
 rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps, bool silu,
                         rw_value *y);
 
+/* Dilated causal convolutions of any reach. y (tokens, taps * x.width): x and its
+ * rows of `dilation`, 2 `dilation`, ... tokens before, side by side. Then rw_linear
+ * of it, or the depthwise sum: `name`.weight (taps, y.width) and `name`.bias. */
+rw_status rw_delays(rw_graph *graph, rw_value x, int taps, long dilation, rw_value *y);
+rw_status rw_tap_sum(rw_graph *graph, rw_value x, const char *name, int taps, rw_value *y);
+
 /* Of each channel `averages` damped moving averages of learned decays, added up,
  * and x itself: MEGA's (its parameters are named alpha, delta, beta, gamma, omega). */
 rw_status rw_damped_ema(rw_graph *graph, rw_value x, int averages, rw_value *y);
