@@ -163,6 +163,7 @@ script_tests = \
 	tests/learns_delay.sh \
 	tests/learns_mqar.sh \
 	tests/learns_text.sh \
+	tests/mixer_page.sh \
 	tests/resume.sh \
 	tests/slurm_requeue.sh
 
