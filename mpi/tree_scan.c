@@ -377,3 +377,10 @@ void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mi
     exchange(&r, d);
     run_part(&r, d, mirrored, d->local, d->combination_count, true);
 }
+
+size_t rw_scan_bytes(const rw_scan *s, const rw_affine *affine, long sequences, bool mirrored)
+{
+    size_t nodes = (size_t)s->way[mirrored].counts[s->layout->sp_rank];
+    size_t each = (affine->map + affine->state + 1) * (size_t)sequences * sizeof(real);
+    return (size_t)(s->layout->sp - 1) * nodes * each;
+}

@@ -53,5 +53,7 @@ void rw_scan_destroy(rw_scan **scan);
  * cut; NULL: nowhere. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
                  const uint8_t *cut, const real *map, const real *part, real *out);
+/* What this rank sends in such a run, in bytes. Not collective. */
+size_t rw_scan_bytes(const rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored);
 
 #endif
