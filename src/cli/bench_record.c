@@ -52,7 +52,8 @@ static void print_limits(const rw_limits *l)
     printf("  %-34s %10.1f GFLOP/s\n", "products, float32", 1e-9 * l->products);
     printf("  %-34s %10.1f GB/s\n", "memory, triad", 1e-9 * l->triad);
     for (int i = 0; i < RW_FFT_SIZES; i++)
-        printf("  transforms of %6d reals, FFTW %8.1f GFLOP/s\n", l->fft_size[i], 1e-9 * l->fft[i]);
+        printf("  transforms of %6d reals, FFTW      %10.1f GFLOP/s\n", l->fft_size[i],
+               1e-9 * l->fft[i]);
 }
 
 static void print_mixer(const rw_mixer_row *row)
@@ -73,10 +74,10 @@ static void print_mixers(const rw_bench_record *r)
 {
     printf("\nMixers: a block of width %d, in a model of bytes; a step is forward and backward\n",
            r->width);
-    printf("  %-18s %8s %6s %10s %10s %10s %6s %6s %9s %9s %9s\n", "", "", "", "forward",
-           "backward", "step", "of products", "", "sent B/token", "", "memory");
+    printf("  %-18s %8s %6s %32s %13s %19s %9s\n", "", "", "", "tokens/s", "of products",
+           "sent, B/token", "memory");
     printf("  %-18s %8s %6s %10s %10s %10s %6s %6s %9s %9s %9s\n", "mixer", "length", "batch",
-           "tokens/s", "tokens/s", "tokens/s", "fwd", "step", "fwd", "step", "B/token");
+           "forward", "backward", "step", "fwd", "step", "fwd", "step", "B/token");
     for (size_t i = 0; i < r->mixer_count; i++) print_mixer(&r->mixers[i]);
 }
 
