@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/lane_exchange.h"
 #include "mpi/pipeline.h"
+#include "mpi/row_exchange.h"
 #include "mpi/shift.h"
 #include "mpi/tree_reduce.h"
 #include "mpi/tree_scan.h"
@@ -16,6 +18,11 @@ static long count(rw_range range)
 static rw_status take_memory(rw_trial *t, size_t reals)
 {
     return rw_alloc(reals, sizeof(real), "a primitive's data", &t->memory);
+}
+
+static void close_memory(rw_trial *t)
+{
+    rw_free(&t->memory);
 }
 
 /* Reals of one payload a local chunk. */
@@ -42,11 +49,6 @@ static void run_shift(rw_trial *t)
     real *out = t->memory + of_all_chunks(t), *buffer = out + of_all_chunks(t);
     rw_shift_run(t->layout, count(rw_trial_sequences(t)), count(rw_trial_chunks(t)), t->reals,
                  t->mirrored, t->memory, out, buffer);
-}
-
-static void close_shift(rw_trial *t)
-{
-    rw_free(&t->memory);
 }
 
 /* ---- Scan -------------------------------------------------------------------- */
@@ -159,10 +161,97 @@ static void close_reduction(rw_trial *t)
     rw_free(&t->memory);
 }
 
+/* ---- Exchanges of rows -------------------------------------------------------- */
+
+/* Rows of a chunk: few, so that it is the payload that counts. */
+enum { TOKENS = 4, LANES = 4 };
+
+/* The last chunk is short. */
+static rw_span span_of(const rw_trial *t)
+{
+    rw_span span = {.layout = t->layout,
+                    .sequences = count(rw_trial_sequences(t)),
+                    .most = count(rw_trial_sequences(t)),
+                    .length = t->chunks * TOKENS - 1,
+                    .chunk = TOKENS};
+    span.rows = rw_span_rows(&span, t->layout->sp_rank);
+    span.stride = rw_span_count(&span);
+    return span;
+}
+
+static size_t rows_of(const rw_span *span)
+{
+    return (size_t)(span->sequences * span->stride);
+}
+
+/* Rows of LANES lanes, the rank's whole lanes, the buffer. */
+static rw_status open_lanes(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals;
+    return take_memory(t, rows_of(&span) * LANES * t->reals + rw_lanes_reals(&span, LANES, width) +
+                              rw_lanes_buffer(&span, LANES, width));
+}
+
+static size_t predict_lanes(const rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals;
+    return (size_t)(t->mirrored ? rw_lanes_scatter_bytes(&span, LANES, width)
+                                : rw_lanes_gather_bytes(&span, LANES, width));
+}
+
+static void run_lanes(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals, ld = LANES * width;
+    real *rows = t->memory, *whole = rows + rows_of(&span) * (size_t)ld;
+    real *buffer = whole + rw_lanes_reals(&span, LANES, width);
+    if (t->mirrored)
+        rw_lanes_scatter(&span, LANES, width, whole, rows, ld, false, buffer);
+    else
+        rw_lanes_gather(&span, LANES, width, rows, ld, whole, buffer);
+}
+
+/* Every row changes places with its mirror image in the sequence. */
+static rw_status open_rows(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    size_t rows = rows_of(&span);
+    int64_t *keys = NULL;
+    RW_TRY(rw_alloc(rows, sizeof *keys, "a primitive's data", &keys));
+    t->plan = keys;
+    for (size_t i = 0; i < rows; i++)
+        keys[i] = span.length - 1 - (span.rows.begin + (long)(i % (size_t)span.stride));
+    return take_memory(t, 2 * rows * t->reals + rw_rows_buffer(&span, (int)t->reals));
+}
+
+static size_t predict_rows(const rw_trial *t)
+{
+    rw_span span = span_of(t);
+    return (size_t)rw_rows_bytes(&span, (int)t->reals, t->plan);
+}
+
+static void run_rows(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals;
+    real *to = t->memory + rows_of(&span) * t->reals, *buffer = to + rows_of(&span) * t->reals;
+    rw_rows_exchange(&span, width, t->plan, t->memory, width, to, width, false, buffer);
+}
+
+static void close_rows(rw_trial *t)
+{
+    rw_free(&t->plan);
+    rw_free(&t->memory);
+}
+
 const rw_primitive rw_primitives[] = {
-    {"shift", "state", true, open_shift, predict_shift, run_shift, close_shift},
+    {"shift", "state", true, open_shift, predict_shift, run_shift, close_memory},
     {"tree scan", "state", true, open_scan, predict_scan, run_scan, close_scan},
     {"pipeline", "state", true, open_pipeline, predict_pipeline, run_pipeline, close_pipeline},
+    {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
+    {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
      close_reduction},
     {0},
