@@ -6,13 +6,13 @@
  * Counted are the operations of the model's definition, forward once and
  * backward twice that; recomputed work does not count. */
 #include <mpi.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "bench/measure.h"
 #include "kernels/gemm.h"
+#include "measure/limits.h"
+#include "measure/rounds.h"
 #include "model/engine.h"
 
 typedef struct {
@@ -42,18 +42,24 @@ static rw_status make_batch(long sequences, long rows, rw_batch *batch)
     return RW_OK;
 }
 
+/* Products by all threads for 50 ms: operations a second. */
+static double products(int threads)
+{
+    return rw_measure_products(threads, 0.05);
+}
+
 static void time_steps(const candidate *c, rw_model *model, rw_engine *engine,
-                       const rw_batch *batch, int rounds)
+                       const rw_batch *batch, int threads, int rounds)
 {
     rw_rounds rate = {.count = 0}, share = {.count = 0};
     double tokens = (double)(batch->sequences * batch->rows);
     double flops = rw_model_step_flops(model, batch->rows, tokens);
     for (int i = 0; i <= rounds; i++) {
         rw_loss loss;
-        double gemm = rw_measure_gemm(), start = rw_seconds();
+        double gemm = products(threads), start = rw_seconds();
         rw_engine_train(engine, batch, 1, (uint64_t)i, &loss);
         double seconds = rw_seconds() - start;
-        gemm = 0.5 * (gemm + rw_measure_gemm());
+        gemm = 0.5 * (gemm + products(threads));
         if (i == 0) continue; /* warm-up */
         rw_rounds_add(&rate, tokens / seconds);
         rw_rounds_add(&share, flops / seconds / gemm);
@@ -76,7 +82,7 @@ static rw_status run(const candidate *c, const rw_layout *layout, long length, i
     plan.chunk = model->chunk;
     RW_TRY_DONE(rw_engine_new(model, layout, &plan, &engine));
     RW_TRY_DONE(make_batch(plan.batch, length, &batch));
-    time_steps(c, model, engine, &batch, rounds);
+    time_steps(c, model, engine, &batch, layout->threads, rounds);
 done:
     rw_free(&batch.tokens);
     rw_free(&batch.targets);
@@ -94,7 +100,7 @@ int main(int argc, char **argv)
     int rounds = argc > 2 ? atoi(argv[2]) : 7;
     rw_layout layout;
     rw_status status = rw_layout_alone(0, &layout);
-    printf("%d threads, GEMM %.1f GFLOP/s\n", layout.threads, rw_measure_gemm() * 1e-9);
+    printf("%d threads, GEMM %.1f GFLOP/s\n", layout.threads, products(layout.threads) * 1e-9);
     printf("%-24s %8s %10s %12s %10s\n", "model", "length", "tokens/s", "GFLOP/s", "of GEMM");
     for (size_t i = 0; status == RW_OK && i < sizeof candidates / sizeof *candidates; i++)
         status = run(&candidates[i], &layout, length, rounds);

@@ -77,3 +77,9 @@ void rw_pipeline_run(rw_pipeline *p, long sequences, size_t state, bool mirrored
         if (!last) hand_over(p, now, state, to);
     }
 }
+
+size_t rw_pipeline_bytes(const rw_pipeline *p, long sequences, size_t state, bool mirrored)
+{
+    int last = mirrored ? 0 : p->layout->sp - 1;
+    return p->layout->sp_rank == last ? 0 : (size_t)sequences * state * sizeof(real);
+}

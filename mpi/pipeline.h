@@ -35,5 +35,7 @@ typedef void (*rw_pipeline_turn)(void *context, rw_range wave, const real *in, r
  * sequences, in order, until {0..sequences-1} are done. */
 void rw_pipeline_run(rw_pipeline *pipeline, long sequences, size_t state, bool mirrored, long wave,
                      rw_pipeline_turn turn, void *context);
+/* What this rank sends in such a run, in bytes. Not collective. */
+size_t rw_pipeline_bytes(const rw_pipeline *pipeline, long sequences, size_t state, bool mirrored);
 
 #endif

@@ -32,8 +32,9 @@ size_t rw_rows_buffer(const rw_span *span, int width)
 static packet packet_in(const rw_span *span, int width, real *buffer)
 {
     size_t keys = key_reals(span), rows = local_rows(span) * (size_t)width;
-    real *in = buffer + keys + rows;
-    return (packet){(int64_t *)buffer, (int64_t *)in, buffer + keys, in + keys};
+    /* Keys come first: behind an odd number of reals they would not be aligned. */
+    real *first = buffer + 2 * keys;
+    return (packet){(int64_t *)buffer, (int64_t *)(buffer + keys), first, first + rows};
 }
 
 /* The rank of sp_comm that holds row `key` of a sequence. */

@@ -35,3 +35,9 @@ void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t st
                state * sizeof(real));
     rw_comm_end_blocking(start, to != MPI_PROC_NULL ? (double)(all * sizeof(real)) : 0);
 }
+
+size_t rw_shift_bytes(const rw_layout *layout, long sequences, size_t state, bool mirrored)
+{
+    int last = mirrored ? 0 : layout->sp - 1;
+    return layout->sp_rank == last ? 0 : (size_t)sequences * state * sizeof(real);
+}

@@ -1,6 +1,7 @@
 /* Shift by one chunk across ranks: what a chunk hands to its right neighbour
  * (a short convolution's halo), and its gradient back to the left one.
- * Volume sent by a rank: S * state reals, S its sequences. */
+ * Volume sent by a rank: S state reals, S its sequences; nothing by the last
+ * rank (mirrored: the first). */
 #ifndef RW_SHIFT_H
 #define RW_SHIFT_H
 
@@ -15,5 +16,7 @@
  * 2 * sequences * state reals. */
 void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t state, bool mirrored,
                   const real *part, real *out, real *buffer);
+/* What this rank sends in such a run, in bytes. Not collective. */
+size_t rw_shift_bytes(const rw_layout *layout, long sequences, size_t state, bool mirrored);
 
 #endif

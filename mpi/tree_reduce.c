@@ -237,11 +237,12 @@ static void fold(const rw_reduction *r, void (*combine)(void *, int, int), void 
         rw_tree_push(&r->tree, &stack, r->order[i], combine, context);
 }
 
-static double bytes_sent(const rw_reduction *r, const flight *f)
+size_t rw_reduction_bytes(const rw_reduction *r, size_t n)
 {
-    size_t mine = length_of(slice_of(r, f, r->layout->rank)), others = f->n - mine;
-    return (double)sizeof(real) *
-           ((double)others * rw_reduction_nodes(r) + (double)mine * (double)(r->layout->size - 1));
+    const rw_layout *layout = r->layout;
+    size_t slice = length_of(rw_split((long)n, layout->size, layout->rank));
+    size_t others = (size_t)layout->size - 1;
+    return sizeof(real) * ((n - slice) * (size_t)rw_reduction_nodes(r) + slice * others);
 }
 
 static bool arrived(flight *f, bool waits)
@@ -264,7 +265,7 @@ static void advance(const rw_reduction *r, flight *f, bool waits)
     }
     if (f->stage == SUMS && arrived(f, waits)) {
         f->stage = DONE;
-        rw_comm_end(bytes_sent(r, f));
+        rw_comm_end((double)rw_reduction_bytes(r, f->n));
     }
 }
 
@@ -315,6 +316,20 @@ static void add_scalars(void *context, int left, int right)
     value[left] += value[right];
 }
 
+size_t rw_reduction_scalar_bytes(const rw_reduction *r)
+{
+    return sizeof(double) * (size_t)rw_reduction_nodes(r) * (size_t)(r->layout->size - 1);
+}
+
+/* Each rank's doubles, from its place in r->scalars, to all others. */
+static void gather_scalars(rw_reduction *r)
+{
+    double start = rw_comm_begin();
+    MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, r->scalars, r->counts, r->places, MPI_DOUBLE,
+                   r->layout->world);
+    rw_comm_end_blocking(start, (double)rw_reduction_scalar_bytes(r));
+}
+
 double rw_reduction_scalar(rw_reduction *r, const double *leaf)
 {
     const rw_layout *layout = r->layout;
@@ -337,9 +352,7 @@ double rw_reduction_scalar(rw_reduction *r, const double *leaf)
                          add_scalars, values);
         }
     memcpy(mine, values, (size_t)stack.depth * sizeof(double));
-    if (layout->size > 1)
-        MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, r->scalars, r->counts, r->places,
-                       MPI_DOUBLE, layout->world);
+    if (layout->size > 1) gather_scalars(r);
     fold(r, add_scalars, r->scalars);
     return r->scalars[r->order[0].slot];
 }

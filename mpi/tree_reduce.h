@@ -9,7 +9,8 @@
  * Predicted volume sent by a rank that has m nodes of n elements, P ranks:
  * (m + 1) n (P-1)/P elements. Where dp splits the batch at powers of two and
  * sp = 1, m = 1: the volume of a ring all-reduce. With sp > 1, m is the number
- * of the rank's sequences (times the nodes of its range of chunks). */
+ * of the rank's sequences (times the nodes of its range of chunks). Slices
+ * differ by one element where P does not divide n. */
 #ifndef RW_TREE_REDUCE_H
 #define RW_TREE_REDUCE_H
 
@@ -50,8 +51,13 @@ void rw_reduction_finish(rw_reduction *reduction);
 /* Number of sums that are started and not finished. */
 int rw_reduction_under_way(const rw_reduction *reduction);
 
+/* What this rank sends for a sum of n reals, in bytes. Not collective. */
+size_t rw_reduction_bytes(const rw_reduction *reduction, size_t n);
+
 /* The sum of one double a chunk: leaf (local sequences, local chunks) dense.
- * Collective over layout->world; every rank gets the total. */
+ * Collective over layout->world; every rank gets the total. A rank sends its m
+ * nodes to each other one: (P-1) m doubles. */
 double rw_reduction_scalar(rw_reduction *reduction, const double *leaf);
+size_t rw_reduction_scalar_bytes(const rw_reduction *reduction);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/swap.h"
 
 /* Where a node's value lies: >= 0 a slot of the work area; LEAF - i: that of
  * local chunk i; NOWHERE: not known yet. */
@@ -22,14 +23,26 @@ typedef struct {
     long node, from, target;
 } step;
 
+/* An exchange of nodes with one rank, in one message each way. */
+typedef struct {
+    int to, from;        /* ranks of sp_comm; MPI_PROC_NULL: none */
+    long combined;       /* combinations [0, combined) come before */
+    long first, sent;    /* nodes sent: direction.sent[first ...] */
+    long slot, received; /* where those that arrive go: slots [slot, slot + received) */
+} turn;
+
+enum { TURNS = 32 };       /* >= log2 of the ranks */
+enum { MOST_NODES = 128 }; /* maximal nodes of a range: < 2 levels of the tree */
+
 /* What one direction does. */
 typedef struct {
-    combination *combinations; /* the first `local` of them before the exchange */
+    combination *combinations;
     step *steps;
-    long local, combination_count, step_count;
-    size_t combination_capacity, step_capacity;
-    long *sent;  /* where this rank's maximal nodes lie, in the order they are sent */
-    int *counts; /* maximal nodes of each rank of sp_comm */
+    turn turns[TURNS];
+    int turn_count;
+    long *sent; /* where the nodes that are sent lie */
+    long combination_count, step_count, sent_count;
+    size_t combination_capacity, step_capacity, sent_capacity;
     long slots, spares;
 } direction;
 
@@ -38,11 +51,10 @@ struct rw_scan {
     long sequences; /* of the run under way */
     long chunks, local;
     rw_range own;
-    rw_tree tree;        /* over the chunks of one sequence */
-    direction way[2];    /* forward, mirrored */
-    int *bytes, *places; /* of the exchange, a rank each */
-    real *nodes;         /* (slots, sequences, map + state + 1): the last is 1 if cut */
-    real *values;        /* (spares, sequences, state): of chunks of other ranks */
+    rw_tree tree;     /* over the chunks of one sequence */
+    direction way[2]; /* forward, mirrored */
+    real *nodes;      /* (slots, sequences, map + state + 1): the last is 1 if cut */
+    real *values;     /* (spares, sequences, state): of chunks of other ranks */
     real *send;
 };
 
@@ -55,16 +67,6 @@ typedef struct {
     long **place; /* [level][index]: where the node's value lies */
     long *spare;  /* [chunk]: place of the value of another rank's chunk, or NOWHERE */
 } builder;
-
-/* Chunks of rank `rank` whose sums this direction can use: the last one's
- * (mirrored: the first one's) goes nowhere. */
-static rw_range usable(const builder *b, int rank)
-{
-    rw_range r = rw_split(b->scan->chunks, b->scan->layout->sp, rank);
-    if (!b->mirrored && r.end == b->scan->chunks) r.end--;
-    if (b->mirrored && r.begin == 0) r.begin++;
-    return r;
-}
 
 static rw_status place_of(builder *b, int level, long index, long *place)
 {
@@ -87,30 +89,84 @@ static rw_status place_of(builder *b, int level, long index, long *place)
     return RW_OK;
 }
 
-/* Every rank's maximal nodes get a slot, in rank order; this rank's are summed
- * from its chunks. */
+/* ---- The exchange: who sends what to whom ---- */
+
+/* Ranks are counted in the direction's order, from where sums begin: v = 0 is
+ * rank 0, mirrored the last one. The group of v at `level` are the 2^level
+ * ranks that share v's higher bits; those of different groups hold neighbouring
+ * ranges of chunks. In turn `level`, v and v ^ 2^level, of the two halves of a
+ * group, exchange the maximal nodes of their halves: the upper half needs the
+ * lower one's for its own prefixes, both together make those of the group. */
+static int order_of(const builder *b, int rank)
+{
+    return b->mirrored ? b->scan->layout->sp - 1 - rank : rank;
+}
+
+/* Must v know the nodes of its group? It must if it is to send them: to the
+ * upper half of the next larger group, or to the lower one if that is sent on. */
+static bool needs_group(const builder *b, int v, int level)
+{
+    int ranks = b->scan->layout->sp, half = 1 << level;
+    if (half >= ranks) return false;
+    if (!(v & half)) return v + half < ranks;
+    return needs_group(b, v - half, level + 1) || needs_group(b, v, level + 1);
+}
+
+/* The maximal nodes of v's group. */
+static int nodes_of_group(const builder *b, int v, int level, rw_tree_node nodes[MOST_NODES])
+{
+    const rw_scan *s = b->scan;
+    int ranks = s->layout->sp, first = v >> level << level, last = first + (1 << level);
+    if (last > ranks) last = ranks;
+    int low = order_of(b, b->mirrored ? last - 1 : first);
+    int high = order_of(b, b->mirrored ? first : last - 1);
+    rw_range begin = rw_split(s->chunks, ranks, low), end = rw_split(s->chunks, ranks, high);
+    rw_tree_stack stack = {nodes, 0, MOST_NODES};
+    for (long c = begin.begin; c < end.end; c++)
+        rw_tree_push(&s->tree, &stack, (rw_tree_node){0, c, 0}, NULL, NULL);
+    return stack.depth;
+}
+
+static rw_status plan_send(builder *b, int v, int level, turn *out)
+{
+    rw_tree_node nodes[MOST_NODES];
+    direction *d = b->way;
+    int count = nodes_of_group(b, v, level, nodes);
+    RW_TRY(rw_grow(&d->sent, &d->sent_capacity, (size_t)(d->sent_count + count), sizeof *d->sent));
+    for (int i = 0; i < count; i++)
+        RW_TRY(place_of(b, nodes[i].level, nodes[i].index, &d->sent[d->sent_count++]));
+    out->sent = count;
+    return RW_OK;
+}
+
+static void plan_receive(builder *b, int v, int level, turn *out)
+{
+    rw_tree_node nodes[MOST_NODES];
+    out->received = nodes_of_group(b, v, level, nodes);
+    out->slot = b->way->slots;
+    for (long i = 0; i < out->received; i++)
+        b->place[nodes[i].level][nodes[i].index] = b->way->slots++;
+}
+
 static rw_status plan_exchange(builder *b)
 {
-    rw_scan *s = b->scan;
-    int sp = s->layout->sp;
-    rw_tree_node nodes[128];
-    for (int q = 0; q < sp && sp > 1; q++) {
-        rw_range r = usable(b, q);
-        rw_tree_stack stack = {nodes, 0, 128};
-        for (long c = r.begin; c < r.end; c++)
-            rw_tree_push(&s->tree, &stack, (rw_tree_node){0, c, 0}, NULL, NULL);
-        b->way->counts[q] = stack.depth;
-        for (int i = 0; i < stack.depth; i++, b->way->slots++)
-            if (q != s->layout->sp_rank) b->place[nodes[i].level][nodes[i].index] = b->way->slots;
+    int ranks = b->scan->layout->sp, v = order_of(b, b->scan->layout->sp_rank);
+    direction *d = b->way;
+    for (int level = 0; 1 << level < ranks; level++) {
+        int peer = v ^ (1 << level);
+        bool upper = v > peer, exists = peer < ranks;
+        bool sends = exists && (!upper || needs_group(b, peer, level + 1));
+        bool receives = exists && (upper || needs_group(b, v, level + 1));
+        if (!sends && !receives) continue;
+        int rank = order_of(b, peer);
+        turn t = {.to = sends ? rank : MPI_PROC_NULL,
+                  .from = receives ? rank : MPI_PROC_NULL,
+                  .first = d->sent_count};
+        if (sends) RW_TRY(plan_send(b, v, level, &t));
+        t.combined = d->combination_count;
+        if (receives) plan_receive(b, peer, level, &t);
+        d->turns[d->turn_count++] = t;
     }
-    rw_range r = usable(b, s->layout->sp_rank);
-    rw_tree_stack stack = {nodes, 0, 128};
-    for (long c = r.begin; c < r.end; c++)
-        rw_tree_push(&s->tree, &stack, (rw_tree_node){0, c, 0}, NULL, NULL);
-    RW_TRY(rw_alloc((size_t)stack.depth + 1, sizeof *b->way->sent, "a scan", &b->way->sent));
-    for (int i = 0; sp > 1 && i < stack.depth; i++)
-        RW_TRY(place_of(b, nodes[i].level, nodes[i].index, &b->way->sent[i]));
-    b->way->local = b->way->combination_count;
     return RW_OK;
 }
 
@@ -168,22 +224,12 @@ static rw_status plan_both(rw_scan *s)
     }
     for (int i = 0; i < 2; i++) {
         builder b = {s, &s->way[i], i == 1, level_of, spare};
-        RW_TRY_DONE(rw_alloc((size_t)s->layout->sp, sizeof(int), "a scan", &s->way[i].counts));
         RW_TRY_DONE(plan_direction(&b));
     }
 done:
     rw_free(&table);
     rw_free(&spare);
     return status;
-}
-
-/* The all-gather counts what it receives in one int. */
-static rw_status check_exchange(const rw_layout *layout, const direction *d, size_t node)
-{
-    double nodes = 0;
-    for (int q = 0; q < layout->sp; q++) nodes += d->counts[q];
-    return rw_check_message(nodes * (double)node, "the states of a mixer at the ends of ranks",
-                            "use a larger train.accumulate, or more ranks for dp");
 }
 
 rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size_t map,
@@ -200,17 +246,15 @@ rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size
     RW_TRY_DONE(plan_both(s));
     size_t slots = 0, spares = 0, sent = 0, n = (size_t)sequences * (map + state + 1);
     for (int i = 0; i < 2; i++) {
-        RW_TRY_DONE(check_exchange(layout, &s->way[i], n));
-        if ((size_t)s->way[i].slots > slots) slots = (size_t)s->way[i].slots;
-        if ((size_t)s->way[i].spares > spares) spares = (size_t)s->way[i].spares;
-        size_t own = (size_t)s->way[i].counts[layout->sp_rank];
-        if (own > sent) sent = own;
+        const direction *d = &s->way[i];
+        if ((size_t)d->slots > slots) slots = (size_t)d->slots;
+        if ((size_t)d->spares > spares) spares = (size_t)d->spares;
+        for (int k = 0; k < d->turn_count; k++)
+            if ((size_t)d->turns[k].sent > sent) sent = (size_t)d->turns[k].sent;
     }
     RW_TRY_DONE(rw_alloc(slots * n, sizeof(real), "sums on the chunk tree", &s->nodes));
     RW_TRY_DONE(rw_alloc(spares * n, sizeof(real), "states of other ranks", &s->values));
     RW_TRY_DONE(rw_alloc(sent * n, sizeof(real), "sums to send", &s->send));
-    RW_TRY_DONE(rw_alloc(2 * (size_t)layout->sp, sizeof(int), "a scan", &s->bytes));
-    s->places = s->bytes + layout->sp;
 done:
     if (status != RW_OK) rw_scan_destroy(&s);
     *out = s;
@@ -225,12 +269,10 @@ void rw_scan_destroy(rw_scan **scan)
         rw_free(&s->way[i].combinations);
         rw_free(&s->way[i].steps);
         rw_free(&s->way[i].sent);
-        rw_free(&s->way[i].counts);
     }
     rw_free(&s->nodes);
     rw_free(&s->values);
     rw_free(&s->send);
-    rw_free(&s->bytes);
     rw_free(scan);
 }
 
@@ -338,29 +380,27 @@ static void run_part(const run *r, const direction *d, bool mirrored, long first
         }
 }
 
-/* All-gathers the maximal nodes of the ranks that share these sequences. */
-static void exchange(const run *r, const direction *d)
+/* Copies the nodes of a turn, one behind the other: (nodes, sequences, record). */
+static void pack(const run *r, const direction *d, const turn *t)
 {
     rw_scan *s = r->scan;
-    double start = rw_comm_begin();
     size_t map = r->affine->map, n = record(r);
-    int sp = s->layout->sp, me = s->layout->sp_rank, place = 0;
-    int each = (int)(n * (size_t)s->sequences);
-    for (int q = 0; q < sp; q++) {
-        s->bytes[q] = d->counts[q] * each;
-        s->places[q] = place;
-        place += s->bytes[q];
-    }
-    for (int i = 0; i < d->counts[me]; i++)
-        for (long b = 0; b < s->sequences; b++) {
-            real *to = s->send + (size_t)(i * s->sequences + b) * n;
+    real *to = s->send;
+    for (long i = t->first; i < t->first + t->sent; i++)
+        for (long b = 0; b < s->sequences; b++, to += n) {
             if (map) memcpy(to, map_at(r, d->sent[i], b), map * sizeof(real));
             memcpy(to + map, state_at(r, d->sent[i], b), r->affine->state * sizeof(real));
             to[n - 1] = is_cut(r, d->sent[i], b);
         }
-    MPI_Allgatherv(s->send, s->bytes[me], RW_MPI_REAL, s->nodes, s->bytes, s->places, RW_MPI_REAL,
-                   s->layout->sp_comm);
-    rw_comm_end_blocking(start, (double)sizeof(real) * s->bytes[me] * (sp - 1));
+}
+
+static void exchange(const run *r, const direction *d, const turn *t)
+{
+    rw_scan *s = r->scan;
+    size_t each = record(r) * (size_t)s->sequences * sizeof(real);
+    pack(r, d, t);
+    rw_swap(s->layout, t->to, s->send, (size_t)t->sent * each, t->from, node_at(r, t->slot, 0),
+            (size_t)t->received * each);
 }
 
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
@@ -369,11 +409,18 @@ void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mi
     scan->sequences = sequences;
     const direction *d = &scan->way[mirrored];
     run r = {scan, affine, cut, map, part, out};
-    if (scan->layout->sp == 1) {
-        run_part(&r, d, mirrored, 0, d->combination_count, true);
-        return;
+    long done = 0;
+    for (int i = 0; i < d->turn_count; i++) {
+        const turn *t = &d->turns[i];
+        if (t->combined > done) run_part(&r, d, mirrored, done, t->combined, false);
+        done = t->combined;
+        exchange(&r, d, t);
     }
-    run_part(&r, d, mirrored, 0, d->local, false);
-    exchange(&r, d);
-    run_part(&r, d, mirrored, d->local, d->combination_count, true);
+    run_part(&r, d, mirrored, done, d->combination_count, true);
+}
+
+size_t rw_scan_bytes(const rw_scan *s, const rw_affine *affine, long sequences, bool mirrored)
+{
+    size_t each = (affine->map + affine->state + 1) * (size_t)sequences * sizeof(real);
+    return (size_t)s->way[mirrored].sent_count * each;
 }

@@ -12,10 +12,19 @@
  * Where a document begins in chunk c, nothing before it may reach beyond: the
  * chunk is cut, A_c = 0. A node that holds a cut chunk is cut.
  *
- * Under sequence parallelism the ranks of layout->sp_comm all-gather their
- * maximal nodes. Predicted volume sent by a rank: (P-1) m S (map + state + 1)
- * reals, m <= 2 log2(local chunks) its maximal nodes (1 where the ranges are
- * aligned), S its sequences. */
+ * Under sequence parallelism the ranks of layout->sp_comm exchange nodes by
+ * recursive doubling: in turn r, ranks whose numbers differ in bit r alone swap
+ * the maximal nodes of the 2^r ranks whose sum each of them knows, which both
+ * combine to those of 2^(r+1). What nobody needs stays: mostly, nodes go to the
+ * right only (mirrored: to the left). After ceil(log2 P) turns every rank has the
+ * nodes of all that is left of it. They are nodes of the canonical tree, whoever
+ * combined them.
+ *
+ * Predicted volume sent by a rank: at most ceil(log2 P) m S (map + state + 1)
+ * reals, m <= 2 log2(chunks) the maximal nodes of the ranges sent, S its
+ * sequences. Where the ranges are aligned (P and the chunks of a rank powers of
+ * two), m = 1; rank 0 sends in every turn, the last rank (mirrored: the other
+ * way round) never. docs/decisions/0013-scan-by-doubling.md has the figures. */
 #ifndef RW_TREE_SCAN_H
 #define RW_TREE_SCAN_H
 
@@ -53,5 +62,7 @@ void rw_scan_destroy(rw_scan **scan);
  * cut; NULL: nowhere. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
                  const uint8_t *cut, const real *map, const real *part, real *out);
+/* What this rank sends in such a run, in bytes. Not collective. */
+size_t rw_scan_bytes(const rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored);
 
 #endif

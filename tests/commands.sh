@@ -30,7 +30,7 @@ out_says() { expect_line "$dir/out" "$1" "$2"; } # PATTERN WHAT
 
 helps() {
     local command
-    for command in train eval generate data checkpoint report mixers tasks doctor; do
+    for command in train eval generate data checkpoint report bench mixers tasks doctor; do
         does "--help" --help
         out_says "^  $command +[a-zA-Z]" "--help"
         does "$command --help" "$command" --help
@@ -66,6 +66,31 @@ doctor() {
     out_says '^(ok|warn|FAIL) +MPI ' "doctor"
     out_says '^[0-9]+ ok, [0-9]+ warn, [0-9]+ FAIL$' "doctor"
     expect_exit "$(grep -c '^FAIL' "$dir/out")" "doctor (1 if a line says FAIL)"
+}
+
+# Every mixer at a tiny size, alone and on ranks that share the sequence.
+bench() {
+    local mixer
+    does "bench" bench --length 64,96 --width 32 --rounds 1 --threads 1 --json "$dir/bench.json"
+    out_says '^ +products, float32 +[0-9.]+ GFLOP/s$' "bench"
+    for mixer in $("$program" mixers | sed -n 's/^\([a-z0-9_]*\):.*/\1/p'); do
+        out_says "^ +$mixer +96 +43 +([0-9.]+ +){5}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"
+    done
+    out_says '^ +ssd +64 +64 +([0-9.]+ +){7}[0-9.]+$' "bench"
+    expect_line "$dir/bench.json" '"triad_bytes_per_s": [1-9]' "bench --json"
+    expect_line "$dir/bench.json" '"mixer": "ssd"' "bench --json"
+    run_ranks 3 bench ssd primitives --length 5k --width 32 --rounds 1 --threads 1
+    expect_exit 0 "bench on 3 ranks"
+    out_says '^3 ranks \(dp 1 x sp 3\)' "bench on 3 ranks"
+    out_says '^ +ssd +5120 +1 +([0-9.]+ +){5}[1-9][0-9.]* +[1-9][0-9.]* ' "bench on 3 ranks"
+    out_says '^ +tree scan +state +4096 +16400 +16400 ' "bench on 3 ranks"
+    does "bench --limit" bench s4d --length 20k --width 32 --rounds 1 --limit 0
+    out_says '^ +s4d +20480 .*not measured: a step would take ' "bench --limit"
+    run bench no_such_mixer
+    expect_exit 2 "bench of what there is not"
+    expect_line "$dir/err" 'no_such_mixer' "bench of what there is not"
+    run bench limits --json "$dir/nowhere/bench.json"
+    expect_exit 1 "bench --json where nothing can be written"
 }
 
 data() {
@@ -226,6 +251,7 @@ checkpoints() {
 helps
 catalogs
 doctor
+bench
 data
 data_damage
 run_folder

@@ -1,73 +1,38 @@
 #!/bin/bash
-# Four hosts joined by TCP give the bits of one process: every loss in
-# metrics.jsonl and the digest of the final checkpoint.
+# Hosts joined by TCP give the bits of one process, also where they have
+# different numbers of ranks, and ranks different numbers of chunks or sequences.
 #
 #   tests/hosts_layout.sh [CONFIG.yaml]      ROPEWALK: the program (./ropewalk)
-set -u
-top=$(cd "$(dirname "$0")/.." && pwd)
-cluster=$top/jobs/cluster
-program=$(realpath "${ROPEWALK:-./ropewalk}")
-[[ ${RW_TEST_SCOPE-} != fast ]] || { echo "skipped: not in the fast scope" && exit 77; }
-[[ -x $program ]] || { echo "skipped: no program $program (set ROPEWALK)" && exit 77; }
-reason=$("$cluster" check) || { echo "skipped: $reason" && exit 77; }
-
-dir=$(mktemp -d "${TMPDIR:-/tmp}/rwhosts.XXXXXX")
-trap '"$cluster" stop "$dir/c" && rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-fail() {
-    echo "FAIL: $*"
-    tail -n 30 "$dir"/*.out 2>/dev/null
-    exit 1
-}
+# shellcheck disable=SC2034 # read by cluster.sh
+needs=
+# shellcheck source=tests/cluster.sh
+. "$(dirname "$0")/cluster.sh"
 
 config=${1-}
-if [[ -z $config ]]; then
-    config=$dir/mqar.yaml
-    cat >"$config" <<'EOF'
-model:
-  width: 64
-  chunk: 64
-  blocks:
-    - {mixer: ssd, state: 16, heads: 4}
-    - {mlp: swiglu, expand: 2}
-data:
-  task: {name: mqar, vocab: 64, pairs: 4}
-  length: 512
-  batch: 3
-train: {steps: 12, seed: 1}
-optimizer: {name: adamw, lr: 1.0e-3}
-schedule: {name: constant}
-checkpoint: {every: 6, keep: 3}
-eval: {every: 6, batches: 1}
-EOF
-fi
+[[ -n $config ]] || write_task "${config:=$dir/mqar.yaml}" 512 5 12 6
 
-losses() { # with NAME/metrics.jsonl: "step loss" and "step eval_loss", one a line
-    grep -E '"(eval_)?loss":' "$1/metrics.jsonl" |
-        sed -n 's/.*"step": *\([0-9]*\).*/\1 &/p' |
-        sed -E 's/^([0-9]*) .*"((eval_)?loss)": *([^,}]*).*/\1 \2 \4/'
-}
-digest() {
-    "$program" checkpoint digest "$(find "$1/checkpoints" -maxdepth 1 -name 'step-*' | sort -V | tail -n 1)"
+run train "$config" --run-dir "$dir/one" --threads 1
+expect_exit 0 "one process"
+
+compared=0
+# train_on HOSTS DP SP: ranks go to the hosts in turn, so that neighbours in a
+# sequence are on different hosts, and the first ones have more ranks.
+train_on() {
+    local what="$1 hosts, dp $2 x sp $3" name=$dir/hosts$1-dp$2-sp$3
+    timeout -k 5 "$limit" "$cluster" run "$dir/c" -- -n $(($2 * $3)) "$program" train "$config" \
+        --run-dir "$name" --threads 1 --dp "$2" --sp "$3" >"$dir/out" 2>"$dir/err" </dev/null
+    code=$?
+    expect_exit 0 "$what"
+    expect_same "$dir/one" "$name"
+    compared=$((compared + 1))
 }
 
-"$program" train "$config" --run-dir "$dir/one" --threads 1 >"$dir/one.out" 2>&1 ||
-    fail "one process: exit code $?"
-losses "$dir/one" >"$dir/one.losses"
-digest "$dir/one" >"$dir/one.digest" || fail "digest of one process"
-[[ -s $dir/one.losses && -s $dir/one.digest ]] || fail "one process wrote no losses"
-
-"$cluster" start --hosts 4 "$dir/c" || fail "no cluster"
-for layout in "1 4" "2 2"; do
+start_hosts 4
+for layout in "1 4" "2 2" "1 5" "5 1"; do
     read -r dp sp <<<"$layout"
-    run=$dir/dp$dp-sp$sp
-    timeout -k 5 120 "$cluster" run "$dir/c" -- -n 4 "$program" train "$config" \
-        --run-dir "$run" --threads 1 --dp "$dp" --sp "$sp" >"$run.out" 2>&1 ||
-        fail "4 hosts, dp $dp x sp $sp: exit code $?"
-    losses "$run" | diff "$dir/one.losses" - >"$dir/losses.out" ||
-        fail "dp $dp x sp $sp: other losses than one process"
-    digest "$run" | diff "$dir/one.digest" - >"$dir/digest.out" ||
-        fail "dp $dp x sp $sp: another final state than one process"
-    echo "4 hosts, dp $dp x sp $sp: $(wc -l <"$dir/one.losses") losses and the digest are equal"
+    train_on 4 "$dp" "$sp"
 done
-echo "hosts_layout: passed"
+start_hosts 2
+train_on 2 1 3
+
+passed "$compared layouts over 4 and 2 hosts: the bits of one process"

@@ -4,59 +4,35 @@
 # process that was never interrupted.
 #
 #   tests/slurm_requeue.sh [CONFIG.yaml]     ROPEWALK: the program (./ropewalk)
-# shellcheck disable=SC2015 # a && b || fail: fail ends the program
-set -u
-top=$(cd "$(dirname "$0")/.." && pwd)
-cluster=$top/jobs/cluster
-program=$(realpath "${ROPEWALK:-./ropewalk}")
-[[ ${RW_TEST_SCOPE-} != fast ]] || { echo "skipped: not in the fast scope" && exit 77; }
-[[ -x $program ]] || { echo "skipped: no program $program (set ROPEWALK)" && exit 77; }
-reason=$("$cluster" check slurm) || { echo "skipped: $reason" && exit 77; }
+# shellcheck disable=SC2034 # read by cluster.sh
+needs=slurm
+# shellcheck source=tests/cluster.sh
+. "$(dirname "$0")/cluster.sh"
 
-dir=$(mktemp -d "${TMPDIR:-/tmp}/rwslurm.XXXXXX")
-trap '"$cluster" stop "$dir/c" && rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
+# What the hosts say is worth more than the last command's output.
 fail() {
-    echo "FAIL: $*"
-    tail -n 30 "$dir"/*.out "$dir"/c/log/slurm*.log 2>/dev/null
+    echo "FAIL: $name: $*"
+    tail -n 30 "$dir"/err "$dir"/*.out "$dir"/c/log/slurm*.log 2>/dev/null
     exit 1
 }
 on_h1() { "$cluster" exec "$dir/c" h1 -- "$@"; }
 
 config=${1-}
-if [[ -z $config ]]; then
-    config=$dir/mqar.yaml
-    cat >"$config" <<'EOF'
-model:
-  width: 64
-  chunk: 64
-  blocks:
-    - {mixer: ssd, state: 16, heads: 4}
-    - {mlp: swiglu, expand: 2}
-data:
-  task: {name: mqar, vocab: 64, pairs: 4}
-  length: 256
-  batch: 4
-train: {steps: 100, seed: 1}
-optimizer: {name: adamw, lr: 1.0e-3}
-schedule: {name: constant}
-checkpoint: {every: 1000000, keep: 3}
-eval: {every: 1000000, batches: 1}
-EOF
-fi
+[[ -n $config ]] || write_task "${config:=$dir/mqar.yaml}" 256 4 100 1000000
 
 # Steps that take about 5 s, so that the signal comes in the middle.
-"$program" train "$config" --run-dir "$dir/trial" --threads 1 --stop-at 20 >"$dir/trial.out" 2>&1 ||
-    fail "20 steps on one process: exit code $?"
+run train "$config" --run-dir "$dir/trial" --threads 1 --stop-at 20
+expect_exit 0 "20 steps on one process"
 steps=$(sed -n 's/.*"step_s": *\([0-9.e+-]*\).*/\1/p' "$dir/trial/metrics.jsonl" | sort -g |
     awk '{ s[NR] = $1 }
          END { n = int(5 / (s[int((NR + 1) / 2)] + 1e-6))
                print (n < 60) ? 60 : ((n > 20000) ? 20000 : n) }')
 
-"$program" train "$config" --run-dir "$dir/whole" --threads 1 --set "train.steps=$steps" \
-    >"$dir/whole.out" 2>&1 || fail "uninterrupted training: exit code $?"
+run train "$config" --run-dir "$dir/whole" --threads 1 --set "train.steps=$steps"
+expect_exit 0 "uninterrupted training"
 
-"$cluster" start --hosts 2 "$dir/c" && "$cluster" slurm "$dir/c" || fail "no cluster"
+start_hosts 2
+"$cluster" slurm "$dir/c" >"$dir/out" 2>"$dir/err" || fail "no SLURM"
 export ROPEWALK=$program OMPI_MCA_btl_tcp_if_include=10.77.0.0/24
 job=$(on_h1 sbatch --parsable -N 2 --ntasks-per-node=1 -t 10 -o "$dir/job.out" \
     "$top/jobs/train.sbatch" "$config" "$dir/run" --set "train.steps=$steps") || fail "sbatch"
@@ -83,20 +59,7 @@ grep -q '"event": *"stopped"' "$dir/run/metrics.jsonl" || fail "no attempt stopp
 grep -q '"event": *"resumed"' "$dir/run/metrics.jsonl" || fail "no attempt resumed"
 
 # Every step once, in order: nothing lost, nothing repeated; the same losses.
-losses() {
-    grep '"loss":' "$1/metrics.jsonl" |
-        sed -n 's/.*"step": *\([0-9]*\).*/\1 &/p' | sed 's/ .*"loss": *\([^,}]*\).*/ \1/'
-}
-losses "$dir/whole" >"$dir/whole.losses"
-losses "$dir/run" >"$dir/run.losses"
-(($(wc -l <"$dir/run.losses") == steps)) || fail "$(wc -l <"$dir/run.losses") steps, not $steps"
-diff "$dir/whole.losses" "$dir/run.losses" >"$dir/losses.out" || fail "other losses"
-
-digest() {
-    "$program" checkpoint digest "$(find "$1/checkpoints" -maxdepth 1 -name 'step-*' | sort -V | tail -n 1)"
-}
-digest "$dir/whole" >"$dir/whole.digest" && digest "$dir/run" >"$dir/run.digest" || fail "digest"
-[[ -s $dir/whole.digest ]] || fail "an empty digest"
-diff "$dir/whole.digest" "$dir/run.digest" >"$dir/digest.out" || fail "another final state"
+(($(grep -c '"loss":' "$dir/run/metrics.jsonl") == steps)) || fail "not $steps steps"
+expect_same "$dir/whole" "$dir/run"
 stopped=$(sed -n 's/.*"step": *\([0-9]*\),.*"event": *"stopped".*/\1/p' "$dir/run/metrics.jsonl")
-echo "slurm_requeue: passed (stopped at step $stopped of $steps, requeued, equal digests)"
+passed "stopped at step $stopped of $steps, requeued, equal digests"

@@ -1,4 +1,4 @@
-/* What the text of a scalar stands for. Private to the configuration.
+/* What the text of a scalar stands for, in a configuration or an option.
  * All functions: not collective; false if the text is not of the type. */
 #ifndef RW_SCALAR_H
 #define RW_SCALAR_H

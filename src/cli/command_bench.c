@@ -1,0 +1,210 @@
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scalar.h"
+#include "cli/bench_run.h"
+#include "cli/command.h"
+
+enum {
+    OPTION_WIDTH = 256,
+    OPTION_DP,
+    OPTION_SP,
+    OPTION_THREADS,
+    OPTION_ROUNDS,
+    OPTION_LIMIT,
+    OPTION_JSON
+};
+
+static const struct argp_option options[] = {
+    {"length", 'l', "L[,L...]", 0, "Tokens of a sequence (default: 1k,16k,128k)", 0},
+    {"width", OPTION_WIDTH, "D", 0, "Features of a token (default: 256)", 0},
+    {"dp", OPTION_DP, "N", 0, "Ranks that share the batch (default: 1)", 0},
+    {"sp", OPTION_SP, "N", 0, "Ranks that share each sequence (default: all)", 0},
+    {"threads", OPTION_THREADS, "N", 0, "OpenMP threads of each rank", 0},
+    {"rounds", OPTION_ROUNDS, "N", 0, "Timings of each figure; medians are shown (default: 5)", 0},
+    {"limit", OPTION_LIMIT, "SECONDS", 0,
+     "Leave out lengths at which a step would take longer (default: 30)", 0},
+    {"json", OPTION_JSON, "FILE", 0, "Also write the figures to FILE", 0},
+    {0},
+};
+
+typedef struct {
+    rw_bench_parts parts;
+    int64_t dp, sp, threads;
+    const char *json;
+} arguments;
+
+static error_t add_all_mixers(rw_bench_parts *parts)
+{
+    parts->mixer_count = 0;
+    for (int i = 0; rw_mixer_registry[i] && i < RW_BENCH_MOST; i++)
+        parts->mixers[parts->mixer_count++] = rw_mixer_registry[i];
+    return 0;
+}
+
+static error_t refuse_part(struct argp_state *state, const char *name)
+{
+    const char *known[RW_BENCH_MOST] = {"limits", "mixers", "primitives"};
+    char advice[RW_NAME_ADVICE];
+    int count = 3;
+    for (int i = 0; rw_mixer_registry[i] && count < RW_BENCH_MOST; i++)
+        known[count++] = rw_mixer_registry[i]->name;
+    argp_error(state, "there is nothing called %.60s to measure%s", name,
+               rw_name_advice(name, "parts", known, count, advice));
+    return EINVAL;
+}
+
+static error_t add_part(struct argp_state *state, rw_bench_parts *parts, const char *name)
+{
+    const rw_mixer *mixer = rw_mixer_find(name);
+    if (strcmp(name, "limits") == 0)
+        parts->limits = true;
+    else if (strcmp(name, "primitives") == 0)
+        parts->primitives = true;
+    else if (strcmp(name, "mixers") == 0)
+        return add_all_mixers(parts);
+    else if (mixer && parts->mixer_count < RW_BENCH_MOST)
+        parts->mixers[parts->mixer_count++] = mixer;
+    else
+        return refuse_part(state, name);
+    return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    long x = *(const long *)a, y = *(const long *)b;
+    return (x > y) - (x < y);
+}
+
+static error_t add_lengths(struct argp_state *state, rw_bench_parts *parts, char *list)
+{
+    char *rest = NULL;
+    for (char *word = strtok_r(list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        int64_t length;
+        if (!rw_scalar_int(word, &length) || length < 1 || parts->length_count == RW_BENCH_MOST) {
+            argp_error(state, "--length takes numbers such as 1k,16k, not %s", word);
+            return EINVAL;
+        }
+        parts->lengths[parts->length_count++] = (long)length;
+    }
+    qsort(parts->lengths, (size_t)parts->length_count, sizeof *parts->lengths, ascending);
+    int kept = 0;
+    for (int i = 0; i < parts->length_count; i++)
+        if (kept == 0 || parts->lengths[i] != parts->lengths[kept - 1])
+            parts->lengths[kept++] = parts->lengths[i];
+    parts->length_count = kept;
+    return 0;
+}
+
+static error_t set_count(struct argp_state *state, const char *option, const char *value, int *out)
+{
+    int64_t number;
+    error_t error = rw_command_count(state, option, value, 1, &number);
+    *out = (int)number;
+    return error;
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    arguments *a = state->input;
+    switch (key) {
+    case 'l':
+        return add_lengths(state, &a->parts, value);
+    case OPTION_WIDTH:
+        return set_count(state, "width", value, &a->parts.width);
+    case OPTION_DP:
+        return rw_command_count(state, "dp", value, 1, &a->dp);
+    case OPTION_SP:
+        return rw_command_count(state, "sp", value, 1, &a->sp);
+    case OPTION_THREADS:
+        return rw_command_count(state, "threads", value, 1, &a->threads);
+    case OPTION_ROUNDS:
+        return set_count(state, "rounds", value, &a->parts.rounds);
+    case OPTION_LIMIT:
+        return rw_command_number(state, "limit", value, 0, INFINITY, &a->parts.limit);
+    case OPTION_JSON:
+        a->json = value;
+        return 0;
+    case ARGP_KEY_ARG:
+        return add_part(state, &a->parts, value);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp bench_argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[PART...]",
+    .doc = "Measures this machine and this build. PART is limits (rates of matrix products, memory "
+           "and FFTW), mixers or the names of some (training of one block of each), or primitives "
+           "(what the exchanges between ranks send, and how fast); without any, limits and "
+           "mixers, and primitives where there are several ranks. Run it alone, under mpirun -n N, "
+           "or under srun, on a machine that does nothing else.",
+};
+
+static void choose_defaults(arguments *a, int ranks)
+{
+    rw_bench_parts *p = &a->parts;
+    static const long lengths[] = {1 << 10, 1 << 14, 1 << 17};
+    if (!p->limits && !p->primitives && p->mixer_count == 0) {
+        p->limits = true;
+        add_all_mixers(p);
+        p->primitives = ranks > 1;
+    }
+    if (p->length_count == 0) {
+        p->length_count = sizeof lengths / sizeof *lengths;
+        memcpy(p->lengths, lengths, sizeof lengths);
+    }
+    /* Unlike training: what is asked about is how sequences are shared. */
+    if (a->dp == 0 && a->sp == 0) a->dp = 1;
+}
+
+/* Before hours of work: can the figures be written at all? */
+static rw_status check_json(const char *path)
+{
+    FILE *file = path ? fopen(path, "a") : NULL;
+    if (path && !file)
+        return rw_fail(RW_ERROR, "cannot write %s: %s; name another file with --json", path,
+                       strerror(errno));
+    if (file) fclose(file);
+    return RW_OK;
+}
+
+static rw_status measure(const arguments *a, const rw_layout *layout)
+{
+    rw_bench_record record = {.dp = 0};
+    rw_status status = rw_agree(layout, layout->rank == 0 ? check_json(a->json) : RW_OK);
+    if (status == RW_OK) {
+        status = rw_bench_run(&a->parts, layout, &record);
+        if (layout->rank == 0) rw_bench_print(&record);
+    }
+    if (status == RW_OK && layout->rank == 0 && a->json)
+        status = rw_bench_write_json(&record, a->json);
+    rw_bench_free(&record);
+    return status;
+}
+
+static rw_status run(int argc, char **argv)
+{
+    arguments a = {.parts = {.width = 256, .rounds = 5, .limit = 30}};
+    rw_layout layout = {0};
+    int stop, ranks;
+    RW_TRY(rw_command_parse(&bench_argp, argc, argv, &a, &stop));
+    if (stop) return RW_OK;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    choose_defaults(&a, ranks);
+    RW_TRY(rw_layout_new((int)a.dp, (int)a.sp, (int)a.threads, &layout));
+    rw_status status = measure(&a, &layout);
+    rw_layout_free(&layout);
+    return status;
+}
+
+const rw_command rw_command_bench = {
+    .name = "bench",
+    .summary = "Measure the machine, the mixers, the exchanges",
+    .run = run,
+};

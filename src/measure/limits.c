@@ -1,0 +1,104 @@
+#include "measure/limits.h"
+
+#include <cblas.h>
+#include <fftw3.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/memory.h"
+#include "measure/rounds.h"
+
+/* ---- Products -------------------------------------------------------------- */
+
+enum { GEMM_M = 512, GEMM_N = 512, GEMM_K = 1024 };
+
+static bool allocate(size_t floats, float **out)
+{
+    if (rw_alloc(floats, sizeof **out, "the arrays of a measurement", out) == RW_OK) return true;
+    rw_clear_message();
+    return false;
+}
+
+/* Products by one thread until `end`; returns how many. */
+static long multiply_until(double end)
+{
+    size_t of_a = (size_t)GEMM_M * GEMM_K, of_b = (size_t)GEMM_K * GEMM_N;
+    float *a = NULL;
+    long done = 0;
+    if (!allocate(of_a + of_b + (size_t)GEMM_M * GEMM_N, &a)) return 0;
+    float *b = a + of_a, *c = b + of_b;
+    for (size_t i = 0; i < of_a + of_b; i++) a[i] = (float)(i % 7) - 3;
+    while (rw_seconds() < end) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, GEMM_M, GEMM_N, GEMM_K, 1, a, GEMM_K,
+                    b, GEMM_K, 0, c, GEMM_N);
+        done++;
+    }
+    rw_free(&a);
+    return done;
+}
+
+double rw_measure_products(int threads, double seconds)
+{
+    double start = rw_seconds();
+    long done = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : done)
+    done += multiply_until(start + seconds);
+    return 2.0 * GEMM_M * GEMM_N * GEMM_K * (double)done / (rw_seconds() - start);
+}
+
+/* ---- Memory ---------------------------------------------------------------- */
+
+enum { TRIAD_SIZE = 8 << 20 }; /* floats */
+
+double rw_measure_triad(int threads, double seconds)
+{
+    float *a = NULL;
+    if (!allocate((size_t)3 * TRIAD_SIZE, &a)) return 0;
+    float *b = a + TRIAD_SIZE, *c = b + TRIAD_SIZE;
+    double best = INFINITY, end = rw_seconds() + seconds;
+    do {
+        double start = rw_seconds();
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int i = 0; i < TRIAD_SIZE; i++) a[i] = b[i] + 3 * c[i];
+        double took = rw_seconds() - start;
+        if (took < best) best = took;
+    } while (rw_seconds() < end);
+    rw_free(&a);
+    return 12.0 * TRIAD_SIZE / best;
+}
+
+/* ---- Transforms ------------------------------------------------------------ */
+
+/* Transforms by one thread until `end`; returns how many. */
+static long transform_until(fftwf_plan plan, int n, double end)
+{
+    float *x = NULL;
+    long done = 0;
+    if (!allocate(2 * (size_t)n + 16, &x)) return 0;
+    for (int i = 0; i < n; i++) x[i] = (float)(i % 7) - 3;
+    while (rw_seconds() < end) {
+        fftwf_execute_dft_r2c(plan, x, (fftwf_complex *)(x + n));
+        done++;
+    }
+    rw_free(&x);
+    return done;
+}
+
+double rw_measure_fft(int threads, int n, double seconds)
+{
+    float *x = NULL;
+    if (!allocate(2 * (size_t)n + 16, &x)) return 0;
+    fftwf_set_timelimit(1);
+    fftwf_plan plan = fftwf_plan_dft_r2c_1d(n, x, (fftwf_complex *)(x + n), FFTW_MEASURE);
+    fftwf_set_timelimit(FFTW_NO_TIMELIMIT);
+    rw_free(&x);
+    if (!plan) return 0;
+    double start = rw_seconds();
+    long done = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : done)
+    done += transform_until(plan, n, start + seconds);
+    double took = rw_seconds() - start;
+    fftwf_destroy_plan(plan);
+    return 2.5 * n * log2(n) * (double)done / took;
+}

@@ -1,0 +1,24 @@
+/* The limits of the machine, measured: what a program's speed is held against,
+ * in the same run and if possible in turn with it.
+ *
+ * Each function keeps `threads` OpenMP threads busy for about `seconds` and
+ * returns the rate of all of them together; 0 if there is no memory. Not
+ * collective: the ranks of a host share its cores and its memory, so they
+ * should measure at the same time. */
+#ifndef RW_LIMITS_H
+#define RW_LIMITS_H
+
+/* Operations a second of float products, 512 x 1024 by 1024 x 512, one product
+ * a thread at a time. */
+double rw_measure_products(int threads, double seconds);
+
+/* Bytes a second of a = b + 3 c (STREAM's triad: 12 bytes an element) over
+ * float arrays of 32 MiB each, that no cache holds. */
+double rw_measure_triad(int threads, double seconds);
+
+/* Operations a second (2.5 n log2 n each, by convention) of real float
+ * transforms of n points by FFTW, planned by measuring, one transform a thread at
+ * a time. Planning takes up to a second more. */
+double rw_measure_fft(int threads, int n, double seconds);
+
+#endif

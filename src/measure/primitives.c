@@ -1,0 +1,259 @@
+#include "measure/primitives.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "mpi/lane_exchange.h"
+#include "mpi/pipeline.h"
+#include "mpi/row_exchange.h"
+#include "mpi/shift.h"
+#include "mpi/tree_reduce.h"
+#include "mpi/tree_scan.h"
+
+static long count(rw_range range)
+{
+    return range.end - range.begin;
+}
+
+static rw_status take_memory(rw_trial *t, size_t reals)
+{
+    return rw_alloc(reals, sizeof(real), "a primitive's data", &t->memory);
+}
+
+static void close_memory(rw_trial *t)
+{
+    rw_free(&t->memory);
+}
+
+/* Reals of one payload a local chunk. */
+static size_t of_all_chunks(const rw_trial *t)
+{
+    return (size_t)(count(rw_trial_sequences(t)) * count(rw_trial_chunks(t))) * t->reals;
+}
+
+/* ---- Shift ------------------------------------------------------------------- */
+
+static rw_status open_shift(rw_trial *t)
+{
+    return take_memory(t,
+                       2 * of_all_chunks(t) + 2 * (size_t)count(rw_trial_sequences(t)) * t->reals);
+}
+
+static size_t predict_shift(const rw_trial *t)
+{
+    return rw_shift_bytes(t->layout, count(rw_trial_sequences(t)), t->reals, t->mirrored);
+}
+
+static void run_shift(rw_trial *t)
+{
+    real *out = t->memory + of_all_chunks(t), *buffer = out + of_all_chunks(t);
+    rw_shift_run(t->layout, count(rw_trial_sequences(t)), count(rw_trial_chunks(t)), t->reals,
+                 t->mirrored, t->memory, out, buffer);
+}
+
+/* ---- Scan -------------------------------------------------------------------- */
+
+/* h' = h / 2 + b: cheap, so that the exchange is what is measured. */
+static void advance(const void *context, const real *map, int level, bool transpose, int begin,
+                    int end, const real *x, const real *b, real *y)
+{
+    (void)context, (void)map, (void)level, (void)transpose;
+    for (int i = begin; i < end; i++) y[i] = x ? (real)0.5 * x[i] + b[i] : b[i];
+}
+
+static rw_affine affine_of(const rw_trial *t)
+{
+    return (rw_affine){.state = t->reals, .lanes = (int)t->reals, .advance = advance};
+}
+
+static rw_status open_scan(rw_trial *t)
+{
+    rw_scan *scan = NULL;
+    RW_TRY(take_memory(t, 2 * of_all_chunks(t)));
+    RW_TRY(rw_scan_new(t->layout, count(rw_trial_sequences(t)), t->chunks, 0, t->reals, &scan));
+    t->plan = scan;
+    return RW_OK;
+}
+
+static size_t predict_scan(const rw_trial *t)
+{
+    rw_affine affine = affine_of(t);
+    return rw_scan_bytes(t->plan, &affine, count(rw_trial_sequences(t)), t->mirrored);
+}
+
+static void run_scan(rw_trial *t)
+{
+    rw_affine affine = affine_of(t);
+    rw_scan_run(t->plan, &affine, count(rw_trial_sequences(t)), t->mirrored, NULL, NULL, t->memory,
+                t->memory + of_all_chunks(t));
+}
+
+static void close_scan(rw_trial *t)
+{
+    rw_scan *scan = t->plan;
+    rw_scan_destroy(&scan);
+    rw_free(&t->memory);
+}
+
+/* ---- Pipeline ---------------------------------------------------------------- */
+
+static rw_status open_pipeline(rw_trial *t)
+{
+    rw_pipeline *pipeline = NULL;
+    RW_TRY(rw_pipeline_new(t->layout, count(rw_trial_sequences(t)), t->reals, &pipeline));
+    t->plan = pipeline;
+    return RW_OK;
+}
+
+static size_t predict_pipeline(const rw_trial *t)
+{
+    return rw_pipeline_bytes(t->plan, count(rw_trial_sequences(t)), t->reals, t->mirrored);
+}
+
+static void hand_on(void *context, rw_range wave, const real *in, real *out)
+{
+    const rw_trial *t = context;
+    size_t bytes = (size_t)count(wave) * t->reals * sizeof(real);
+    if (in) memcpy(out, in, bytes);
+}
+
+static void run_pipeline(rw_trial *t)
+{
+    rw_pipeline_run(t->plan, count(rw_trial_sequences(t)), t->reals, t->mirrored, 1, hand_on, t);
+}
+
+static void close_pipeline(rw_trial *t)
+{
+    rw_pipeline *pipeline = t->plan;
+    rw_pipeline_destroy(&pipeline);
+}
+
+/* ---- Sums over all ranks ------------------------------------------------------ */
+
+static rw_status open_reduction(rw_trial *t)
+{
+    rw_reduction *reduction = NULL;
+    rw_tree tree = rw_tree_of(t->sequences, t->chunks);
+    RW_TRY(rw_reduction_new(t->layout, &tree, t->reals, &reduction));
+    t->plan = reduction;
+    size_t nodes = (size_t)rw_reduction_nodes(reduction);
+    RW_TRY(rw_alloc(nodes, sizeof *t->vector, "a primitive's data", &t->vector));
+    RW_TRY(take_memory(t, nodes * t->reals));
+    for (size_t i = 0; i < nodes; i++) t->vector[i] = t->memory + i * t->reals;
+    return RW_OK;
+}
+
+static size_t predict_reduction(const rw_trial *t)
+{
+    return rw_reduction_bytes(t->plan, t->reals);
+}
+
+static void run_reduction(rw_trial *t)
+{
+    rw_reduction_start(t->plan, t->reals, t->vector);
+    rw_reduction_finish(t->plan);
+}
+
+static void close_reduction(rw_trial *t)
+{
+    rw_reduction *reduction = t->plan;
+    rw_reduction_destroy(&reduction);
+    rw_free(&t->vector);
+    rw_free(&t->memory);
+}
+
+/* ---- Exchanges of rows -------------------------------------------------------- */
+
+/* Rows of a chunk: few, so that it is the payload that counts. */
+enum { TOKENS = 4, LANES = 4 };
+
+/* The last chunk is short. */
+static rw_span span_of(const rw_trial *t)
+{
+    rw_span span = {.layout = t->layout,
+                    .sequences = count(rw_trial_sequences(t)),
+                    .most = count(rw_trial_sequences(t)),
+                    .length = t->chunks * TOKENS - 1,
+                    .chunk = TOKENS};
+    span.rows = rw_span_rows(&span, t->layout->sp_rank);
+    span.stride = rw_span_count(&span);
+    return span;
+}
+
+static size_t rows_of(const rw_span *span)
+{
+    return (size_t)(span->sequences * span->stride);
+}
+
+/* Rows of LANES lanes, the rank's whole lanes, the buffer. */
+static rw_status open_lanes(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals;
+    return take_memory(t, rows_of(&span) * LANES * t->reals + rw_lanes_reals(&span, LANES, width) +
+                              rw_lanes_buffer(&span, LANES, width));
+}
+
+static size_t predict_lanes(const rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals;
+    return (size_t)(t->mirrored ? rw_lanes_scatter_bytes(&span, LANES, width)
+                                : rw_lanes_gather_bytes(&span, LANES, width));
+}
+
+static void run_lanes(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals, ld = LANES * width;
+    real *rows = t->memory, *whole = rows + rows_of(&span) * (size_t)ld;
+    real *buffer = whole + rw_lanes_reals(&span, LANES, width);
+    if (t->mirrored)
+        rw_lanes_scatter(&span, LANES, width, whole, rows, ld, false, buffer);
+    else
+        rw_lanes_gather(&span, LANES, width, rows, ld, whole, buffer);
+}
+
+/* Every row changes places with its mirror image in the sequence. */
+static rw_status open_rows(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    size_t rows = rows_of(&span);
+    int64_t *keys = NULL;
+    RW_TRY(rw_alloc(rows, sizeof *keys, "a primitive's data", &keys));
+    t->plan = keys;
+    for (size_t i = 0; i < rows; i++)
+        keys[i] = span.length - 1 - (span.rows.begin + (long)(i % (size_t)span.stride));
+    return take_memory(t, 2 * rows * t->reals + rw_rows_buffer(&span, (int)t->reals));
+}
+
+static size_t predict_rows(const rw_trial *t)
+{
+    rw_span span = span_of(t);
+    return (size_t)rw_rows_bytes(&span, (int)t->reals, t->plan);
+}
+
+static void run_rows(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int width = (int)t->reals;
+    real *to = t->memory + rows_of(&span) * t->reals, *buffer = to + rows_of(&span) * t->reals;
+    rw_rows_exchange(&span, width, t->plan, t->memory, width, to, width, false, buffer);
+}
+
+static void close_rows(rw_trial *t)
+{
+    rw_free(&t->plan);
+    rw_free(&t->memory);
+}
+
+const rw_primitive rw_primitives[] = {
+    {"shift", "state", true, open_shift, predict_shift, run_shift, close_memory},
+    {"tree scan", "state", true, open_scan, predict_scan, run_scan, close_scan},
+    {"pipeline", "state", true, open_pipeline, predict_pipeline, run_pipeline, close_pipeline},
+    {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
+    {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
+    {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
+     close_reduction},
+    {0},
+};

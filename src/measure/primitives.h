@@ -1,0 +1,52 @@
+/* The primitives of sequence parallelism, each with what it says it sends: the
+ * one list behind `ropewalk bench primitives` and tests/test_volumes.c. A new
+ * primitive is an entry in primitives.c, and gets both. */
+#ifndef RW_PRIMITIVES_H
+#define RW_PRIMITIVES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mpi/layout.h"
+#include "tensor/real.h"
+
+/* One primitive at one size, on this rank. */
+typedef struct {
+    const rw_layout *layout;
+    long sequences; /* of the step, over all ranks; at least dp */
+    long chunks;    /* of a sequence; at least sp */
+    size_t reals;   /* the payload: see rw_primitive.payload */
+    bool mirrored;  /* the way back, where a primitive has one */
+    /* The entry's own, from open to close: */
+    void *plan;
+    real *memory;
+    real **vector;
+} rw_trial;
+
+typedef struct {
+    const char *name;
+    const char *payload; /* what `reals` is the size of: "state", "lane" (of a row), ... */
+    bool has_mirror;
+    /* Allocates whatever run needs. Not collective. */
+    rw_status (*open)(rw_trial *trial);
+    /* Bytes that this rank sends in one run, by the primitive's own prediction. */
+    size_t (*predict)(const rw_trial *trial);
+    /* Collective over the layout. */
+    void (*run)(rw_trial *trial);
+    /* After open, also where that failed. */
+    void (*close)(rw_trial *trial);
+} rw_primitive;
+
+extern const rw_primitive rw_primitives[]; /* the last has no name */
+
+/* This rank's sequences and chunks. */
+static inline rw_range rw_trial_sequences(const rw_trial *t)
+{
+    return rw_split(t->sequences, t->layout->dp, t->layout->dp_rank);
+}
+static inline rw_range rw_trial_chunks(const rw_trial *t)
+{
+    return rw_split(t->chunks, t->layout->sp, t->layout->sp_rank);
+}
+
+#endif
