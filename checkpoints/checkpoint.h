@@ -19,12 +19,16 @@
 
 #define RW_MAX_DIMS 4
 
-/* A logical tensor in memory: dense, row-major, type real. Borrowed. */
+/* A logical tensor in memory: dense, row-major, type real. Borrowed. Of one that
+ * is sharded a rank has the elements [begin, end) alone; each element is with
+ * one rank. */
 typedef struct {
     const char *name;
     int dims;
     size_t shape[RW_MAX_DIMS];
     real *data;
+    bool sharded;
+    size_t begin, end; /* if sharded: the elements that `data` holds */
 } rw_tensor;
 
 /* What a checkpoint says besides its tensors. */
@@ -40,8 +44,9 @@ typedef struct {
 } rw_checkpoint_meta;
 
 /* Writes DIR/step-N, commits it atomically, and prunes older ones so that
- * `keep` remain (at least two). Collective: all ranks hold the same tensors;
- * rank 0 writes. On failure (no space, ...) every rank gets the status, older
+ * `keep` remain (at least two). Collective: all ranks hold the same tensors, or
+ * their parts of them; rank 0 writes, and has room for one sharded tensor at a
+ * time. On failure (no space, ...) every rank gets the status, older
  * checkpoints are intact, nothing half-written carries a final name. */
 rw_status rw_checkpoint_save(const rw_layout *layout, const char *dir,
                              const rw_checkpoint_meta *meta, const rw_tensor *tensors, int count,
@@ -64,10 +69,10 @@ const rw_checkpoint_meta *rw_checkpoint_about(const rw_checkpoint *checkpoint);
 /* Number of tensors, and the i-th: name and shape only (data NULL). */
 int rw_checkpoint_count(const rw_checkpoint *checkpoint);
 rw_tensor rw_checkpoint_tensor(const rw_checkpoint *checkpoint, int index);
-/* Fills the tensors' data. A name that is missing or of another shape is an
- * error that names both shapes and says that the checkpoint is of another
- * model. Tensors in the file that are not asked for are left alone. On failure
- * the data of those that are may be overwritten in part. */
+/* Fills the tensors' data; of sharded ones this rank's part. A name that is missing or of another
+ * shape is an error that names both shapes and says that the checkpoint is of another model.
+ * Tensors in the file that are not asked for are left alone. On failure the data of those that are
+ * may be overwritten in part. */
 rw_status rw_checkpoint_read(rw_checkpoint *checkpoint, const rw_tensor *tensors, int count);
 
 /* `ropewalk checkpoint ...`: */

@@ -67,9 +67,9 @@ static rw_status another_model(const rw_checkpoint *checkpoint, const rw_tensor 
                    rw_shape_text(tensor->dims, tensor->shape, stored), shape);
 }
 
-/* Fills targets[i] with where the manifest's i-th tensor is wanted. */
+/* Fills targets[i] with what wants the manifest's i-th tensor. */
 static rw_status match(const rw_checkpoint *checkpoint, const rw_tensor *tensors, int count,
-                       real **targets)
+                       const rw_tensor **targets)
 {
     for (int i = 0; i < count; i++) {
         long found = rw_manifest_find(checkpoint->manifest, tensors[i].name);
@@ -78,27 +78,34 @@ static rw_status match(const rw_checkpoint *checkpoint, const rw_tensor *tensors
         if (targets[found])
             return rw_fail(RW_ERROR, "tensor %s is asked for twice: names must be unique",
                            tensors[i].name);
-        targets[found] = tensors[i].data;
+        targets[found] = &tensors[i];
     }
     return RW_OK;
 }
 
 static bool is_target(void *state, size_t tensor)
 {
-    return ((real **)state)[tensor] != NULL;
+    return ((const rw_tensor **)state)[tensor] != NULL;
 }
 
+/* Copies what of bytes [begin, begin + size) of the tensor this rank holds. */
 static rw_status fill_target(void *state, size_t tensor, size_t begin, const void *bytes,
                              size_t size)
 {
-    memcpy((unsigned char *)((real **)state)[tensor] + begin, bytes, size);
+    const rw_tensor *to = ((const rw_tensor **)state)[tensor];
+    size_t first = to->sharded ? to->begin * sizeof(real) : 0, last = begin + size;
+    size_t from = begin > first ? begin : first;
+    if (to->sharded && to->end * sizeof(real) < last) last = to->end * sizeof(real);
+    if (from < last)
+        memcpy((unsigned char *)to->data + (from - first),
+               (const unsigned char *)bytes + (from - begin), last - from);
     return RW_OK;
 }
 
 rw_status rw_checkpoint_read(rw_checkpoint *checkpoint, const rw_tensor *tensors, int count)
 {
     const rw_manifest *manifest = checkpoint->manifest;
-    real **targets = NULL;
+    const rw_tensor **targets = NULL;
     if (strcmp(manifest->dtype, RW_REAL_NAME) != 0)
         return rw_fail(RW_ERROR,
                        "%s holds %s, this program computes in %s: use the one that "

@@ -54,7 +54,7 @@ uint64_t rw_digest_of(const rw_manifest *manifest);
 rw_status rw_checkpoint_check(const char *folder, const rw_manifest *manifest);
 
 /* Saves and commits as rw_checkpoint_save does, in this process alone, without
- * MPI: also for a thread beside training. */
+ * MPI: also for a thread beside training. No tensor is sharded. */
 rw_status rw_checkpoint_write(const char *dir, const rw_checkpoint_meta *meta,
                               const rw_tensor *tensors, int count, int keep);
 

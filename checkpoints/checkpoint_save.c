@@ -7,6 +7,7 @@
 #include "checkpoints/checkpoint_commit.h"
 #include "checkpoints/checkpoint_reader.h"
 #include "checkpoints/hdf5_image.h"
+#include "checkpoints/tensor_gather.h"
 #include "checkpoints/virtual_index.h"
 #include "storage/content_hash.h"
 #include "storage/durable_file.h"
@@ -16,7 +17,15 @@ typedef struct {
     char *folder;              /* its temporary name */
     const rw_tensor **tensors; /* by name, as in the manifest */
     rw_manifest *manifest;
+    rw_gather *gather; /* brings what other ranks hold; NULL: there are none */
 } saving;
+
+/* All of the i-th tensor, until the next call. */
+static const real *contents(const saving *s, size_t i)
+{
+    const rw_tensor *tensor = s->tensors[i];
+    return s->gather && tensor->sharded ? rw_gather_fetch(s->gather, tensor) : tensor->data;
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -73,7 +82,7 @@ static rw_status list_tensors(const saving *s, size_t count)
         RW_TRY(rw_strdup(from->name, &to->name));
         to->dims = from->dims;
         memcpy(to->shape, from->shape, sizeof to->shape);
-        to->hash = rw_hash(from->data, rw_manifest_tensor_bytes(manifest, i));
+        to->hash = rw_hash(contents(s, i), rw_manifest_tensor_bytes(manifest, i));
     }
     return RW_OK;
 }
@@ -139,7 +148,7 @@ static rw_status add_segment(const saving *s, rw_image *image, rw_segment *segme
     rw_block block = rw_manifest_block(s->manifest, segment);
     size_t rows = s->manifest->tensors[segment->tensor].shape[0];
     size_t row = rw_manifest_tensor_bytes(s->manifest, segment->tensor) / rows;
-    const unsigned char *data = (const unsigned char *)s->tensors[segment->tensor]->data;
+    const unsigned char *data = (const unsigned char *)contents(s, segment->tensor);
     uint64_t begin, end;
     RW_TRY(rw_image_add(image, &block, data + segment->begin * row, &begin, &end));
     segment->offset = begin;
@@ -238,10 +247,10 @@ static rw_status name_attempt(const char *dir, uint64_t step, char **out)
     return status;
 }
 
-rw_status rw_checkpoint_write(const char *dir, const rw_checkpoint_meta *meta,
-                              const rw_tensor *tensors, int count, int keep)
+static rw_status write_checkpoint(const char *dir, const rw_checkpoint_meta *meta,
+                                  const rw_tensor *tensors, int count, rw_gather *gather, int keep)
 {
-    saving s = {0};
+    saving s = {.gather = gather};
     bool made = false;
     rw_status status = RW_OK;
     RW_TRY_DONE(plan(&s, meta, tensors, count));
@@ -261,11 +270,24 @@ done:
     return status;
 }
 
+rw_status rw_checkpoint_write(const char *dir, const rw_checkpoint_meta *meta,
+                              const rw_tensor *tensors, int count, int keep)
+{
+    return write_checkpoint(dir, meta, tensors, count, NULL, keep);
+}
+
 rw_status rw_checkpoint_save(const rw_layout *layout, const char *dir,
                              const rw_checkpoint_meta *meta, const rw_tensor *tensors, int count,
                              int keep)
 {
+    rw_gather gather = {.layout = layout, .tensors = tensors, .count = count};
     rw_status status = RW_OK;
-    if (layout->rank == 0) status = rw_checkpoint_write(dir, meta, tensors, count, keep);
+    if (layout->rank == 0) {
+        status = rw_gather_open(&gather);
+        if (status == RW_OK) status = write_checkpoint(dir, meta, tensors, count, &gather, keep);
+        rw_gather_close(&gather);
+    } else {
+        rw_gather_serve(&gather);
+    }
     return rw_agree(layout, status);
 }

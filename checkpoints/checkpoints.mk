@@ -16,5 +16,6 @@ rw_sources += \
 	checkpoints/step_folders.c \
 	checkpoints/stored_file.c \
 	checkpoints/tensor_block.c checkpoints/tensor_block.h \
+	checkpoints/tensor_gather.c checkpoints/tensor_gather.h \
 	checkpoints/tensor_stream.c checkpoints/tensor_stream.h \
 	checkpoints/virtual_index.c checkpoints/virtual_index.h

@@ -4,6 +4,7 @@ rw_sources += \
 	mpi/layout.c mpi/layout.h \
 	mpi/pipeline.c mpi/pipeline.h \
 	mpi/row_exchange.c mpi/row_exchange.h \
+	mpi/shards.c mpi/shards.h \
 	mpi/shift.c mpi/shift.h \
 	mpi/span.c mpi/span.h \
 	mpi/swap.c mpi/swap.h \

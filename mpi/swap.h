@@ -1,5 +1,5 @@
 /* Sends to one rank while receiving from another: the round of which exchanges
- * among the ranks of a sequence are made. */
+ * among the ranks of a sequence, or among all, are made. */
 #ifndef RW_SWAP_H
 #define RW_SWAP_H
 
@@ -12,5 +12,8 @@
  * much for one message goes in several. Counts time and bytes. */
 void rw_swap(const rw_layout *layout, int to, const void *out, size_t n, int from, void *in,
              size_t m);
+/* The same among all ranks, layout->world. */
+void rw_swap_world(const rw_layout *layout, int to, const void *out, size_t n, int from, void *in,
+                   size_t m);
 
 #endif

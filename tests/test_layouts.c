@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/shards.h"
 #include "mpi_testing.h"
 #include "testing.h"
 
@@ -45,8 +46,9 @@ static void drop(outcome *o)
 
 /* ---- Training ---------------------------------------------------------------- */
 
+/* shards: the layout among whose ranks the update is divided, or NULL. */
 static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *documents,
-                      rw_updater *updater, outcome *out)
+                      rw_updater *updater, const rw_layout *shards, outcome *out)
 {
     rw_loss loss;
     for (uint64_t step = 0; step < STEPS; step++) {
@@ -56,6 +58,7 @@ static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *docume
         out->loss[step] = loss.loss;
         memcpy(out->gradient + step * out->reals, model->gradient, out->reals * sizeof(real));
         rw_updater_step(updater, step, 0.01, rw_updater_norm(updater));
+        if (shards) rw_shards_all_gather(shards, out->reals, model->weights);
     }
     memcpy(out->weights, model->weights, out->reals * sizeof(real));
     rw_engine_evaluate(engine, documents, out->row_loss, &loss);
@@ -67,6 +70,7 @@ static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *docume
 typedef struct {
     int threads, accumulate;
     rw_recompute recompute;
+    bool sharded; /* each rank updates its shard of the weights */
 } manner;
 
 /* Collective over the layout. */
@@ -85,7 +89,8 @@ static void train(const test_subject *subject, const rw_optimizer *optimizer,
     rw_batch whole, batch;
     test_ok(test_model_new(subject, CHUNK, &model));
     test_ok(rw_engine_new(model, layout, &options, &engine));
-    test_updater_new(model, optimizer, "clip: 0.5, noise: 1.0e-6", &updater);
+    const rw_layout *shards = how.sharded ? layout : NULL;
+    test_updater_new(model, optimizer, "clip: 0.5, noise: 1.0e-6", shards, &updater);
     test_batch_new(BATCH, length(), &whole);
     test_batch_add_documents(&whole);
     out->sequences = rw_engine_sequences(engine);
@@ -95,7 +100,7 @@ static void train(const test_subject *subject, const rw_optimizer *optimizer,
     out->gradient = test_alloc(STEPS * out->reals, sizeof(real));
     out->weights = test_alloc(out->reals, sizeof(real));
     out->row_loss = test_alloc((size_t)(batch.sequences * batch.rows), sizeof(real));
-    run_steps(model, engine, &batch, updater, out);
+    run_steps(model, engine, &batch, updater, shards, out);
     test_batch_free(&whole);
     test_batch_free(&batch);
     rw_updater_destroy(&updater);
@@ -136,14 +141,16 @@ static void compare(const outcome *got, const outcome *wanted, const char *where
 static void check_layout(const test_subject *subject, const rw_optimizer *optimizer, int dp, int sp,
                          const outcome *wanted)
 {
-    const manner manners[] = {
-        {1, 1, RW_RECOMPUTE_NONE}, {2, 1, RW_RECOMPUTE_CHUNK}, {2, 2, RW_RECOMPUTE_BLOCK}};
+    const manner manners[] = {{1, 1, RW_RECOMPUTE_NONE, true},
+                              {2, 1, RW_RECOMPUTE_CHUNK, false},
+                              {2, 2, RW_RECOMPUTE_BLOCK, true}};
     for (size_t i = 0; i < sizeof manners / sizeof *manners; i++) {
-        char where[64];
+        char where[96];
         rw_layout layout;
         outcome got;
-        snprintf(where, sizeof where, "%d x %d ranks, %d threads%s", dp, sp, manners[i].threads,
-                 manners[i].recompute ? ", recomputation" : "");
+        snprintf(where, sizeof where, "%d x %d ranks, %d threads%s%s", dp, sp, manners[i].threads,
+                 manners[i].recompute ? ", recomputation" : "",
+                 manners[i].sharded ? ", sharded" : "");
         test_ok(rw_layout_new(dp, sp, manners[i].threads, &layout));
         train(subject, optimizer, &layout, manners[i], &got);
         compare(&got, wanted, where);
@@ -159,7 +166,7 @@ static void check_layouts(const test_subject *subject, const rw_optimizer *optim
     outcome wanted;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     test_ok(rw_layout_alone(1, &alone));
-    train(subject, optimizer, &alone, (manner){1, 1, RW_RECOMPUTE_NONE}, &wanted);
+    train(subject, optimizer, &alone, (manner){1, 1, RW_RECOMPUTE_NONE, false}, &wanted);
     rw_layout_free(&alone);
     for (int dp = 1; dp <= size; dp++)
         if (size % dp == 0) check_layout(subject, optimizer, dp, size / dp, &wanted);

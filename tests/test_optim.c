@@ -59,7 +59,7 @@ static rw_updater *updater_of(const char *name, const char *more, const rw_train
 {
     rw_config *config = optimizer_config(name, more);
     rw_updater *updater = NULL;
-    assert_int_equal(rw_updater_new(config, 11, tensors, count, &updater), RW_OK);
+    assert_int_equal(rw_updater_new(config, 11, tensors, count, NULL, &updater), RW_OK);
     rw_config_destroy(&config);
     return updater;
 }
@@ -416,6 +416,44 @@ static void moments_carry_the_whole_state(void **state)
     }
 }
 
+/* Updaters that share the tensors among them, cut anywhere, do what one does;
+ * together they have as many moments. */
+static void parts_give_the_bits_of_the_whole(void **state)
+{
+    (void)state;
+    const long cuts[TENSORS][4] = {{0, 4097, 4097, 9001}, {0, 0, 1, 1}, {0, 16, 4000, 4096}};
+    for (int o = 0; rw_optimizer_registry[o]; o++) {
+        const char *name = rw_optimizer_registry[o]->name;
+        model *together = new_model(), *shared = new_model();
+        rw_updater *one = updater_of(name, "noise: 0.1\n", together->trained, TENSORS), *each[3];
+        rw_config *config = optimizer_config(name, "noise: 0.1\n");
+        for (int k = 0; k < 3; k++) {
+            rw_part part[TENSORS];
+            for (int i = 0; i < TENSORS; i++) part[i] = (rw_part){cuts[i][k], cuts[i][k + 1]};
+            assert_int_equal(rw_updater_new(config, 11, shared->trained, TENSORS, part, &each[k]),
+                             RW_OK);
+        }
+        for (uint64_t step = 0; step < 3; step++) {
+            rw_updater_step(one, step, 0.1, 5);
+            for (int k = 0; k < 3; k++) rw_updater_step(each[k], step, 0.1, 5);
+        }
+        assert_memory_equal(shared->weights, together->weights, sizeof shared->weights);
+        for (int i = 0; i < TENSORS; i++)
+            for (int k = 0; k < 3; k++) {
+                rw_part part = rw_updater_part(each[k], i);
+                assert_int_equal(part.begin, cuts[i][k]);
+                assert_memory_equal(rw_updater_moment(each[k], i, 0),
+                                    rw_updater_moment(one, i, 0) + part.begin,
+                                    (size_t)(part.end - part.begin) * sizeof(real));
+            }
+        for (int k = 0; k < 3; k++) rw_updater_destroy(&each[k]);
+        rw_updater_destroy(&one);
+        rw_config_destroy(&config);
+        rw_free(&together);
+        rw_free(&shared);
+    }
+}
+
 static void a_step_allocates_nothing(void **state)
 {
     (void)state;
@@ -440,7 +478,7 @@ static void failing_allocations_are_errors_and_leak_nothing(void **state)
         rw_updater *updater = NULL;
         rw_clear_message();
         rw_memory_fail_after(++n);
-        status = rw_updater_new(config, 1, one->trained, TENSORS, &updater);
+        status = rw_updater_new(config, 1, one->trained, TENSORS, NULL, &updater);
         rw_memory_fail_after(0);
         if (status == RW_OK)
             rw_updater_destroy(&updater);
@@ -461,7 +499,7 @@ static void an_unknown_optimizer_is_named(void **state)
     model *one = new_model();
     rw_updater *updater = NULL;
     rw_config *config = parse("name: adamm\n", rw_update_keys, rw_optimizer_find("adamw")->keys);
-    assert_int_equal(rw_updater_new(config, 1, one->trained, TENSORS, &updater), RW_USAGE);
+    assert_int_equal(rw_updater_new(config, 1, one->trained, TENSORS, NULL, &updater), RW_USAGE);
     assert_null(updater);
     assert_non_null(strstr(rw_message(), "adamm"));
     assert_non_null(strstr(rw_message(), "adamw"));
@@ -556,6 +594,7 @@ int main(void)
         cmocka_unit_test(noise_differs_between_tensors_steps_and_elements),
         cmocka_unit_test(a_step_without_a_finite_norm_changes_nothing),
         cmocka_unit_test(moments_carry_the_whole_state),
+        cmocka_unit_test(parts_give_the_bits_of_the_whole),
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(failing_allocations_are_errors_and_leak_nothing),
         cmocka_unit_test(an_unknown_optimizer_is_named),

@@ -100,7 +100,7 @@ static double train(training *t, const rw_optimizer *optimizer, int steps)
 {
     rw_updater *updater;
     rw_loss loss;
-    test_updater_new(t->model, optimizer, "clip: 1", &updater);
+    test_updater_new(t->model, optimizer, "clip: 1", NULL, &updater);
     for (int i = 0; i < steps; i++) {
         rw_engine_train(t->engine, t->batch, SEED, (uint64_t)i, &loss);
         rw_updater_step(updater, (uint64_t)i, 0.01, rw_updater_norm(updater));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "train/state.h"
 
 enum { SEED = 5 };
 
@@ -322,8 +323,9 @@ double test_rig_train(test_rig *rig)
 }
 
 void test_updater_new(const rw_model *model, const rw_optimizer *optimizer, const char *keys,
-                      rw_updater **out)
+                      const rw_layout *layout, rw_updater **out)
 {
+    rw_part *part = NULL;
     int count = rw_graph_params(model->graph);
     rw_trained *tensors = test_alloc((size_t)count, sizeof *tensors);
     rw_config *config;
@@ -340,7 +342,9 @@ void test_updater_new(const rw_model *model, const rw_optimizer *optimizer, cons
     snprintf(text, sizeof text, "{name: %s, %s}", optimizer->name, keys);
     test_ok(rw_config_parse(text, "a test", NULL, 0, &config));
     test_ok(rw_config_check(config, (const rw_key *const[]){rw_update_keys, optimizer->keys}, 2));
-    test_ok(rw_updater_new(config, SEED, tensors, count, out));
+    if (layout) test_ok(rw_state_parts(model, layout, &part));
+    test_ok(rw_updater_new(config, SEED, tensors, count, part, out));
+    rw_free(&part);
     rw_config_destroy(&config);
     rw_free(&tensors);
 }

@@ -86,9 +86,10 @@ void test_rig_close(test_rig *rig);
 /* One training step (of fixed seed and number); returns the mean loss. */
 double test_rig_train(test_rig *rig);
 
-/* An optimizer of all tensors of the model; `keys`: YAML, "key: value, ...". */
+/* An optimizer of all tensors of the model; `keys`: YAML, "key: value, ...".
+ * layout: it has its rank's shard alone; NULL: everything. */
 void test_updater_new(const rw_model *model, const rw_optimizer *optimizer, const char *keys,
-                      rw_updater **out);
+                      const rw_layout *layout, rw_updater **out);
 
 /* Fails with the recorded message unless the status is RW_OK. */
 void test_ok(rw_status status);

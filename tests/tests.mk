@@ -120,13 +120,15 @@ mpi_tests = \
 	test_exchange \
 	test_halo \
 	test_layouts \
+	test_shards \
 	test_tree \
 	test_volumes
 mpi_runs = \
 	test_delays_1.np test_delays_2.np test_delays_3.np test_delays_4.np \
+	test_exchange_1.np test_exchange_2.np test_exchange_3.np test_exchange_4.np \
 	test_halo_1.np test_halo_2.np test_halo_3.np test_halo_4.np \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
-	test_exchange_1.np test_exchange_2.np test_exchange_3.np test_exchange_4.np \
+	test_shards_1.np test_shards_2.np test_shards_3.np test_shards_4.np \
 	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np test_tree_7.np \
 	test_volumes_1.np test_volumes_2.np test_volumes_3.np test_volumes_4.np
 mpi_fixtures = tests/mpi_testing.c tests/mpi_testing.h
@@ -139,6 +141,8 @@ test_layouts_SOURCES = tests/test_layouts.c $(engine_fixtures) $(mpi_fixtures)
 test_layouts_LDADD = libropewalk.a $(test_libs)
 test_exchange_SOURCES = tests/test_exchange.c $(mpi_fixtures)
 test_exchange_LDADD = libropewalk.a $(test_libs)
+test_shards_SOURCES = tests/test_shards.c $(engine_fixtures) $(mpi_fixtures)
+test_shards_LDADD = libropewalk.a $(test_libs)
 test_tree_SOURCES = tests/test_tree.c $(mpi_fixtures)
 test_tree_LDADD = libropewalk.a $(test_libs)
 test_volumes_SOURCES = tests/test_volumes.c $(mpi_fixtures)
@@ -178,8 +182,15 @@ EXTRA_DIST += $(script_tests) tests/cluster.sh tests/program.sh examples/delay.y
 
 # What a build with sanitizers runs: all but the tests that take long there.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
-	test_layouts_1.np test_layouts_3.np test_exchange_3.np test_delays_3.np test_halo_3.np \
-	test_tree_1.np test_tree_3.np test_volumes_3.np
+	test_delays_3.np \
+	test_exchange_3.np \
+	test_halo_3.np \
+	test_layouts_1.np \
+	test_layouts_3.np \
+	test_shards_3.np \
+	test_tree_1.np \
+	test_tree_3.np \
+	test_volumes_3.np
 tests_slow = \
 	test_checkpoint_faults
 check-fast:

@@ -8,8 +8,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* The unit of work and of summation: a tensor is cut into blocks of this many
- * elements, the last one shorter. Fixed, so that sums are the same whichever
+/* The unit of work and of summation: a tensor is cut at multiples of this many
+ * elements. Fixed, so that sums are the same whichever
  * thread computes a block; 16 kB of float stay in the first-level cache. */
 #define BLOCK 4096
 /* Accumulators of a block's sum: two AVX-512 or four AVX registers of double. */
@@ -64,6 +64,7 @@ const rw_key rw_update_keys[] = {
 
 typedef struct {
     rw_trained what;
+    rw_part part;          /* of it that is updated here; moments are of this */
     uint64_t noise_stream; /* from the name, so that the order of tensors is free */
     real *moments[RW_MAX_MOMENTS];
 } tensor_state;
@@ -81,8 +82,9 @@ struct rw_updater {
     int count;
     tensor_state *tensors;
     real *moments; /* of all tensors: tensor 0 moment 0, moment 1, tensor 1 ... */
-    long block_count;
-    block *blocks;
+    long block_count, own_count;
+    block *blocks;   /* of all tensors, for the norm */
+    block *own;      /* of what is updated here */
     double *partial; /* (block_count): sums of squares */
 };
 
@@ -110,9 +112,26 @@ static rw_status read_config(rw_updater *u, const rw_config *config)
     return RW_OK;
 }
 
-static long blocks_of(long count)
+/* Cuts a part of tensor i into blocks, unless `out` is NULL; returns their number. */
+static long cut(int i, rw_part part, block *out)
 {
-    return (count + BLOCK - 1) / BLOCK;
+    long count = 0;
+    for (long at = part.begin, end; at < part.end; at = end, count++) {
+        end = (at / BLOCK + 1) * BLOCK;
+        if (end > part.end) end = part.end;
+        if (out) out[count] = (block){i, at, end - at};
+    }
+    return count;
+}
+
+static rw_part whole(const rw_trained *tensor)
+{
+    return (rw_part){0, tensor->count};
+}
+
+static long length(rw_part part)
+{
+    return part.end - part.begin;
 }
 
 /* Reals between the starts of moments: whole cache lines. */
@@ -122,40 +141,50 @@ static size_t padded(long count)
     return ((size_t)count + line - 1) / line * line;
 }
 
-static rw_status allocate(rw_updater *u, const rw_trained *tensors)
+static rw_status allocate(rw_updater *u)
 {
     size_t reals = 0;
     for (int i = 0; i < u->count; i++) {
-        reals += padded(tensors[i].count) * (size_t)u->optimizer->moments;
-        u->block_count += blocks_of(tensors[i].count);
+        const tensor_state *t = &u->tensors[i];
+        reals += padded(length(t->part)) * (size_t)u->optimizer->moments;
+        u->block_count += cut(i, whole(&t->what), NULL);
+        u->own_count += cut(i, t->part, NULL);
     }
-    RW_TRY(rw_alloc((size_t)u->count, sizeof(tensor_state), "the list of trained tensors",
-                    &u->tensors));
     RW_TRY(rw_alloc(reals, sizeof(real), "moments of the optimizer", &u->moments));
     RW_TRY(rw_alloc((size_t)u->block_count, sizeof(block), "blocks of the optimizer", &u->blocks));
+    RW_TRY(rw_alloc((size_t)u->own_count, sizeof(block), "blocks of the optimizer", &u->own));
     return rw_alloc((size_t)u->block_count, sizeof(double), "norms of gradient blocks",
                     &u->partial);
 }
 
-static void describe(rw_updater *u, const rw_trained *tensors)
+static rw_status describe(rw_updater *u, const rw_trained *tensors, const rw_part *part)
 {
-    real *moment = u->moments;
-    block *next = u->blocks;
+    RW_TRY(rw_alloc((size_t)u->count, sizeof(tensor_state), "the list of trained tensors",
+                    &u->tensors));
     for (int i = 0; i < u->count; i++) {
         tensor_state *t = &u->tensors[i];
         t->what = tensors[i];
+        t->part = part ? part[i] : whole(&tensors[i]);
         t->noise_stream = XXH64(t->what.name, strlen(t->what.name), 0);
-        for (int k = 0; k < u->optimizer->moments; k++, moment += padded(t->what.count))
+    }
+    return RW_OK;
+}
+
+static void place(rw_updater *u)
+{
+    real *moment = u->moments;
+    block *next = u->blocks, *own = u->own;
+    for (int i = 0; i < u->count; i++) {
+        tensor_state *t = &u->tensors[i];
+        for (int k = 0; k < u->optimizer->moments; k++, moment += padded(length(t->part)))
             t->moments[k] = moment;
-        for (long begin = 0; begin < t->what.count; begin += BLOCK) {
-            const long left = t->what.count - begin;
-            *next++ = (block){i, begin, left < BLOCK ? left : BLOCK};
-        }
+        next += cut(i, whole(&t->what), next);
+        own += cut(i, t->part, own);
     }
 }
 
 rw_status rw_updater_new(const rw_config *config, uint64_t seed, const rw_trained *tensors,
-                         int count, rw_updater **out)
+                         int count, const rw_part *part, rw_updater **out)
 {
     rw_status status;
     rw_updater *u = NULL;
@@ -164,8 +193,9 @@ rw_status rw_updater_new(const rw_config *config, uint64_t seed, const rw_traine
     u->seed = seed;
     u->count = count;
     RW_TRY_DONE(read_config(u, config));
-    RW_TRY_DONE(allocate(u, tensors));
-    describe(u, tensors);
+    RW_TRY_DONE(describe(u, tensors, part));
+    RW_TRY_DONE(allocate(u));
+    place(u);
     *out = u;
     u = NULL;
 done:
@@ -180,6 +210,7 @@ void rw_updater_destroy(rw_updater **updater)
     rw_free(&u->tensors);
     rw_free(&u->moments);
     rw_free(&u->blocks);
+    rw_free(&u->own);
     rw_free(&u->partial);
     rw_free(updater);
 }
@@ -236,7 +267,8 @@ static void update_block(const rw_updater *u, const block *part, const step_term
     for (long i = 0; i < part->count; i++) g[i] = scale * gradient[i];
     if (terms->deviation > 0) add_noise(u, t, part, terms, g);
     real *moments[RW_MAX_MOMENTS] = {NULL};
-    for (int k = 0; k < u->optimizer->moments; k++) moments[k] = t->moments[k] + part->begin;
+    for (int k = 0; k < u->optimizer->moments; k++)
+        moments[k] = t->moments[k] + (part->begin - t->part.begin);
     u->optimizer->update(u->hyper, terms->step + 1, terms->lr * t->what.lr_factor,
                          t->what.decays ? u->decay : 0, part->count, t->what.weights + part->begin,
                          g, moments);
@@ -252,7 +284,7 @@ void rw_updater_step(rw_updater *u, uint64_t step, double lr, double norm)
         .deviation = sqrt(u->noise * pow(1 + (double)step, -u->noise_gamma)),
     };
 #pragma omp parallel for schedule(static)
-    for (long b = 0; b < u->block_count; b++) update_block(u, &u->blocks[b], &terms);
+    for (long b = 0; b < u->own_count; b++) update_block(u, &u->own[b], &terms);
 }
 
 int rw_updater_moments(const rw_updater *u)
@@ -268,4 +300,9 @@ const char *rw_updater_moment_name(const rw_updater *u, int moment)
 real *rw_updater_moment(rw_updater *u, int index, int moment)
 {
     return u->tensors[index].moments[moment];
+}
+
+rw_part rw_updater_part(const rw_updater *u, int index)
+{
+    return u->tensors[index].part;
 }

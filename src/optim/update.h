@@ -15,6 +15,11 @@ typedef struct {
     bool decays;      /* weight decay applies (not on norms, biases, state space) */
 } rw_trained;
 
+/* Elements [begin, end) of a tensor. */
+typedef struct {
+    long begin, end;
+} rw_part;
+
 typedef struct rw_updater rw_updater;
 
 /* Keys: name, lr, weight_decay, clip (0: off), state_lr_factor, noise (eta of
@@ -23,15 +28,16 @@ typedef struct rw_updater rw_updater;
 extern const rw_key rw_update_keys[];
 
 /* Copies the descriptions; allocates moments (zero). `config` is the checked
- * mapping `optimizer`. */
+ * mapping `optimizer`. part[i]: what this updater updates of tensor i and keeps
+ * moments of (others do the rest, with the same bits); NULL: everything. */
 rw_status rw_updater_new(const rw_config *config, uint64_t seed, const rw_trained *tensors,
-                         int count, rw_updater **out);
+                         int count, const rw_part *part, rw_updater **out);
 void rw_updater_destroy(rw_updater **updater);
 
 /* Global 2-norm of all gradients: fixed blocks, fixed order, in double. */
 double rw_updater_norm(const rw_updater *updater);
 
-/* Updates all weights with learning rate lr (before group factors), gradient
+/* Updates its part of the weights with learning rate lr (before group factors), gradient
  * norm `norm` from rw_updater_norm. `step` counts from 0. Noise (variance
  * eta / (1 + step)^gamma, drawn once per element from its global index) is added
  * after clipping. Uses OpenMP; element-wise, so the same bits for any threads.
@@ -39,9 +45,11 @@ double rw_updater_norm(const rw_updater *updater);
  * max_skipped. */
 void rw_updater_step(rw_updater *updater, uint64_t step, double lr, double norm);
 
-/* Moments as named tensors for checkpoints: tensor `index`, moment `moment`. */
+/* Moments as named tensors for checkpoints: tensor `index`, moment `moment`, of
+ * which the updater has the elements that it updates, one after the other. */
 int rw_updater_moments(const rw_updater *updater);
 const char *rw_updater_moment_name(const rw_updater *updater, int moment);
 real *rw_updater_moment(rw_updater *updater, int index, int moment);
+rw_part rw_updater_part(const rw_updater *updater, int index);
 
 #endif

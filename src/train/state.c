@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/shards.h"
 
 static rw_status add(rw_state *s, const char *prefix, const rw_param *p, real *data)
 {
@@ -21,13 +22,24 @@ static rw_status add(rw_state *s, const char *prefix, const rw_param *p, real *d
     return RW_OK;
 }
 
+static rw_status add_moment(rw_state *s, const char *prefix, const rw_param *p, rw_part part,
+                            real *data)
+{
+    RW_TRY(add(s, prefix, p, data));
+    rw_tensor *t = &s->tensors[s->count - 1];
+    t->begin = (size_t)part.begin;
+    t->end = (size_t)part.end;
+    t->sharded = part.end - part.begin < p->rows * p->cols;
+    return RW_OK;
+}
+
 static rw_status add_moments(rw_state *s, const rw_model *model, rw_updater *updater, int moment)
 {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "opt/%s/", rw_updater_moment_name(updater, moment));
     for (int i = 0; i < rw_graph_params(model->graph); i++)
-        RW_TRY(add(s, prefix, rw_graph_param_at(model->graph, i),
-                   rw_updater_moment(updater, i, moment)));
+        RW_TRY(add_moment(s, prefix, rw_graph_param_at(model->graph, i),
+                          rw_updater_part(updater, i), rw_updater_moment(updater, i, moment)));
     return RW_OK;
 }
 
@@ -71,6 +83,22 @@ rw_status rw_state_trained(const rw_model *model, double state_lr_factor, rw_tra
             .lr_factor = p->group == RW_GROUP_STATE ? state_lr_factor : 1,
             .decays = p->group == RW_GROUP_WEIGHT,
         };
+    }
+    return RW_OK;
+}
+
+rw_status rw_state_parts(const rw_model *model, const rw_layout *layout, rw_part **out)
+{
+    rw_range own = rw_shard_of(rw_graph_weights(model->graph), layout->size, layout->rank);
+    int params = rw_graph_params(model->graph);
+    RW_TRY(rw_alloc((size_t)params, sizeof **out, "the training state", out));
+    for (int i = 0; i < params; i++) {
+        const rw_param *p = rw_graph_param_at(model->graph, i);
+        long offset = (long)p->offset, count = p->rows * p->cols;
+        long begin = own.begin - offset, end = own.end - offset;
+        if (begin < 0) begin = 0;
+        if (end > count) end = count;
+        if (begin < end) (*out)[i] = (rw_part){begin, end};
     }
     return RW_OK;
 }

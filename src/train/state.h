@@ -12,9 +12,15 @@ typedef struct {
     int count;
 } rw_state;
 
-/* The tensors of a model and, unless NULL, of its updater. Borrows their data. */
+/* The tensors of a model and, unless NULL, of its updater: a moment is sharded
+ * where the updater has a part of it. Borrows their data. */
 rw_status rw_state_new(const rw_model *model, rw_updater *updater, rw_state *out);
 void rw_state_free(rw_state *state);
+
+/* What this rank updates of each parameter and keeps moments of: a contiguous
+ * shard of all weights (Rajbhandari et al. 2020, ZeRO, stage 1). *out (one a
+ * parameter) is owned by the caller. Not collective. */
+rw_status rw_state_parts(const rw_model *model, const rw_layout *layout, rw_part **out);
 
 /* How the optimizer treats each parameter; *out (one a parameter) is owned by
  * the caller. */

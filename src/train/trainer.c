@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "jobs/report.h"
+#include "mpi/shards.h"
 #include "optim/schedule.h"
 #include "train/evaluation.h"
 #include "train/run_folder.h"
@@ -23,6 +24,7 @@ typedef struct {
     rw_source *source;
     rw_model *model;
     rw_trained *trained;
+    rw_part *parts; /* of the trained tensors: what this rank updates */
     rw_updater *updater;
     const rw_schedule *schedule;
     rw_engine *engine;
@@ -58,8 +60,9 @@ static rw_status open_data_and_model(trainer *t)
                               "predict; on a dataset all blocks must be causal");
     RW_TRY(
         rw_state_trained(t->model, rw_config_real(s->optimizer, "state_lr_factor"), &t->trained));
+    RW_TRY(rw_state_parts(t->model, &t->layout, &t->parts));
     RW_TRY(rw_updater_new(s->optimizer, s->seed, t->trained, rw_graph_params(t->model->graph),
-                          &t->updater));
+                          t->parts, &t->updater));
     t->schedule = rw_schedule_find(rw_config_string(s->schedule, "name"));
     return rw_state_new(t->model, t->updater, &t->state);
 }
@@ -204,6 +207,7 @@ static void tear_down(trainer *t)
     rw_engine_destroy(&t->engine);
     rw_state_free(&t->state);
     rw_updater_destroy(&t->updater);
+    rw_free(&t->parts);
     rw_free(&t->trained);
     rw_model_destroy(&t->model);
     rw_source_close(&t->source);
@@ -372,6 +376,7 @@ static rw_status run_step(trainer *t)
            rw_schedule_at(t->schedule, t->settings.schedule, t->step, t->settings.steps);
     if (isfinite(f.loss.loss) && isfinite(f.norm)) {
         rw_updater_step(t->updater, t->step, f.lr, f.norm);
+        rw_shards_all_gather(&t->layout, rw_graph_weights(t->model->graph), t->model->weights);
         t->skipped_in_a_row = 0;
     } else {
         RW_TRY(skip(t, &f));

@@ -1,0 +1,28 @@
+/* Arrays cut into one contiguous shard a rank: who holds what, and how the whole
+ * is put together again. */
+#ifndef RW_SHARDS_H
+#define RW_SHARDS_H
+
+#include <stddef.h>
+
+#include "mpi/layout.h"
+#include "tensor/real.h"
+
+/* Shards begin at multiples of this many reals: a cache line of float. */
+enum { RW_SHARD_UNIT = 16 };
+
+/* The elements of an array of n reals that rank `rank` of `ranks` holds. Shards
+ * lie in the order of ranks, differ by at most one unit, and may be empty. */
+rw_range rw_shard_of(size_t n, int ranks, int rank);
+
+/* whole (n reals) is right in this rank's shard; afterwards everywhere. A ring:
+ * predicted volume sent by a rank of P is n (P-1)/P reals. Collective over
+ * layout->world. */
+void rw_shards_all_gather(const rw_layout *layout, size_t n, real *whole);
+
+/* part: elements [own.begin, own.end) of an array, each of which one rank holds.
+ * Puts them together in `whole` of rank 0; other ranks' `whole` may be NULL.
+ * Collective over layout->world. */
+void rw_shards_collect(const rw_layout *layout, rw_range own, const real *part, real *whole);
+
+#endif
