@@ -9,5 +9,6 @@ rw_sources += \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
+	src/kernels/polynomial_ring.h \
 	src/kernels/row_sum.h \
 	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h
