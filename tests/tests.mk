@@ -13,6 +13,7 @@ unit_tests = \
 	test_linear \
 	test_linear_attention \
 	test_linear_attention_chunk \
+	test_long_fft \
 	test_lssl_kernel \
 	test_mamba2_oracle \
 	test_optim \
@@ -29,6 +30,7 @@ unit_tests_double = \
 	test_forms_double \
 	test_linear_attention_chunk_double \
 	test_linear_attention_double \
+	test_long_fft_double \
 	test_lssl_kernel_double \
 	test_mamba2_oracle_double \
 	test_packed_product_double \
@@ -78,6 +80,11 @@ test_linear_attention_chunk_LDADD = libropewalk.a $(test_libs)
 test_linear_attention_chunk_double_SOURCES = tests/test_linear_attention_chunk.c
 test_linear_attention_chunk_double_CPPFLAGS = $(double_cppflags)
 test_linear_attention_chunk_double_LDADD = libropewalk_double.a $(test_libs)
+test_long_fft_SOURCES = tests/test_long_fft.c
+test_long_fft_LDADD = libropewalk.a $(test_libs)
+test_long_fft_double_SOURCES = tests/test_long_fft.c
+test_long_fft_double_CPPFLAGS = $(double_cppflags)
+test_long_fft_double_LDADD = libropewalk_double.a $(test_libs)
 test_lssl_kernel_SOURCES = tests/test_lssl_kernel.c
 test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c
