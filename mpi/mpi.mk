@@ -1,4 +1,5 @@
 rw_sources += \
+	mpi/butterfly.c mpi/butterfly.h \
 	mpi/lane_exchange.c mpi/lane_exchange.h \
 	mpi/layout.c mpi/layout.h \
 	mpi/pipeline.c mpi/pipeline.h \

@@ -162,11 +162,16 @@ void rw_long_pack(const rw_long_rows *x, real *dense)
     }
 }
 
+/* + 0: there is no negative zero among the sums, so that adding them to other
+ * sums in two steps gives the same as in one. */
 void rw_long_unpack(long rows, int channels, const real *a, const real *b, rw_long_out y)
 {
     for (long t = 0; t < rows; t++, a += RW_CONV_GROUP, b += RW_CONV_GROUP) {
         real *row = y.at + t * y.ld;
-        for (int c = 0; c < channels; c++) row[c] = (y.add ? row[c] : 0) + (a[c] + b[c]);
+        for (int c = 0; c < channels; c++) {
+            real sum = a[c] + b[c] + 0;
+            row[c] = y.add ? row[c] + sum : sum;
+        }
     }
 }
 
