@@ -122,10 +122,13 @@ test_training_LDADD = libropewalk.a $(test_libs)
 mpi_tests = \
 	test_exchange \
 	test_layouts \
+	test_long_convolution \
 	test_tree
 mpi_runs = \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
 	test_exchange_1.np test_exchange_2.np test_exchange_3.np test_exchange_4.np \
+	test_long_convolution_1.np test_long_convolution_2.np test_long_convolution_3.np \
+	test_long_convolution_4.np \
 	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np
 mpi_fixtures = tests/mpi_testing.c tests/mpi_testing.h
 
@@ -133,6 +136,8 @@ test_layouts_SOURCES = tests/test_layouts.c $(engine_fixtures) $(mpi_fixtures)
 test_layouts_LDADD = libropewalk.a $(test_libs)
 test_exchange_SOURCES = tests/test_exchange.c $(mpi_fixtures)
 test_exchange_LDADD = libropewalk.a $(test_libs)
+test_long_convolution_SOURCES = tests/test_long_convolution.c $(mpi_fixtures)
+test_long_convolution_LDADD = libropewalk.a $(test_libs)
 test_tree_SOURCES = tests/test_tree.c $(mpi_fixtures)
 test_tree_LDADD = libropewalk.a $(test_libs)
 
@@ -169,7 +174,8 @@ EXTRA_DIST += $(script_tests) tests/program.sh examples/delay.yaml examples/mqar
 
 # What a build with sanitizers runs: all but the tests that take long there.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
-	test_layouts_1.np test_layouts_3.np test_exchange_3.np test_tree_1.np test_tree_3.np
+	test_layouts_1.np test_layouts_3.np test_exchange_3.np test_long_convolution_4.np \
+	test_tree_1.np test_tree_3.np
 tests_slow = \
 	test_checkpoint_faults
 check-fast:
