@@ -245,8 +245,8 @@ static void split_parts(const bench *b, parts *s, const real *rows)
         for (int r = 0; r < s->callers; r++) {
             bool upper = partner(s, r, k) < r;
             real *mine = part_of(s, s->z, r), *other = part_of(s, s->other, r);
-            rw_long_combine(signed_root(b->table, block_at(s, r, k), upper, 1), s->each,
-                            upper ? other : mine, upper ? mine : other, mine);
+            rw_long_split_pair(rw_long_root(b->table, block_at(s, r, k)), s->each,
+                               upper ? other : mine, upper ? mine : other);
         }
     }
 }
@@ -258,11 +258,9 @@ static void join_parts(const bench *b, parts *s, real *rows)
         exchange(s, k);
         for (int r = 0; r < s->callers; r++) {
             real *mine = part_of(s, s->z, r), *other = part_of(s, s->other, r);
-            if (partner(s, r, k) > r)
-                rw_long_sum(s->each, mine, other, mine);
-            else
-                rw_long_difference(rw_long_root(b->table, block_at(s, r, k)), s->each, other, mine,
-                                   mine);
+            bool upper = partner(s, r, k) < r;
+            rw_long_join_pair(rw_long_root(b->table, block_at(s, r, k)), s->each,
+                              upper ? other : mine, upper ? mine : other);
         }
     }
     real *kept = numbers((size_t)(s->each * RW_CONV_GROUP)), *got = numbers((size_t)s->each * LD);

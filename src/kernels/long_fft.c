@@ -80,7 +80,7 @@ void rw_long_table_fill(long n, int part, int parts, real *table)
 {
     complex_double low[RUN], high = {0};
     long begin = 1 + (n / 2 - 1) * part / parts, end = 1 + (n / 2 - 1) * (part + 1) / parts;
-    for (int b = 0; b < RUN; b++) low[b] = root_at(van_der_corput(b) / 4);
+    for (int b = 0; b < RUN && b < n / 4; b++) low[b] = root_at(van_der_corput(b) / 4);
     for (long block = begin, m = 1; block < end; block++) {
         while (2 * m <= block) m *= 2;
         long b = block - m;
@@ -122,27 +122,24 @@ COMPILED_ONCE void rw_long_widen(rw_root w, long rows, const real *a, const real
     }
 }
 
-COMPILED_ONCE void rw_long_combine(rw_root w, long count, const real *a, const real *b, real *out)
+COMPILED_ONCE void rw_long_split_pair(rw_root w, long count, real *a, real *b)
 {
-    const point *first = (const point *)a, *second = (const point *)b;
-    point *z = (point *)out;
-    for (long i = 0; i < count * VECTORS; i++) z[i] = plus(first[i], times(second[i], w.re, w.im));
+    point *first = (point *)a, *second = (point *)b;
+    for (long i = 0; i < count * VECTORS; i++) {
+        point lower = first[i], upper = times(second[i], w.re, w.im);
+        first[i] = plus(lower, upper);
+        second[i] = minus(lower, upper);
+    }
 }
 
-COMPILED_ONCE void rw_long_sum(long count, const real *a, const real *b, real *out)
+COMPILED_ONCE void rw_long_join_pair(rw_root w, long count, real *a, real *b)
 {
-    const point *first = (const point *)a, *second = (const point *)b;
-    point *z = (point *)out;
-    for (long i = 0; i < count * VECTORS; i++) z[i] = plus(first[i], second[i]);
-}
-
-COMPILED_ONCE void rw_long_difference(rw_root w, long count, const real *a, const real *b,
-                                      real *out)
-{
-    const point *first = (const point *)a, *second = (const point *)b;
-    point *z = (point *)out;
-    for (long i = 0; i < count * VECTORS; i++)
-        z[i] = times_conj(minus(first[i], second[i]), w.re, w.im);
+    point *first = (point *)a, *second = (point *)b;
+    for (long i = 0; i < count * VECTORS; i++) {
+        point lower = first[i], upper = second[i];
+        first[i] = plus(lower, upper);
+        second[i] = times_conj(minus(lower, upper), w.re, w.im);
+    }
 }
 
 COMPILED_ONCE void rw_long_real_part(rw_root w, long rows, const real *points, real *out)
@@ -155,24 +152,34 @@ COMPILED_ONCE void rw_long_real_part(rw_root w, long rows, const real *points, r
 
 void rw_long_pack(const rw_long_rows *x, real *dense)
 {
-    size_t kept = sizeof(real) * (size_t)x->channels;
-    for (long t = 0; t < x->rows; t++, dense += RW_CONV_GROUP) {
-        memcpy(dense, x->at + t * x->ld, kept);
-        memset(dense + x->channels, 0, sizeof(real) * RW_CONV_GROUP - kept);
+    const real *row = x->at;
+    for (long t = 0; t < x->rows; t++, dense += RW_CONV_GROUP, row += x->ld) {
+        if (x->channels == RW_CONV_GROUP) { /* of known size: no call */
+            memcpy(dense, row, sizeof(real) * RW_CONV_GROUP);
+            continue;
+        }
+        for (int c = 0; c < RW_CONV_GROUP; c++) dense[c] = c < x->channels ? row[c] : 0;
     }
 }
 
 /* + 0: there is no negative zero among the sums, so that adding them to other
  * sums in two steps gives the same as in one. */
+static inline void unpack_row(int channels, const real *a, const real *b, bool add, real *row)
+{
+    for (int c = 0; c < channels; c++) {
+        real sum = a[c] + b[c] + 0;
+        row[c] = add ? row[c] + sum : sum;
+    }
+}
+
 void rw_long_unpack(long rows, int channels, const real *a, const real *b, rw_long_out y)
 {
-    for (long t = 0; t < rows; t++, a += RW_CONV_GROUP, b += RW_CONV_GROUP) {
-        real *row = y.at + t * y.ld;
-        for (int c = 0; c < channels; c++) {
-            real sum = a[c] + b[c] + 0;
-            row[c] = y.add ? row[c] + sum : sum;
-        }
-    }
+    real *row = y.at;
+    for (long t = 0; t < rows; t++, a += RW_CONV_GROUP, b += RW_CONV_GROUP, row += y.ld)
+        if (channels == RW_CONV_GROUP && !y.add)
+            unpack_row(RW_CONV_GROUP, a, b, false, row);
+        else
+            unpack_row(channels, a, b, y.add, row);
 }
 
 /* ---- The splits above blocks of n/16 points ------------------------------------------ */
@@ -182,32 +189,18 @@ static real *tile(tiles *t, int index)
     return (real *)t->points[index];
 }
 
-/* A split of all of `blocks` blocks, the first of which is `block`; the halves
- * of each lie side by side. */
-static void split_tiles(const real *table, long block, int blocks, int count, tiles *from,
-                        tiles *to)
-{
-    int half = count / blocks / 2;
-    for (int k = 0; k < blocks; k++) {
-        rw_root w = rw_long_root(table, block + k);
-        for (int i = 2 * k * half; i < (2 * k + 1) * half; i++) {
-            const real *a = tile(from, i), *b = tile(from, i + half);
-            rw_long_combine(w, TILE_ROWS, a, b, tile(to, i));
-            rw_long_combine(negative(w), TILE_ROWS, a, b, tile(to, i + half));
-        }
-    }
-}
+typedef void pair_work(rw_root w, long count, real *a, real *b);
 
-static void join_tiles(const real *table, long block, int blocks, int count, tiles *from, tiles *to)
+/* A split (or join) of all of `blocks` blocks, the first of which is `block`; the
+ * halves of each lie side by side. */
+static void for_pairs(const real *table, long block, int blocks, int count, tiles *t,
+                      pair_work *work)
 {
     int half = count / blocks / 2;
     for (int k = 0; k < blocks; k++) {
         rw_root w = rw_long_root(table, block + k);
-        for (int i = 2 * k * half; i < (2 * k + 1) * half; i++) {
-            const real *a = tile(from, i), *b = tile(from, i + half);
-            rw_long_sum(TILE_ROWS, a, b, tile(to, i));
-            rw_long_difference(w, TILE_ROWS, a, b, tile(to, i + half));
-        }
+        for (int i = 2 * k * half; i < (2 * k + 1) * half; i++)
+            work(w, TILE_ROWS, tile(t, i), tile(t, i + half));
     }
 }
 
@@ -229,14 +222,13 @@ static void split_top(const real *table, int p, long block, long count, point *z
 {
     int number = TILES >> p;
     long apart = count / number;
-    tiles t[2];
+    tiles t;
     if (number == 1) return;
     for (long row = 0; row < apart; row += TILE_ROWS) {
-        int now = 0;
-        load_tiles(z + row * VECTORS, apart, number, &t[now]);
-        for (int blocks = 1; blocks < number; blocks *= 2, now ^= 1)
-            split_tiles(table, block * blocks, blocks, number, &t[now], &t[!now]);
-        store_tiles(&t[now], apart, number, z + row * VECTORS);
+        load_tiles(z + row * VECTORS, apart, number, &t);
+        for (int blocks = 1; blocks < number; blocks *= 2)
+            for_pairs(table, block * blocks, blocks, number, &t, rw_long_split_pair);
+        store_tiles(&t, apart, number, z + row * VECTORS);
     }
 }
 
@@ -244,14 +236,13 @@ static void join_top(const real *table, int p, long block, long count, point *z)
 {
     int number = TILES >> p;
     long apart = count / number;
-    tiles t[2];
+    tiles t;
     if (number == 1) return;
     for (long row = 0; row < apart; row += TILE_ROWS) {
-        int now = 0;
-        load_tiles(z + row * VECTORS, apart, number, &t[now]);
-        for (int blocks = number / 2; blocks >= 1; blocks /= 2, now ^= 1)
-            join_tiles(table, block * blocks, blocks, number, &t[now], &t[!now]);
-        store_tiles(&t[now], apart, number, z + row * VECTORS);
+        load_tiles(z + row * VECTORS, apart, number, &t);
+        for (int blocks = number / 2; blocks >= 1; blocks /= 2)
+            for_pairs(table, block * blocks, blocks, number, &t, rw_long_join_pair);
+        store_tiles(&t, apart, number, z + row * VECTORS);
     }
 }
 
@@ -303,18 +294,17 @@ static void split_rows(long n, const real *table, const rw_long_rows *x, point *
     rw_root w = rw_long_root(table, 1);
     long apart = n / TILES;
     real_tiles rows;
-    tiles t[2];
+    tiles t;
     for (long row = 0; row < apart; row += TILE_ROWS) {
-        int now = 0;
         for (int i = 0; i < TILES; i++) load_rows(x, row + i * apart, rows.rows[i]);
         for (int i = 0; i < TILES / 2; i++) {
             const real *a = rows.rows[i], *b = rows.rows[i + TILES / 2];
-            rw_long_widen(w, TILE_ROWS, a, b, tile(&t[now], i));
-            rw_long_widen(negative(w), TILE_ROWS, a, b, tile(&t[now], i + TILES / 2));
+            rw_long_widen(w, TILE_ROWS, a, b, tile(&t, i));
+            rw_long_widen(negative(w), TILE_ROWS, a, b, tile(&t, i + TILES / 2));
         }
-        for (int blocks = 2; blocks < TILES; blocks *= 2, now ^= 1)
-            split_tiles(table, blocks, blocks, TILES, &t[now], &t[!now]);
-        store_tiles(&t[now], apart, TILES, z + row * VECTORS);
+        for (int blocks = 2; blocks < TILES; blocks *= 2)
+            for_pairs(table, blocks, blocks, TILES, &t, rw_long_split_pair);
+        store_tiles(&t, apart, TILES, z + row * VECTORS);
     }
 }
 
@@ -350,13 +340,12 @@ static void join_rows(long n, const real *table, const rw_long_rows *x, const po
                       rw_long_out y)
 {
     long apart = n / TILES;
-    tiles t[2];
+    tiles t;
     for (long row = 0; row < apart; row += TILE_ROWS) {
-        int now = 0;
-        load_tiles(z + row * VECTORS, apart, TILES, &t[now]);
-        for (int blocks = TILES / 2; blocks > 1; blocks /= 2, now ^= 1)
-            join_tiles(table, blocks, blocks, TILES, &t[now], &t[!now]);
-        join_tile_rows(n, table, x, row, &t[now], y);
+        load_tiles(z + row * VECTORS, apart, TILES, &t);
+        for (int blocks = TILES / 2; blocks > 1; blocks /= 2)
+            for_pairs(table, blocks, blocks, TILES, &t, rw_long_join_pair);
+        join_tile_rows(n, table, x, row, &t, y);
     }
 }
 

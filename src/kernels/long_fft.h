@@ -8,9 +8,11 @@
  *         After p splits caller r holds block P + r of the ring, which is its
  *         own, to the end of the way back. Nothing is ever reordered.
  *
- *      rows     block 1      2, 3           4 ... 7
- *   r 0  |--\/-- widen --\   /--\/-- combine --  multiply, multiply ...
- *   r 1  |  /\           |\ / ...                                ... join, real_part
+ *      P = 4     block 1        blocks 2, 3       blocks 4 ... 7    (and back)
+ *   caller 0   rows, and 2's    pairs with 1      its own
+ *          1   rows, and 3's    pairs with 0      its own
+ *          2   rows, and 0's    pairs with 3      its own
+ *          3   rows, and 1's    pairs with 2      its own
  *
  * Therefore the first RW_LONG_STAGES splits are always splits in two, and are
  * done by the functions below, on one caller's tiles or between two callers.
@@ -77,11 +79,12 @@ typedef struct {
 /* w of a block, which is modulo z^m - w^2. */
 rw_root rw_long_root(const real *table, long block);
 
-/* Way out. The split of block 1 of reals, and of others. A caller of the lower
- * half is left with a + w b, one of the upper with a + (-w) b, where a is of the
- * lower and b of the upper half. out may be a or b. */
+/* Way out. The split of block 1, of reals: a caller of the lower half is left
+ * with points a + w b, one of the upper with a + (-w) b, where the rows a are of
+ * the lower and b of the upper half. And of other blocks, in place: a and b become
+ * a + w b and a - w b, of which each of two callers keeps its own. */
 void rw_long_widen(rw_root w, long rows, const real *a, const real *b, real *points);
-void rw_long_combine(rw_root w, long count, const real *a, const real *b, real *out);
+void rw_long_split_pair(rw_root w, long count, real *a, real *b);
 
 /* A caller's own block (p splits down) of `count` points: z = its transform; z =
  * z times the spectrum (conj: the conjugate of z times the spectrum) and the way
@@ -90,9 +93,8 @@ void rw_long_part_transform(const real *table, int p, long block, long count, re
 void rw_long_part_multiply(const real *table, int p, long block, long count, bool conj,
                            const real *spectrum, real *z);
 
-/* Way back, to the halves a and b of a block: lower a + b, upper (a - b) / w. */
-void rw_long_sum(long count, const real *a, const real *b, real *out);
-void rw_long_difference(rw_root w, long count, const real *a, const real *b, real *out);
+/* Way back, to the halves of a block: a and b become a + b and (a - b) / w. */
+void rw_long_join_pair(rw_root w, long count, real *a, real *b);
 /* And to the rows of block 1, Re(a / w) for `rows` points a; the result is,
  * n times too large, lower real_part(1, a) + real_part(1, b), upper
  * real_part(w, a) + real_part(-w, b). Powers of two in w are exact: 1/n belongs there. */

@@ -46,17 +46,12 @@ static work begin(const rw_global *call)
     return w;
 }
 
-/* Of this rank's half of the block that split k divides: w, or -w. */
+/* Of the block that this rank and its partner divide in split k: w times a factor. */
 static rw_root root_of(const work *w, int k, double factor)
 {
     rw_root root = rw_long_root(w->table, rw_butterfly_block(w->span->layout, k));
     real f = (real)factor;
     return (rw_root){root.re * f, root.im * f};
-}
-
-static rw_root signed_root(const work *w, int k, double factor)
-{
-    return root_of(w, k, rw_butterfly_upper(w->span->layout, k) ? -factor : factor);
 }
 
 static rw_long_rows lane_of(const work *w, const real *rows, int ld, int lane)
@@ -69,7 +64,7 @@ static void widen(const work *w, const real *rows, int ld, real *z)
 {
     real *mine = w->other, *theirs = w->other + (size_t)w->lanes * w->half;
     bool upper = rw_butterfly_upper(w->span->layout, 0);
-    rw_root root = signed_root(w, 0, 1);
+    rw_root root = root_of(w, 0, upper ? -1 : 1);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
     for (int lane = 0; lane < w->lanes; lane++) {
         rw_long_rows x = lane_of(w, rows, ld, lane);
@@ -89,12 +84,12 @@ static void split(const work *w, const real *rows, int ld, real *z)
     widen(w, rows, ld, z);
     for (int k = 1; k < w->p; k++) {
         bool upper = rw_butterfly_upper(w->span->layout, k);
-        rw_root root = signed_root(w, k, 1);
+        rw_root root = root_of(w, k, 1);
         rw_butterfly_swap(w->span->layout, k, z, w->other, (size_t)w->lanes * w->part);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
         for (int lane = 0; lane < w->lanes; lane++) {
             real *mine = z + (size_t)lane * w->part, *theirs = w->other + (size_t)lane * w->part;
-            rw_long_combine(root, w->rows, upper ? theirs : mine, upper ? mine : theirs, mine);
+            rw_long_split_pair(root, w->rows, upper ? theirs : mine, upper ? mine : theirs);
         }
     }
 }
@@ -151,10 +146,7 @@ static void join(const work *w, real *rows, int ld, bool add)
         for (int lane = 0; lane < w->lanes; lane++) {
             size_t at = (size_t)lane * w->part;
             real *mine = w->z + at, *theirs = w->other + at;
-            if (upper)
-                rw_long_difference(root, w->rows, theirs, mine, mine);
-            else
-                rw_long_sum(w->rows, mine, theirs, mine);
+            rw_long_join_pair(root, w->rows, upper ? theirs : mine, upper ? mine : theirs);
         }
     }
     narrow(w, rows, ld, add);
