@@ -1,4 +1,5 @@
 rw_sources += \
+	mpi/butterfly.c mpi/butterfly.h \
 	mpi/halo.c mpi/halo.h \
 	mpi/lane_exchange.c mpi/lane_exchange.h \
 	mpi/layout.c mpi/layout.h \

@@ -87,7 +87,9 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity)
 
 /* Sizes that keep a mixer small, or let it look over several chunks, for those that
  * have such a key. */
-static const char *const small_sizes[][2] = {{"state", "8"}, {"heads", "4"}, {"dilation", "9"}};
+static const char *const small_sizes[][2] = {{"state", "8"},          {"heads", "4"},
+                                             {"dilation", "9"},       {"filter_width", "8"},
+                                             {"filter_length", "40"}, {"bands", "2"}};
 
 /* Appends "{mixer: NAME, KEY: VALUE ...}". */
 static void write_mixer(const rw_mixer *mixer, const char *more, char *text, size_t size)

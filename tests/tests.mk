@@ -14,6 +14,7 @@ unit_tests = \
 	test_linear \
 	test_linear_attention \
 	test_linear_attention_chunk \
+	test_long_fft \
 	test_lssl_kernel \
 	test_mamba2_oracle \
 	test_optim \
@@ -30,6 +31,7 @@ unit_tests_double = \
 	test_forms_double \
 	test_linear_attention_chunk_double \
 	test_linear_attention_double \
+	test_long_fft_double \
 	test_lssl_kernel_double \
 	test_mamba2_oracle_double \
 	test_packed_product_double \
@@ -81,6 +83,11 @@ test_linear_attention_chunk_LDADD = libropewalk.a $(test_libs)
 test_linear_attention_chunk_double_SOURCES = tests/test_linear_attention_chunk.c
 test_linear_attention_chunk_double_CPPFLAGS = $(double_cppflags)
 test_linear_attention_chunk_double_LDADD = libropewalk_double.a $(test_libs)
+test_long_fft_SOURCES = tests/test_long_fft.c
+test_long_fft_LDADD = libropewalk.a $(test_libs)
+test_long_fft_double_SOURCES = tests/test_long_fft.c
+test_long_fft_double_CPPFLAGS = $(double_cppflags)
+test_long_fft_double_LDADD = libropewalk_double.a $(test_libs)
 test_lssl_kernel_SOURCES = tests/test_lssl_kernel.c
 test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c
@@ -120,6 +127,7 @@ mpi_tests = \
 	test_exchange \
 	test_halo \
 	test_layouts \
+	test_long_convolution \
 	test_shards \
 	test_tree \
 	test_volumes
@@ -128,6 +136,7 @@ mpi_runs = \
 	test_exchange_1.np test_exchange_2.np test_exchange_3.np test_exchange_4.np \
 	test_halo_1.np test_halo_2.np test_halo_3.np test_halo_4.np \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
+	test_long_convolution_1.np test_long_convolution_2.np test_long_convolution_3.np test_long_convolution_4.np \
 	test_shards_1.np test_shards_2.np test_shards_3.np test_shards_4.np \
 	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np test_tree_7.np \
 	test_volumes_1.np test_volumes_2.np test_volumes_3.np test_volumes_4.np
@@ -143,6 +152,8 @@ test_exchange_SOURCES = tests/test_exchange.c $(mpi_fixtures)
 test_exchange_LDADD = libropewalk.a $(test_libs)
 test_shards_SOURCES = tests/test_shards.c $(engine_fixtures) $(mpi_fixtures)
 test_shards_LDADD = libropewalk.a $(test_libs)
+test_long_convolution_SOURCES = tests/test_long_convolution.c $(mpi_fixtures)
+test_long_convolution_LDADD = libropewalk.a $(test_libs)
 test_tree_SOURCES = tests/test_tree.c $(mpi_fixtures)
 test_tree_LDADD = libropewalk.a $(test_libs)
 test_volumes_SOURCES = tests/test_volumes.c $(mpi_fixtures)
@@ -187,6 +198,7 @@ tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
 	test_halo_3.np \
 	test_layouts_1.np \
 	test_layouts_3.np \
+	test_long_convolution_4.np \
 	test_shards_3.np \
 	test_tree_1.np \
 	test_tree_3.np \

@@ -76,4 +76,51 @@ static inline real rw_softplus_value(real x)
 #endif
 }
 
+/* sin r, |r| <= pi/2 (float only): odd polynomial of degree 9, as in SLEEF. */
+static inline float rw_sine_polynomial(float r)
+{
+    const float s = r * r;
+    float p = 2.6083159809786593e-6f;
+    p = p * s - 1.981069071916863e-4f;
+    p = p * s + 8.333078585560095e-3f;
+    p = p * s - 0.1666665971276644f;
+    return r + r * s * p;
+}
+
+/* x - k pi/2, pi/2 in three parts; |x| up to some 10^4. */
+static inline float rw_less_quarters(float x, float k)
+{
+    x -= k * (3.1414794921875f / 2);
+    x -= k * (1.1315941810607910e-4f / 2);
+    return x - k * (1.9841872589410059e-9f / 2);
+}
+
+/* sin x. Float: x = n pi + r, sin x = (-1)^n sin r. */
+static inline real rw_sine_value(real x)
+{
+#ifdef RW_DOUBLE
+    return sin(x);
+#else
+    float n = x * 0.318309886f + 12582912.0f; /* round to nearest, as in rw_exp */
+    uint32_t k;
+    memcpy(&k, &n, sizeof k);
+    float s = rw_sine_polynomial(rw_less_quarters(x, 2 * (n - 12582912.0f)));
+    return k & 1 ? -s : s;
+#endif
+}
+
+/* cos x. Float: x = (n + 1/2) pi + r, cos x = -(-1)^n sin r. */
+static inline real rw_cosine_value(real x)
+{
+#ifdef RW_DOUBLE
+    return cos(x);
+#else
+    float n = x * 0.318309886f - 0.5f + 12582912.0f;
+    uint32_t k;
+    memcpy(&k, &n, sizeof k);
+    float s = rw_sine_polynomial(rw_less_quarters(x, 2 * (n - 12582912.0f) + 1));
+    return k & 1 ? s : -s;
+#endif
+}
+
 #endif

@@ -8,6 +8,8 @@ rw_sources += \
 	src/kernels/lanes.h \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
+	src/kernels/long_fft.c src/kernels/long_fft.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
+	src/kernels/polynomial_ring.h \
 	src/kernels/row_sum.h \
 	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h

@@ -33,6 +33,7 @@ rw_status rw_global_allocate(rw_engine *e)
     if (!has_global(p)) return RW_OK;
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
+        if (node->op->fits) RW_TRY(node->op->fits(node, &span));
         if (!node->op->workspace) continue;
         size_t reals = node->op->workspace(node, &span);
         if (reals > most) most = reals;

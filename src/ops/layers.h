@@ -66,6 +66,32 @@ rw_status rw_taylor_features(rw_graph *graph, rw_value x, int heads, rw_value *y
 rw_status rw_append_ones(rw_graph *graph, rw_value x, int heads, rw_value *y);
 rw_status rw_divide_by_last(rw_graph *graph, rw_value x, int heads, rw_value *y);
 
+/* For implicit filters: values whose row t belongs to lag t. `length` is the lag
+ * that is 1 on their scale; those beyond it are defined too.
+ *
+ * Features of the row's place in the sequence: t / length, and cos and -sin of
+ * `bands` frequencies: 1 + 2 bands columns. */
+rw_status rw_positions(rw_graph *graph, long length, int bands, rw_value *y);
+/* sin(w x), `name`.frequency w per column, at first `frequency`. */
+rw_status rw_sine(rw_graph *graph, rw_value x, const char *name, double frequency, rw_value *y);
+/* The filter: h_t (exp(-alpha t / length) + shift), alpha from `slow` to `fast`
+ * over the columns; `name`.bias is added at lag 0. */
+typedef struct {
+    const char *name;
+    long length;
+    double slow, fast, shift;
+} rw_decay_window_options;
+rw_status rw_decay_window(rw_graph *graph, rw_value h, const rw_decay_window_options *options,
+                          rw_value *y);
+/* y_t = sum_{j<=t} h_j u_{t-j}, per column and document. */
+typedef enum {
+    RW_CONVOLVE_AUTO,     /* by channels, or by transform where that keeps more ranks busy */
+    RW_CONVOLVE_CHANNELS, /* ranks exchange rows for channels */
+    RW_CONVOLVE_FFT,      /* ranks share the transform: 1, 2, 4, 8 or 16 of them */
+} rw_convolve_exchange;
+rw_status rw_long_convolution(rw_graph *graph, rw_value u, rw_value h,
+                              rw_convolve_exchange exchange, rw_value *y);
+
 /* Losses. `table`: index of a parameter (vocab, width) to share (tied
  * embeddings), or -1 for one of its own, `name`.weight. */
 rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vocab, int table);

@@ -183,11 +183,13 @@ struct rw_op {
     const char *doc;    /* one line */
     const char *source; /* paper and equation, where there is one */
     rw_carry carry;
-    bool rowwise;      /* rows are independent: may be called on any part of a chunk */
-    bool is_loss;      /* has no output; backward also computes the loss */
-    unsigned keeps_in; /* bit i: backward or adjoint reads in[i] */
-    bool keeps_out;    /* backward reads out */
-    bool sees_ahead;   /* a row may depend on later ones; there is no step then */
+    bool rowwise;          /* rows are independent: may be called on any part of a chunk */
+    bool is_loss;          /* has no output; backward also computes the loss */
+    unsigned keeps_in;     /* bit i: backward or adjoint reads in[i] */
+    bool keeps_out;        /* backward reads out */
+    bool spreads_rounding; /* by a transform over whole documents: how a row is rounded may
+                              depend on any row of its document */
+    bool sees_ahead;       /* a row may depend on later ones; there is no step then */
 
     /* Checks inputs and attributes, sets out_width and the sizes of the node. */
     rw_status (*shape)(rw_node *node);
@@ -221,6 +223,9 @@ struct rw_op {
     /* Tree with map > 0: the map of two neighbouring ranges, left before right. */
     void (*compose)(const rw_node *node, const real *left, const real *right, real *out);
 
+    /* Global only: can the op run on this span? NULL: on any. The answer is the same
+     * on all ranks. Errors: RW_USAGE, saying what to set. */
+    rw_status (*fits)(const rw_node *node, const rw_span *span);
     /* Global only: reals that a call needs besides its arguments (NULL: none), for
      * up to span->most sequences; forward and backward. */
     size_t (*workspace)(const rw_node *node, const rw_span *span);
