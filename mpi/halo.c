@@ -69,13 +69,6 @@ double rw_halo_bytes(const rw_halo *halo, int sp_rank)
     return (double)rows * halo->width * (double)sizeof(real);
 }
 
-static void count_seconds(double start)
-{
-    double seconds = MPI_Wtime() - start;
-    rw_comm_count.seconds += seconds;
-    rw_comm_count.exposed += seconds;
-}
-
 /* The rows for `reader`, all sequences one after the other. */
 static void pack(const rw_halo *halo, int reader, const real *x, int ld, real *out)
 {
@@ -90,7 +83,7 @@ static void pack(const rw_halo *halo, int reader, const real *x, int ld, real *o
 
 void rw_halo_start(const rw_halo *halo, const real *x, int ld, real *workspace)
 {
-    double start = MPI_Wtime();
+    double start = rw_comm_begin();
     const rw_layout *layout = halo->span->layout;
     int me = layout->sp_rank;
     MPI_Request *request = (MPI_Request *)workspace;
@@ -113,8 +106,7 @@ void rw_halo_start(const rw_halo *halo, const real *x, int ld, real *workspace)
         buffer += rows * halo->width;
     }
     MPI_Type_free(&row); /* it lives on until the messages that use it are done */
-    rw_comm_count.bytes += rw_halo_bytes(halo, me);
-    count_seconds(start);
+    rw_comm_waited(start);
 }
 
 /* The rows from `owner` to their place in out; returns the reals read. */
@@ -148,7 +140,8 @@ void rw_halo_finish(const rw_halo *halo, real *out, real *workspace)
     int ranks = halo->span->layout->sp;
     const real *from = workspace + request_reals(halo);
     MPI_Waitall(2 * ranks, (MPI_Request *)workspace, MPI_STATUSES_IGNORE);
-    count_seconds(start);
+    rw_comm_waited(start);
+    rw_comm_end(rw_halo_bytes(halo, halo->span->layout->sp_rank));
     for (int owner = 0; owner < ranks; owner++) from += unpack(halo, owner, from, out);
     clear_missing(halo, out);
 }
