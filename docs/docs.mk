@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	docs/decisions/0005-one-checkpoint-writer.md \
 	docs/decisions/0006-libraries-not-linked.md \
 	docs/decisions/0011-threaded-blas.md \
+	docs/decisions/0012-overlap.md \
 	docs/decisions/0013-scan-by-doubling.md \
 	docs/decisions/README.md \
 	docs/decisions/0007-chunk-convolution.md \

@@ -103,10 +103,11 @@ static void large_tensors_span_files(void **in)
     enum { SIZE = 3000000 };
     real *saved = malloc(SIZE * sizeof(real)), *read = malloc(SIZE * sizeof(real));
     for (int i = 0; i < SIZE; i++) saved[i] = (real)(i % 1237) * (real)0.37;
-    rw_tensor tensors[] = {{"param/wide", 2, {3, 300000}, saved},
-                           {"param/one", 1, {1}, saved + 900000},
-                           {"opt/m/deep", 4, {7, 2, 100, 1499}, saved + 900001},
-                           {"opt/v/long", 1, {SIZE - 2998601}, saved + 2998601}};
+    rw_tensor tensors[] = {
+        {.name = "param/wide", .dims = 2, .shape = {3, 300000}, .data = saved},
+        {.name = "param/one", .dims = 1, .shape = {1}, .data = saved + 900000},
+        {.name = "opt/m/deep", .dims = 4, .shape = {7, 2, 100, 1499}, .data = saved + 900001},
+        {.name = "opt/v/long", .dims = 1, .shape = {SIZE - 2998601}, .data = saved + 2998601}};
     rw_checkpoint *checkpoint;
     rw_image_target_bytes = 2 << 20;
     state_fill(s, 1);
@@ -282,8 +283,10 @@ static void another_model_is_refused(void **in)
     state *s = *in;
     rw_checkpoint *checkpoint;
     state_save(s, 1, 2);
-    rw_tensor turned = {"param/embedding", 2, {3, 16}, s->tensors[0].data};
-    rw_tensor absent = {"param/absent", 1, {4}, s->tensors[0].data};
+    rw_tensor turned = {
+        .name = "param/embedding", .dims = 2, .shape = {3, 16}, .data = s->tensors[0].data};
+    rw_tensor absent = {
+        .name = "param/absent", .dims = 1, .shape = {4}, .data = s->tensors[0].data};
     rw_tensor twice[2] = {s->tensors[0], s->tensors[0]};
     assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
     rw_status status = rw_checkpoint_read(checkpoint, &turned, 1);
@@ -299,12 +302,14 @@ static void impossible_tensors_are_refused(void **in)
 {
     state *s = *in;
     real one = 1;
-    const rw_tensor bad[] = {{"param/a", 0, {0}, &one},
-                             {"param/a", 2, {3, 0}, &one},
-                             {"param/a", 5, {1, 1, 1, 1}, &one},
-                             {"param/a b", 1, {1}, &one}};
-    const rw_tensor twins[] = {{"a", 1, {1}, &one}, {"a", 1, {1}, &one}};
-    const rw_tensor nested[] = {{"a", 1, {1}, &one}, {"a/b", 1, {1}, &one}};
+    const rw_tensor bad[] = {{.name = "param/a", .dims = 0, .shape = {0}, .data = &one},
+                             {.name = "param/a", .dims = 2, .shape = {3, 0}, .data = &one},
+                             {.name = "param/a", .dims = 5, .shape = {1, 1, 1, 1}, .data = &one},
+                             {.name = "param/a b", .dims = 1, .shape = {1}, .data = &one}};
+    const rw_tensor twins[] = {{.name = "a", .dims = 1, .shape = {1}, .data = &one},
+                               {.name = "a", .dims = 1, .shape = {1}, .data = &one}};
+    const rw_tensor nested[] = {{.name = "a", .dims = 1, .shape = {1}, .data = &one},
+                                {.name = "a/b", .dims = 1, .shape = {1}, .data = &one}};
     state_fill(s, 1);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         expect_failure(rw_checkpoint_save(&s->layout, s->dir, &s->meta, &bad[i], 1, 2),

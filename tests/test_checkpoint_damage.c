@@ -82,8 +82,9 @@ static void every_zeroed_block_is_found(void **in)
 {
     state *s = *in;
     real values[30000];
-    rw_tensor tensors[] = {{"param/a", 2, {100, 100}, values},
-                           {"param/b", 1, {20000}, values + 10000}};
+    rw_tensor tensors[] = {
+        {.name = "param/a", .dims = 2, .shape = {100, 100}, .data = values},
+        {.name = "param/b", .dims = 1, .shape = {20000}, .data = values + 10000}};
     for (int i = 0; i < 30000; i++)
         values[i] = (real)rw_random_normal(rw_random_stream(1, RW_RANDOM_TEST, 0), (uint64_t)i);
     state_fill(s, 2);
