@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/halo.h"
 #include "mpi/lane_exchange.h"
 #include "mpi/pipeline.h"
 #include "mpi/row_exchange.h"
@@ -214,6 +215,40 @@ static void run_lanes(rw_trial *t)
         rw_lanes_gather(&span, LANES, width, rows, ld, whole, buffer);
 }
 
+/* A chunk's rows before (mirrored: after) those of the rank. */
+static rw_halo halo_of(const rw_trial *t, const rw_span *span)
+{
+    return (rw_halo){.span = span,
+                     .side = t->mirrored ? RW_HALO_AFTER : RW_HALO_BEFORE,
+                     .reach = TOKENS,
+                     .width = (int)t->reals};
+}
+
+/* The workspace, which has to be aligned, then rows of the rank and the halo. */
+static rw_status open_halo(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    rw_halo halo = halo_of(t, &span);
+    size_t rows = rows_of(&span) + (size_t)span.sequences * TOKENS;
+    return take_memory(t, rw_halo_workspace(&halo) + rows * t->reals);
+}
+
+static size_t predict_halo(const rw_trial *t)
+{
+    rw_span span = span_of(t);
+    rw_halo halo = halo_of(t, &span);
+    return (size_t)rw_halo_bytes(&halo, t->layout->sp_rank);
+}
+
+static void run_halo(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    rw_halo halo = halo_of(t, &span);
+    real *rows = t->memory + rw_halo_workspace(&halo);
+    rw_halo_start(&halo, rows, (int)t->reals, t->memory);
+    rw_halo_finish(&halo, rows + rows_of(&span) * t->reals, t->memory);
+}
+
 /* Every row changes places with its mirror image in the sequence. */
 static rw_status open_rows(rw_trial *t)
 {
@@ -251,6 +286,7 @@ const rw_primitive rw_primitives[] = {
     {"shift", "state", true, open_shift, predict_shift, run_shift, close_memory},
     {"tree scan", "state", true, open_scan, predict_scan, run_scan, close_scan},
     {"pipeline", "state", true, open_pipeline, predict_pipeline, run_pipeline, close_pipeline},
+    {"halo", "row", true, open_halo, predict_halo, run_halo, close_memory},
     {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
     {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
