@@ -185,10 +185,11 @@ static double memory_left(const rw_layout *layout)
     return over_ranks(layout, left / ranks - (double)rw_memory_in_use(), MPI_MIN);
 }
 
-/* Says why the length is not to be tried; false if it is. */
+/* Says why the length is not to be tried; false if it is, or if too little is known. */
 static bool is_too_much(const rw_mixer_speed *s, long length, rw_mixer_figures *out)
 {
-    double tokens = (double)length * (double)out->batch, ranks = s->layout->size;
+    if (s->known_count < 2) return false;
+    double tokens = (double)length * (double)options_of(s, length).batch, ranks = s->layout->size;
     double seconds = tokens * extrapolate(s, s->known[0].seconds, s->known[1].seconds, length);
     double bytes = tokens / ranks * extrapolate(s, s->known[0].bytes, s->known[1].bytes, length);
     double left = memory_left(s->layout);
@@ -206,7 +207,7 @@ static bool is_too_much(const rw_mixer_speed *s, long length, rw_mixer_figures *
 
 /* ---- One length --------------------------------------------------------------- */
 
-/* Runs the length; one step only where out is NULL. */
+/* Runs the length; two steps only where out is NULL, the faster of which counts. */
 static rw_status run_length(rw_mixer_speed *s, long length, rw_mixer_figures *out)
 {
     bench b = {.config = NULL};
@@ -220,8 +221,8 @@ static rw_status run_length(rw_mixer_speed *s, long length, rw_mixer_figures *ou
         out->memory = memory;
         seconds = out->step;
     } else {
-        time_pass(s, &b, true, 0, &sent); /* warms up */
-        seconds = time_pass(s, &b, true, 1, &sent);
+        seconds = time_pass(s, &b, true, 0, &sent);
+        seconds = fmin(seconds, time_pass(s, &b, true, 1, &sent));
     }
     remember(s, length, seconds / tokens, memory);
 done:
@@ -229,14 +230,21 @@ done:
     return status;
 }
 
+/* Are the known lengths close enough to judge this one by? What they are off by
+ * grows with the distance. */
+static bool is_near(const rw_mixer_speed *s, long length)
+{
+    return length <= STEP_TOKENS || (s->known_count == 2 && length <= 4 * s->known[1].length);
+}
+
 static rw_status estimate_and_run(rw_mixer_speed *s, long length, rw_mixer_figures *out)
 {
-    while (length > STEP_TOKENS && s->known_count < 2) {
-        long probe = s->known_count ? 2 * s->known[0].length : STEP_TOKENS / 4;
-        if (probe >= length) break;
+    while (!is_near(s, length)) {
+        long probe = s->known_count ? 4 * s->known[s->known_count - 1].length : STEP_TOKENS / 4;
+        if (probe >= length || is_too_much(s, probe, out)) break;
         RW_TRY(run_length(s, probe, NULL));
     }
-    if (s->known_count == 2 && is_too_much(s, length, out)) return RW_OK;
+    if (is_too_much(s, length, out)) return RW_OK;
     return run_length(s, length, out);
 }
 

@@ -35,7 +35,7 @@ typedef struct {
 
 /* Measures sequences of `length` tokens, as many as make at least 4096 tokens a
  * step. Lengths must ascend: what one will take is estimated from shorter ones
- * (tried once if nobody asked for them), and one that takes longer than limit,
+ * (tried shortly if nobody asked for them), and one that takes longer than limit,
  * or more memory than there is, is left out with a reason; so is one that the
  * mixer does not fit. Collective over the layout. */
 rw_status rw_mixer_speed_run(rw_mixer_speed *speed, long length, rw_mixer_figures *out);
