@@ -251,40 +251,6 @@ static void run_lanes(rw_trial *t)
         rw_lanes_gather(&span, LANES, width, rows, ld, whole, buffer);
 }
 
-/* A chunk's rows before (mirrored: after) those of the rank. */
-static rw_halo halo_of(const rw_trial *t, const rw_span *span)
-{
-    return (rw_halo){.span = span,
-                     .side = t->mirrored ? RW_HALO_AFTER : RW_HALO_BEFORE,
-                     .reach = TOKENS,
-                     .width = (int)t->reals};
-}
-
-/* The workspace, which has to be aligned, then rows of the rank and the halo. */
-static rw_status open_halo(rw_trial *t)
-{
-    rw_span span = span_of(t);
-    rw_halo halo = halo_of(t, &span);
-    size_t rows = rows_of(&span) + (size_t)span.sequences * TOKENS;
-    return take_memory(t, rw_halo_workspace(&halo) + rows * t->reals);
-}
-
-static size_t predict_halo(const rw_trial *t)
-{
-    rw_span span = span_of(t);
-    rw_halo halo = halo_of(t, &span);
-    return (size_t)rw_halo_bytes(&halo, t->layout->sp_rank);
-}
-
-static void run_halo(rw_trial *t)
-{
-    rw_span span = span_of(t);
-    rw_halo halo = halo_of(t, &span);
-    real *rows = t->memory + rw_halo_workspace(&halo);
-    rw_halo_start(&halo, rows, (int)t->reals, t->memory);
-    rw_halo_finish(&halo, rows + rows_of(&span) * t->reals, t->memory);
-}
-
 /* Every row changes places with its mirror image in the sequence. */
 static rw_status open_rows(rw_trial *t)
 {
