@@ -13,27 +13,49 @@ static void copy_within(long sequences, long local, size_t state, bool mirrored,
     }
 }
 
-void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t state, bool mirrored,
-                  const real *part, real *out, real *buffer)
+void rw_shift_start(rw_shift *shift, const rw_layout *layout, int tag, long sequences, long local,
+                    size_t state, bool mirrored, const real *part, real *out, real *buffer)
 {
-    copy_within(sequences, local, state, mirrored, part, out);
-    if (layout->sp == 1) return;
-    double start = rw_comm_begin();
+    size_t all = (size_t)sequences * state, edge = mirrored ? 0 : (size_t)(local - 1);
     int left = layout->sp_rank > 0 ? layout->sp_rank - 1 : MPI_PROC_NULL;
     int right = layout->sp_rank < layout->sp - 1 ? layout->sp_rank + 1 : MPI_PROC_NULL;
     int to = mirrored ? left : right, from = mirrored ? right : left;
-    size_t edge_out = mirrored ? 0 : (size_t)(local - 1), edge_in = (size_t)(local - 1) - edge_out;
-    size_t all = (size_t)sequences * state;
-    real *send = buffer, *receive = buffer + all;
-    for (long b = 0; b < sequences; b++)
-        memcpy(send + (size_t)b * state, part + ((size_t)(b * local) + edge_out) * state,
-               state * sizeof(real));
-    MPI_Sendrecv(send, (int)all, RW_MPI_REAL, to, 0, receive, (int)all, RW_MPI_REAL, from, 0,
-                 layout->sp_comm, MPI_STATUS_IGNORE);
-    for (long b = 0; b < sequences && from != MPI_PROC_NULL; b++)
-        memcpy(out + ((size_t)(b * local) + edge_in) * state, receive + (size_t)b * state,
-               state * sizeof(real));
-    rw_comm_end_blocking(start, to != MPI_PROC_NULL ? (double)(all * sizeof(real)) : 0);
+    *shift = (rw_shift){.layout = layout, .sequences = sequences, .local = local, .state = state};
+    shift->mirrored = mirrored;
+    shift->out = out;
+    shift->flying = layout->sp > 1;
+    if (shift->flying) {
+        if (from != MPI_PROC_NULL) shift->received = buffer + all;
+        for (long b = 0; b < sequences; b++)
+            memcpy(buffer + (size_t)b * state, part + ((size_t)(b * local) + edge) * state,
+                   state * sizeof(real));
+        rw_swap_start(layout, tag, to, buffer, all * sizeof(real), from, buffer + all,
+                      all * sizeof(real), &shift->flight);
+    }
+    copy_within(sequences, local, state, mirrored, part, out);
+}
+
+void rw_shift_progress(rw_shift *s)
+{
+    if (s->flying && rw_swap_landed(&s->flight)) s->flying = false;
+}
+
+void rw_shift_finish(rw_shift *s)
+{
+    size_t edge = s->mirrored ? (size_t)(s->local - 1) : 0;
+    if (s->flying) rw_swap_finish(&s->flight);
+    s->flying = false;
+    for (long b = 0; b < s->sequences && s->received; b++)
+        memcpy(s->out + ((size_t)(b * s->local) + edge) * s->state,
+               s->received + (size_t)b * s->state, s->state * sizeof(real));
+}
+
+void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t state, bool mirrored,
+                  const real *part, real *out, real *buffer)
+{
+    rw_shift shift;
+    rw_shift_start(&shift, layout, 0, sequences, local, state, mirrored, part, out, buffer);
+    rw_shift_finish(&shift);
 }
 
 size_t rw_shift_bytes(const rw_layout *layout, long sequences, size_t state, bool mirrored)

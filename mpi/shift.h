@@ -7,13 +7,33 @@
 
 #include <stdbool.h>
 
-#include "mpi/layout.h"
+#include "mpi/swap.h"
 #include "tensor/real.h"
 
-/* Collective over layout->sp_comm. part (sequences, local, state): of each
+/* One under way; what it was started with, and its messages. */
+typedef struct {
+    const rw_layout *layout;
+    long sequences, local;
+    size_t state;
+    bool mirrored;
+    real *out, *received;
+    bool flying;
+    rw_swap_flight flight;
+} rw_shift;
+
+/* Collective over layout->sp_comm: all ranks start and finish the same shifts of
+ * one tag (see rw_swap_start) in the same order. part (sequences, local, state): of each
  * local chunk. out, same shape: out of chunk c is part of chunk c-1 (mirrored:
- * of chunk c+1). Chunk 0's (mirrored: the last's) is not written. buffer:
- * 2 * sequences * state reals. */
+ * of chunk c+1). Chunk 0's (mirrored: the last's) is not written. After the start,
+ * out is complete but for what comes from another rank: the first local chunk's
+ * (mirrored: the last's). buffer: 2 * sequences * state reals, the shift's until it
+ * is finished; part is free at once. */
+void rw_shift_start(rw_shift *shift, const rw_layout *layout, int tag, long sequences, long local,
+                    size_t state, bool mirrored, const real *part, real *out, real *buffer);
+/* Moves it on without waiting, and waits for it. */
+void rw_shift_progress(rw_shift *shift);
+void rw_shift_finish(rw_shift *shift);
+/* Both. */
 void rw_shift_run(const rw_layout *layout, long sequences, long local, size_t state, bool mirrored,
                   const real *part, real *out, real *buffer);
 /* What this rank sends in such a run, in bytes. Not collective. */

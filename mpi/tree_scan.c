@@ -46,8 +46,24 @@ typedef struct {
     long slots, spares;
 } direction;
 
+/* A scan under way. */
+typedef struct {
+    rw_scan *scan;
+    rw_affine affine;
+    bool mirrored;
+    const uint8_t *cut;
+    const real *map, *part;
+    real *out;
+    int turn;  /* the next one to start, or the one in flight */
+    long done; /* combinations */
+    bool flying;
+    rw_swap_flight flight;
+} run;
+
 struct rw_scan {
     const rw_layout *layout;
+    run run;
+    int tag;
     long sequences; /* of the run under way */
     long chunks, local;
     rw_range own;
@@ -232,13 +248,14 @@ done:
     return status;
 }
 
-rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size_t map,
+rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks, size_t map,
                       size_t state, rw_scan **out)
 {
     rw_status status = RW_OK;
     rw_scan *s = NULL;
     RW_TRY(rw_alloc(1, sizeof *s, "a scan", &s));
     s->layout = layout;
+    s->tag = tag;
     s->chunks = chunks;
     s->own = rw_split(chunks, layout->sp, layout->sp_rank);
     s->local = s->own.end - s->own.begin;
@@ -278,18 +295,10 @@ void rw_scan_destroy(rw_scan **scan)
 
 /* ---- Running ----------------------------------------------------------- */
 
-typedef struct {
-    rw_scan *scan;
-    const rw_affine *affine;
-    const uint8_t *cut;
-    const real *map, *part;
-    real *out;
-} run;
-
 /* Reals of a node in the work area. */
 static size_t record(const run *r)
 {
-    return r->affine->map + r->affine->state + 1;
+    return r->affine.map + r->affine.state + 1;
 }
 
 static real *node_at(const run *r, long place, long b)
@@ -305,29 +314,29 @@ static bool is_cut(const run *r, long place, long b)
 
 static const real *map_at(const run *r, long place, long b)
 {
-    if (!r->affine->map) return NULL;
-    if (place <= LEAF) return r->map + (size_t)(b * r->scan->local + LEAF - place) * r->affine->map;
+    if (!r->affine.map) return NULL;
+    if (place <= LEAF) return r->map + (size_t)(b * r->scan->local + LEAF - place) * r->affine.map;
     return node_at(r, place, b);
 }
 
 static const real *state_at(const run *r, long place, long b)
 {
     if (place <= LEAF)
-        return r->part + (size_t)(b * r->scan->local + LEAF - place) * r->affine->state;
-    return node_at(r, place, b) + r->affine->map;
+        return r->part + (size_t)(b * r->scan->local + LEAF - place) * r->affine.state;
+    return node_at(r, place, b) + r->affine.map;
 }
 
 static real *value_at(const run *r, long place, long b)
 {
     rw_scan *s = r->scan;
-    if (place < s->local) return r->out + (size_t)(b * s->local + place) * r->affine->state;
-    return s->values + (size_t)((place - s->local) * s->sequences + b) * r->affine->state;
+    if (place < s->local) return r->out + (size_t)(b * s->local + place) * r->affine.state;
+    return s->values + (size_t)((place - s->local) * s->sequences + b) * r->affine.state;
 }
 
 static void combine(const run *r, const direction *d, bool mirrored, long first, long last, long b,
                     int begin, int end)
 {
-    const rw_affine *a = r->affine;
+    const rw_affine *a = &r->affine;
     for (long i = first; i < last; i++) {
         const combination *c = &d->combinations[i];
         long outer = mirrored ? c->right : c->left, inner = mirrored ? c->left : c->right;
@@ -343,15 +352,15 @@ static void compose_maps(const run *r, const direction *d, long first, long last
     for (long i = first; i < last; i++) {
         const combination *c = &d->combinations[i];
         node_at(r, c->slot, b)[record(r) - 1] = is_cut(r, c->left, b) || is_cut(r, c->right, b);
-        if (!r->affine->map) continue;
-        r->affine->compose(r->affine->context, map_at(r, c->left, b), map_at(r, c->right, b),
-                           node_at(r, c->slot, b));
+        if (!r->affine.map) continue;
+        r->affine.compose(r->affine.context, map_at(r, c->left, b), map_at(r, c->right, b),
+                          node_at(r, c->slot, b));
     }
 }
 
 static void step_values(const run *r, const direction *d, bool mirrored, long b, int begin, int end)
 {
-    const rw_affine *a = r->affine;
+    const rw_affine *a = &r->affine;
     for (long i = 0; i < d->step_count; i++) {
         const step *st = &d->steps[i];
         bool zero = st->from == NOWHERE || is_cut(r, st->node, b);
@@ -367,7 +376,7 @@ static void run_part(const run *r, const direction *d, bool mirrored, long first
                      bool steps)
 {
     long sequences = r->scan->sequences;
-    int lanes = r->affine->lanes, threads = omp_get_max_threads();
+    int lanes = r->affine.lanes, threads = omp_get_max_threads();
     int parts = sequences ? (int)((threads + sequences - 1) / sequences) : 1;
     if (parts > lanes) parts = lanes;
     for (long b = 0; b < sequences; b++) compose_maps(r, d, first, last, b);
@@ -384,39 +393,74 @@ static void run_part(const run *r, const direction *d, bool mirrored, long first
 static void pack(const run *r, const direction *d, const turn *t)
 {
     rw_scan *s = r->scan;
-    size_t map = r->affine->map, n = record(r);
+    size_t map = r->affine.map, n = record(r);
     real *to = s->send;
     for (long i = t->first; i < t->first + t->sent; i++)
         for (long b = 0; b < s->sequences; b++, to += n) {
             if (map) memcpy(to, map_at(r, d->sent[i], b), map * sizeof(real));
-            memcpy(to + map, state_at(r, d->sent[i], b), r->affine->state * sizeof(real));
+            memcpy(to + map, state_at(r, d->sent[i], b), r->affine.state * sizeof(real));
             to[n - 1] = is_cut(r, d->sent[i], b);
         }
 }
 
-static void exchange(const run *r, const direction *d, const turn *t)
+/* Starts the next turn. */
+static void take_off(run *r)
 {
     rw_scan *s = r->scan;
+    const direction *d = &s->way[r->mirrored];
+    const turn *t = &d->turns[r->turn];
     size_t each = record(r) * (size_t)s->sequences * sizeof(real);
+    if (t->combined > r->done) run_part(r, d, r->mirrored, r->done, t->combined, false);
+    r->done = t->combined;
     pack(r, d, t);
-    rw_swap(s->layout, t->to, s->send, (size_t)t->sent * each, t->from, node_at(r, t->slot, 0),
-            (size_t)t->received * each);
+    r->flying = true;
+    rw_swap_start(s->layout, s->tag, t->to, s->send, (size_t)t->sent * each, t->from,
+                  node_at(r, t->slot, 0), (size_t)t->received * each, &r->flight);
+}
+
+/* After a turn: the next one, if there is one. */
+static void go_on(run *r)
+{
+    r->flying = false;
+    if (++r->turn < r->scan->way[r->mirrored].turn_count) take_off(r);
+}
+
+void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
+                   const uint8_t *cut, const real *map, const real *part, real *out)
+{
+    scan->sequences = sequences;
+    scan->run = (run){.scan = scan,
+                      .affine = *affine,
+                      .mirrored = mirrored,
+                      .cut = cut,
+                      .map = map,
+                      .part = part,
+                      .out = out};
+    if (scan->way[mirrored].turn_count) take_off(&scan->run);
+}
+
+void rw_scan_progress(rw_scan *scan)
+{
+    run *r = &scan->run;
+    if (r->flying && rw_swap_landed(&r->flight)) go_on(r);
+}
+
+void rw_scan_finish(rw_scan *scan)
+{
+    run *r = &scan->run;
+    const direction *d = &scan->way[r->mirrored];
+    while (r->flying) {
+        rw_swap_finish(&r->flight);
+        go_on(r);
+    }
+    run_part(r, d, r->mirrored, r->done, d->combination_count, true);
 }
 
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
                  const uint8_t *cut, const real *map, const real *part, real *out)
 {
-    scan->sequences = sequences;
-    const direction *d = &scan->way[mirrored];
-    run r = {scan, affine, cut, map, part, out};
-    long done = 0;
-    for (int i = 0; i < d->turn_count; i++) {
-        const turn *t = &d->turns[i];
-        if (t->combined > done) run_part(&r, d, mirrored, done, t->combined, false);
-        done = t->combined;
-        exchange(&r, d, t);
-    }
-    run_part(&r, d, mirrored, done, d->combination_count, true);
+    rw_scan_start(scan, affine, sequences, mirrored, cut, map, part, out);
+    rw_scan_finish(scan);
 }
 
 size_t rw_scan_bytes(const rw_scan *s, const rw_affine *affine, long sequences, bool mirrored)

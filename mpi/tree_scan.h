@@ -47,9 +47,11 @@ typedef struct {
 
 typedef struct rw_scan rw_scan;
 
-/* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward
- * and mirrored, for affine maps of at most `map` + `state` reals. Not collective. */
-rw_status rw_scan_new(const rw_layout *layout, long sequences, long chunks, size_t map,
+/* Scans of one plan come one after another; those of different tags (see
+ * rw_swap_start) may be under way at once. Plans scans over `chunks` chunks of up to `sequences`
+ * local sequences, forward and mirrored, for affine maps of at most `map` + `state` reals. Not
+ * collective. */
+rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks, size_t map,
                       size_t state, rw_scan **out);
 void rw_scan_destroy(rw_scan **scan);
 
@@ -60,6 +62,14 @@ void rw_scan_destroy(rw_scan **scan);
  * the last) are not written. map and part of the last chunk (mirrored: part of
  * the first) are not read. cut (sequences, local chunks): 1 where the chunk is
  * cut; NULL: nowhere. */
+void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
+                   const uint8_t *cut, const real *map, const real *part, real *out);
+/* Moves a scan that is started on without waiting, if there is one; from the thread
+ * that calls MPI. */
+void rw_scan_progress(rw_scan *scan);
+/* Waits for it. Arrays belong to the scan until then. */
+void rw_scan_finish(rw_scan *scan);
+/* Both. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
                  const uint8_t *cut, const real *map, const real *part, real *out);
 /* What this rank sends in such a run, in bytes. Not collective. */

@@ -314,8 +314,8 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
     take_part(layout, chunks, kind->map, map, own_map);
     take_part(layout, chunks, kind->state, part, own_part);
     fill_with(out, all * kind->state, untouched);
-    assert_int_equal(rw_scan_new(layout, own.end - own.begin, chunks, 4 * LANES, 2 * LANES, &scan),
-                     RW_OK);
+    assert_int_equal(
+        rw_scan_new(layout, 0, own.end - own.begin, chunks, 4 * LANES, 2 * LANES, &scan), RW_OK);
     rw_affine affine = {.map = kind->map,
                         .state = kind->state,
                         .lanes = kind->lanes,

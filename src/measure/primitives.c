@@ -71,7 +71,7 @@ static rw_status open_scan(rw_trial *t)
 {
     rw_scan *scan = NULL;
     RW_TRY(take_memory(t, 2 * of_all_chunks(t)));
-    RW_TRY(rw_scan_new(t->layout, count(rw_trial_sequences(t)), t->chunks, 0, t->reals, &scan));
+    RW_TRY(rw_scan_new(t->layout, 0, count(rw_trial_sequences(t)), t->chunks, 0, t->reals, &scan));
     t->plan = scan;
     return RW_OK;
 }

@@ -3,6 +3,8 @@
 #include <omp.h>
 #include <string.h>
 
+#include "model/carry_exchange.h"
+
 /* Rows of a tile: what a run of rowwise ops does before it goes on. */
 enum { TILE = 32 };
 
@@ -187,9 +189,21 @@ static int last_piece(const uint8_t *starts, int all)
     return first;
 }
 
+int rw_pass_groups(const rw_pass *w)
+{
+    return rw_plan_groups(w->e->layout, w->part.end - w->part.begin);
+}
+
+rw_range rw_pass_group(const rw_pass *w, int group)
+{
+    return rw_split(w->part.end - w->part.begin, rw_pass_groups(w), group);
+}
+
 void rw_pass_progress(const rw_pass *w)
 {
-    if (omp_get_thread_num() == 0) rw_gradient_sum_progress(w->e->sum);
+    if (omp_get_thread_num() > 0) return;
+    rw_gradient_sum_progress(w->e->sum);
+    rw_carry_exchange_progress(w->e->exchange);
 }
 
 void rw_pass_find_cuts(const rw_pass *w)

@@ -6,21 +6,19 @@
 #include "model/engine.h"
 #include "model/gradient_sum.h"
 #include "mpi/pipeline.h"
-#include "mpi/tree_scan.h"
 
 struct rw_engine {
     rw_model *model;
     const rw_layout *layout;
     rw_plan *plan;
     rw_gradient_sum *sum;
-    rw_scan *scan;
+    struct rw_carry_exchange *exchange;
     rw_pipeline *pipeline;
     bool shares;      /* the arena is another engine's */
     real *arena;      /* stored values, gradients, carries: offsets in the plan */
     real *scratch;    /* (threads, plan->scratch + plan->op_scratch) */
     real *derived;    /* what prepare made of the parameters */
     real *dderived;   /* its gradient */
-    real *shift;      /* exchange buffer of shift carries */
     double *losses;   /* (local sequences, local chunks) */
     double *corrects; /* same shape */
     real *discarded;  /* (threads, plan->largest_leaf): what replay throws away; or NULL */
@@ -47,6 +45,10 @@ static inline long rw_local_chunks(const rw_plan *plan)
 {
     return plan->chunks.end - plan->chunks.begin;
 }
+
+/* The micro-batch's groups of sequences, and the sequences [begin, end) of one. */
+int rw_pass_groups(const rw_pass *pass);
+rw_range rw_pass_group(const rw_pass *pass, int group);
 
 /* Working memory of an op for the calling thread. */
 real *rw_op_scratch(const rw_engine *engine);

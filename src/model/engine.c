@@ -5,24 +5,18 @@
 
 #include "base/memory.h"
 #include "kernels/gemm.h"
-#include "model/chunk_pass.h"
+#include "model/carry_exchange.h"
 #include "model/global_run.h"
-#include "model/ordered_run.h"
-#include "mpi/shift.h"
 
 /* ---- Making -------------------------------------------------------------- */
 
 static rw_status allocate(rw_engine *e)
 {
     const rw_plan *p = e->plan;
-    size_t threads = (size_t)e->layout->threads, map = 0, state = 0, shift = 0, ordered = 0;
+    size_t threads = (size_t)e->layout->threads, ordered = 0;
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
-        if (node->op->carry == RW_CARRY_SHIFT && node->state > shift) shift = node->state;
         if (node->op->carry == RW_CARRY_SEQUENCE && node->state > ordered) ordered = node->state;
-        if (node->op->carry != RW_CARRY_TREE) continue;
-        if (node->map > map) map = node->map;
-        if (node->state > state) state = node->state;
     }
     long local = p->chunks.end - p->chunks.begin;
     long sequences = p->sequences.end - p->sequences.begin;
@@ -33,15 +27,11 @@ static rw_status allocate(rw_engine *e)
     if (p->options.training && p->options.recompute == RW_RECOMPUTE_CHUNK)
         RW_TRY(rw_alloc(threads * p->largest_leaf, sizeof(real), "gradients to throw away",
                         &e->discarded));
-    RW_TRY(rw_check_message((double)p->micro * (double)shift,
-                            "the rows that a convolution hands on",
-                            "use a larger train.accumulate"));
-    RW_TRY(rw_alloc(2 * (size_t)p->micro * shift, sizeof(real), "halos", &e->shift));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->losses));
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
     RW_TRY(rw_alloc((size_t)(p->micro * local), 1, "documents", &e->cuts));
     RW_TRY(rw_pipeline_new(e->layout, p->micro, ordered, &e->pipeline));
-    RW_TRY(rw_scan_new(e->layout, p->micro, p->tree.chunks, map, state, &e->scan));
+    RW_TRY(rw_carry_exchange_new(e, &e->exchange));
     size_t dderived = 0;
     for (int i = 0; i < p->node_count; i++)
         if (p->nodes[i].derived_grad > dderived) dderived = p->nodes[i].derived_grad;
@@ -84,13 +74,12 @@ void rw_engine_destroy(rw_engine **engine)
     rw_engine *e = *engine;
     if (!e) return;
     rw_gradient_sum_destroy(&e->sum);
-    rw_scan_destroy(&e->scan);
+    rw_carry_exchange_destroy(&e->exchange);
     rw_pipeline_destroy(&e->pipeline);
     if (!e->shares) rw_free(&e->arena);
     rw_free(&e->scratch);
     rw_free(&e->derived);
     rw_free(&e->dderived);
-    rw_free(&e->shift);
     rw_free(&e->losses);
     rw_free(&e->corrects);
     rw_free(&e->cuts);
@@ -112,89 +101,95 @@ rw_range rw_engine_rows(const rw_engine *engine)
     return (rw_range){begin, begin + rw_plan_rows(engine->plan)};
 }
 
-/* The affine arithmetic of a node, for the scan. */
-typedef struct {
-    const rw_node *node;
-    const real *derived;
-} arithmetic;
+/* What is done to chunk c of sequence b. */
+typedef void (*chunk_work)(const rw_pass *w, int s, long b, long c);
 
-static void advance(const void *context, const real *map, int level, bool transpose, int begin,
-                    int end, const real *x, const real *b, real *y)
+static void chunk_forward(const rw_pass *w, int s, long b, long c)
 {
-    const arithmetic *a = context;
-    a->node->op->advance(a->node, a->derived, map, level, transpose, begin, end, x, b, y);
+    rw_chunk_forward(w, &w->e->plan->segments[s], b, c);
 }
 
-static void compose(const void *context, const real *left, const real *right, real *out)
-{
-    const arithmetic *a = context;
-    a->node->op->compose(a->node, left, right, out);
-}
-
-static void exchange(const rw_pass *w, int i, bool mirrored)
-{
-    rw_engine *e = w->e;
-    const rw_plan *p = e->plan;
-    const rw_node *node = &p->nodes[i];
-    const rw_carry_place *place = &p->carry[i];
-    long sequences = w->part.end - w->part.begin;
-    real *out = e->arena + (mirrored ? place->gradient : place->value);
-    if (node->op->carry == RW_CARRY_SEQUENCE) {
-        rw_ordered_run(w, i, mirrored);
-        return;
-    }
-    if (node->op->carry == RW_CARRY_GLOBAL) {
-        rw_global_run(w, i, mirrored);
-        return;
-    }
-    if (node->op->carry == RW_CARRY_SHIFT) {
-        rw_shift_run(e->layout, sequences, rw_local_chunks(p), node->state, mirrored,
-                     e->arena + place->part, out, e->shift);
-        return;
-    }
-    arithmetic a = {node, e->derived + p->derived[i]};
-    rw_affine affine = {node->map, node->state, node->lanes, &a, advance, compose};
-    rw_scan_run(e->scan, &affine, sequences, mirrored, w->batch->starts ? e->cuts : NULL,
-                e->arena + place->map, e->arena + place->part, out);
-}
-
-static void forward_segment(const rw_pass *w, int s)
+static void chunk_backward(const rw_pass *w, int s, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     const rw_segment *segment = &p->segments[s];
-    long local = rw_local_chunks(p), all = (w->part.end - w->part.begin) * local;
-#pragma omp parallel num_threads(w->e->layout->threads)
-    {
-        rw_range mine = rw_split(all, omp_get_num_threads(), omp_get_thread_num());
-        for (long i = mine.begin; i < mine.end; i++) {
-            rw_chunk_forward(w, segment, i / local, p->chunks.begin + i % local);
-            rw_pass_progress(w);
-        }
-    }
-    if (segment->closes >= 0) exchange(w, segment->closes, false);
+    int thread = omp_get_thread_num();
+    real *leaf = rw_gradient_sum_leaf(w->e->sum, thread, segment->leaf);
+    rw_chunk_backward(w, segment, leaf, b, c);
+    long number = rw_tree_leaf(&p->tree, p->sequences.begin + w->part.begin + b, c);
+    rw_gradient_sum_push(w->e->sum, thread, number, segment->leaf);
 }
 
-static void backward_segment(const rw_pass *w, int s)
+/* Chunks [begin, end) of a group, in the order of sequences. */
+static void run_chunks(const rw_pass *w, int s, rw_range group, rw_range chunks, chunk_work work)
 {
     const rw_plan *p = w->e->plan;
-    const rw_segment *segment = &p->segments[s];
-    rw_gradient_sum *sum = w->e->sum;
-    long local = rw_local_chunks(p), all = (w->part.end - w->part.begin) * local;
+    long local = rw_local_chunks(p);
+    for (long i = chunks.begin; i < chunks.end; i++) {
+        work(w, s, group.begin + i / local, p->chunks.begin + i % local);
+        rw_pass_progress(w);
+    }
+}
+
+/* By the thread that calls MPI: its share of chunks, the one that has to wait for
+ * the exchange when that has come. Forward, it is the first of the share and
+ * goes last; backward, with leaves in order, it is the last as it is. */
+static void run_with_late(const rw_pass *w, int s, int group, rw_range chunks, long late,
+                          chunk_work work)
+{
+    rw_range sequences = rw_pass_group(w, group);
+    if (chunks.begin == late)
+        chunks.begin++;
+    else
+        chunks.end--;
+    run_chunks(w, s, sequences, chunks, work);
+    rw_carry_exchange_finish(w, group);
+    run_chunks(w, s, sequences, (rw_range){late, late + 1}, work);
+}
+
+/* The late chunk of the group, if it is in the share of the thread that calls MPI. */
+static long late_chunk(const rw_pass *w, int group, bool mirrored, long all)
+{
+    long late = rw_carry_exchange_late_chunk(w, mirrored, group);
+    rw_range first = rw_split(all, w->e->layout->threads, 0);
+    return late >= first.begin && late < first.end ? late : -1;
+}
+
+static void run_group(const rw_pass *w, int s, int group, bool mirrored)
+{
+    rw_range sequences = rw_pass_group(w, group);
+    long all = (sequences.end - sequences.begin) * rw_local_chunks(w->e->plan);
+    long late = late_chunk(w, group, mirrored, all);
+    chunk_work work = mirrored ? chunk_backward : chunk_forward;
+    if (late < 0) rw_carry_exchange_finish(w, group);
 #pragma omp parallel num_threads(w->e->layout->threads)
     {
         int thread = omp_get_thread_num();
         rw_range mine = rw_split(all, omp_get_num_threads(), thread);
-        for (long i = mine.begin; i < mine.end; i++) {
-            long b = i / local, c = p->chunks.begin + i % local;
-            real *leaf = rw_gradient_sum_leaf(sum, thread, segment->leaf);
-            rw_chunk_backward(w, segment, leaf, b, c);
-            long number = rw_tree_leaf(&p->tree, p->sequences.begin + w->part.begin + b, c);
-            rw_gradient_sum_push(sum, thread, number, segment->leaf);
-            rw_pass_progress(w);
-        }
+        if (late >= 0 && thread == 0)
+            run_with_late(w, s, group, mine, late, work);
+        else
+            run_chunks(w, s, sequences, mine, work);
     }
-    rw_gradient_sum_collect(sum, s);
-    if (segment->opens) exchange(w, segment->first, true);
+}
+
+static void forward_segment(const rw_pass *w, int s)
+{
+    int closes = w->e->plan->segments[s].closes;
+    for (int g = 0; g < rw_pass_groups(w); g++) {
+        run_group(w, s, g, false);
+        if (closes >= 0) rw_carry_exchange_start(w, closes, false, g);
+    }
+}
+
+static void backward_segment(const rw_pass *w, int s)
+{
+    const rw_segment *segment = &w->e->plan->segments[s];
+    for (int g = 0; g < rw_pass_groups(w); g++) {
+        run_group(w, s, g, true);
+        rw_gradient_sum_collect(w->e->sum, s);
+        if (segment->opens) rw_carry_exchange_start(w, segment->first, true, g);
+    }
 }
 
 /* ---- Parameters: once a step ------------------------------------------------ */

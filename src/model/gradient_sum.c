@@ -50,23 +50,33 @@ static void push_part(const rw_plan *p, rw_range part, rw_range leaves, rw_tree_
     }
 }
 
+/* What thread t pushes of a group of sequences, and then the rank. */
+static void push_thread(const rw_plan *p, const rw_layout *layout, rw_range group, int t,
+                        rw_tree_stack *thread, rw_tree_stack *rank, depths *d)
+{
+    long all = (group.end - group.begin) * (p->chunks.end - p->chunks.begin);
+    thread->depth = 0;
+    push_part(p, group, rw_split(all, layout->threads, t), thread, &d->thread);
+    for (int i = 0; i < thread->depth; i++) {
+        if (rank->depth + 1 > d->rank) d->rank = rank->depth + 1;
+        rw_tree_push(&p->tree, rank, thread->node[i], NULL, NULL);
+    }
+}
+
 static depths find_depths(const rw_plan *p, const rw_layout *layout)
 {
     static rw_tree_node nodes[2][RW_TREE_MAX_DEPTH];
     rw_tree_stack rank = {nodes[0], 0, RW_TREE_MAX_DEPTH},
                   thread = {nodes[1], 0, RW_TREE_MAX_DEPTH};
     depths d = {0, 0};
-    long local = p->chunks.end - p->chunks.begin;
     for (int m = 0; m < p->options.accumulate; m++) {
         rw_range part = rw_split(p->sequences.end - p->sequences.begin, p->options.accumulate, m);
-        for (int t = 0; t < layout->threads; t++) {
-            thread.depth = 0;
-            push_part(p, part, rw_split((part.end - part.begin) * local, layout->threads, t),
-                      &thread, &d.thread);
-            for (int i = 0; i < thread.depth; i++) {
-                if (rank.depth + 1 > d.rank) d.rank = rank.depth + 1;
-                rw_tree_push(&p->tree, &rank, thread.node[i], NULL, NULL);
-            }
+        int groups = rw_plan_groups(layout, part.end - part.begin);
+        for (int g = 0; g < groups; g++) {
+            rw_range group = rw_split(part.end - part.begin, groups, g);
+            rw_range own = {part.begin + group.begin, part.begin + group.end};
+            for (int t = 0; t < layout->threads; t++)
+                push_thread(p, layout, own, t, &thread, &rank, &d);
         }
     }
     return d;

@@ -1,4 +1,5 @@
 rw_sources += \
+	src/model/carry_exchange.c src/model/carry_exchange.h \
 	src/model/chunk_pass.c src/model/chunk_pass.h \
 	src/model/engine.c src/model/engine.h \
 	src/model/global_run.c src/model/global_run.h \

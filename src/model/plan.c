@@ -2,6 +2,11 @@
 
 #include "base/memory.h"
 
+int rw_plan_groups(const rw_layout *layout, long sequences)
+{
+    return layout->sp > 1 && sequences > 1 ? RW_MAX_GROUPS : 1;
+}
+
 long rw_plan_rows(const rw_plan *plan)
 {
     long begin = plan->chunks.begin * plan->options.chunk;

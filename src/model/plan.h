@@ -98,6 +98,11 @@ rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
                       const rw_plan_options *options, rw_plan **out);
 void rw_plan_destroy(rw_plan **plan);
 
+/* Ranks that share sequences take those of a micro-batch in groups, if there are
+ * several: what crosses the chunks of one travels beside the work on another. */
+enum { RW_MAX_GROUPS = 2 };
+int rw_plan_groups(const rw_layout *layout, long sequences);
+
 /* Tokens of this rank of one sequence. */
 long rw_plan_rows(const rw_plan *plan);
 /* Tokens of chunk `chunk` (absolute). */

@@ -111,30 +111,31 @@ static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     if (rw_has_carry(node)) use_backward(p, t, l, i, segment, global);
 }
 
-/* The carry's buffers: see the drawing in plan.h for when each is written. */
+static void use_between(rw_lifetime *item, int phase, int begin, int end)
+{
+    rw_lifetime_use(item, phase, begin);
+    rw_lifetime_use(item, phase, end);
+}
+
+/* The carry's buffers: see the drawing in plan.h for when each is written. What
+ * an exchange reads is alive in the segment behind it too: one group of sequences
+ * may be there already while that of the other is under way. */
 static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     int opened = t->segment_of[i], closed = t->closed_by[i];
     int phase = recompute_of(p, t, i) == RW_RECOMPUTE_BLOCK;
-    rw_lifetime_use(&l->map[i], 0, t->forward[closed]);
-    rw_lifetime_use(&l->part[i], 0, t->forward[closed]);
-    rw_lifetime_use(&l->state[i], 0, t->forward[closed]);
-    rw_lifetime_use(&l->state[i], 0, t->forward[opened]);
-    rw_lifetime_use(&l->saved[i], 0, t->forward[closed]);
-    rw_lifetime_use(&l->saved[i], 0, t->forward[opened]);
-    if (!p->options.training) return;
-    if (phase) {
-        rw_lifetime_use(&l->map[i], 1, t->again[closed]);
-        rw_lifetime_use(&l->part[i], 1, t->again[closed]);
-        rw_lifetime_use(&l->state[i], 1, t->again[closed]);
-        rw_lifetime_use(&l->saved[i], 1, t->again[closed]);
+    rw_lifetime *forward[] = {&l->map[i], &l->part[i], &l->state[i], &l->saved[i]};
+    for (int k = 0; k < 4; k++) {
+        use_between(forward[k], 0, t->forward[closed], t->forward[opened]);
+        if (phase && p->options.training)
+            use_between(forward[k], 1, t->again[closed], t->again[opened]);
     }
-    rw_lifetime_use(&l->map[i], phase, t->backward[opened]);
-    rw_lifetime_use(&l->part[i], 1, t->backward[opened]);
+    if (!p->options.training) return;
+    use_between(&l->map[i], phase, t->backward[opened], t->backward[closed]);
+    use_between(&l->part[i], 1, t->backward[opened], t->backward[closed]);
     rw_lifetime_use(&l->state[i], phase, t->backward[closed]);
     rw_lifetime_use(&l->saved[i], phase, t->backward[closed]);
-    rw_lifetime_use(&l->dstate[i], 0, t->backward[opened]);
-    rw_lifetime_use(&l->dstate[i], 0, t->backward[closed]);
+    use_between(&l->dstate[i], 0, t->backward[opened], t->backward[closed]);
 }
 
 /* Each segment of a replayed block reads the block's input; its last one writes

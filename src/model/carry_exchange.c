@@ -1,0 +1,159 @@
+#include "model/carry_exchange.h"
+
+#include "base/memory.h"
+#include "model/global_run.h"
+#include "model/ordered_run.h"
+#include "mpi/shift.h"
+#include "mpi/tree_scan.h"
+
+/* The affine arithmetic of a node, for the scan. */
+typedef struct {
+    const rw_node *node;
+    const real *derived;
+} arithmetic;
+
+/* The exchange of one group: its own buffers and its own tag. */
+typedef struct {
+    bool under_way, shifts; /* a shift, not a scan */
+    arithmetic arithmetic;
+    rw_scan *scan;
+    rw_shift shift;
+    real *buffer; /* of shifts */
+} lane;
+
+struct rw_carry_exchange {
+    lane lanes[RW_MAX_GROUPS];
+};
+
+/* ---- Making -------------------------------------------------------------- */
+
+static rw_status new_lane(const rw_engine *e, int tag, lane *l)
+{
+    const rw_plan *p = e->plan;
+    size_t map = 0, state = 0, shift = 0, sequences = (size_t)p->micro;
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (node->op->carry == RW_CARRY_SHIFT && node->state > shift) shift = node->state;
+        if (node->op->carry != RW_CARRY_TREE) continue;
+        if (node->map > map) map = node->map;
+        if (node->state > state) state = node->state;
+    }
+    RW_TRY(rw_alloc(2 * sequences * shift, sizeof(real), "halos", &l->buffer));
+    return rw_scan_new(e->layout, tag, p->micro, p->tree.chunks, map, state, &l->scan);
+}
+
+rw_status rw_carry_exchange_new(const rw_engine *e, rw_carry_exchange **out)
+{
+    rw_status status = RW_OK;
+    rw_carry_exchange *x = NULL;
+    int groups = rw_plan_groups(e->layout, e->plan->micro);
+    RW_TRY(rw_alloc(1, sizeof *x, "exchanges", &x));
+    for (int g = 0; g < groups; g++) RW_TRY_DONE(new_lane(e, 1 + g, &x->lanes[g]));
+done:
+    if (status != RW_OK) rw_carry_exchange_destroy(&x);
+    *out = x;
+    return status;
+}
+
+void rw_carry_exchange_destroy(rw_carry_exchange **exchange)
+{
+    rw_carry_exchange *x = *exchange;
+    if (!x) return;
+    for (int g = 0; g < RW_MAX_GROUPS; g++) {
+        rw_scan_destroy(&x->lanes[g].scan);
+        rw_free(&x->lanes[g].buffer);
+    }
+    rw_free(exchange);
+}
+
+/* ---- Running ------------------------------------------------------------- */
+
+static void advance(const void *context, const real *map, int level, bool transpose, int begin,
+                    int end, const real *x, const real *b, real *y)
+{
+    const arithmetic *a = context;
+    a->node->op->advance(a->node, a->derived, map, level, transpose, begin, end, x, b, y);
+}
+
+static void compose(const void *context, const real *left, const real *right, real *out)
+{
+    const arithmetic *a = context;
+    a->node->op->compose(a->node, left, right, out);
+}
+
+static const rw_node *node_of(const rw_pass *w, int i)
+{
+    return &w->e->plan->nodes[i];
+}
+
+static void start_scan(const rw_pass *w, int i, bool mirrored, rw_range group, lane *l)
+{
+    const rw_engine *e = w->e;
+    const rw_node *node = node_of(w, i);
+    const rw_carry_place *place = &e->plan->carry[i];
+    size_t first = (size_t)(group.begin * rw_local_chunks(e->plan));
+    l->arithmetic = (arithmetic){node, e->derived + e->plan->derived[i]};
+    rw_affine affine = {node->map, node->state, node->lanes, &l->arithmetic, advance, compose};
+    rw_scan_start(l->scan, &affine, group.end - group.begin, mirrored,
+                  w->batch->starts ? e->cuts + first : NULL,
+                  e->arena + place->map + first * node->map,
+                  e->arena + place->part + first * node->state,
+                  e->arena + (mirrored ? place->gradient : place->value) + first * node->state);
+}
+
+static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, int tag, lane *l)
+{
+    const rw_engine *e = w->e;
+    const rw_carry_place *place = &e->plan->carry[i];
+    long local = rw_local_chunks(e->plan);
+    size_t state = node_of(w, i)->state, first = (size_t)(group.begin * local) * state;
+    rw_shift_start(&l->shift, e->layout, tag, group.end - group.begin, local, state, mirrored,
+                   e->arena + place->part + first,
+                   e->arena + (mirrored ? place->gradient : place->value) + first, l->buffer);
+}
+
+void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)
+{
+    const rw_node *node = node_of(w, i);
+    lane *l = &w->e->exchange->lanes[group];
+    bool last = group == rw_pass_groups(w) - 1;
+    if (rw_runs_in_exchange(node)) {
+        if (last && node->op->carry == RW_CARRY_SEQUENCE) rw_ordered_run(w, i, mirrored);
+        if (last && node->op->carry == RW_CARRY_GLOBAL) rw_global_run(w, i, mirrored);
+        return;
+    }
+    l->under_way = true;
+    l->shifts = node->op->carry == RW_CARRY_SHIFT;
+    if (l->shifts)
+        start_shift(w, i, mirrored, rw_pass_group(w, group), 1 + group, l);
+    else
+        start_scan(w, i, mirrored, rw_pass_group(w, group), l);
+}
+
+void rw_carry_exchange_finish(const rw_pass *w, int group)
+{
+    lane *l = &w->e->exchange->lanes[group];
+    if (!l->under_way) return;
+    l->under_way = false;
+    if (l->shifts)
+        rw_shift_finish(&l->shift);
+    else
+        rw_scan_finish(l->scan);
+}
+
+void rw_carry_exchange_progress(rw_carry_exchange *x)
+{
+    for (int g = 0; g < RW_MAX_GROUPS; g++) {
+        lane *l = &x->lanes[g];
+        if (l->under_way && l->shifts) rw_shift_progress(&l->shift);
+        if (l->under_way && !l->shifts) rw_scan_progress(l->scan);
+    }
+}
+
+long rw_carry_exchange_late_chunk(const rw_pass *w, bool mirrored, int group)
+{
+    rw_range sequences = rw_pass_group(w, group);
+    const lane *l = &w->e->exchange->lanes[group];
+    if (!l->under_way || !l->shifts || sequences.end - sequences.begin != 1) return -1;
+    return mirrored ? rw_local_chunks(w->e->plan) - 1 : 0;
+}
