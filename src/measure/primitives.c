@@ -7,6 +7,7 @@
 #include "mpi/lane_exchange.h"
 #include "mpi/pipeline.h"
 #include "mpi/row_exchange.h"
+#include "mpi/shards.h"
 #include "mpi/shift.h"
 #include "mpi/tree_reduce.h"
 #include "mpi/tree_scan.h"
@@ -163,6 +164,21 @@ static void close_reduction(rw_trial *t)
     rw_free(&t->memory);
 }
 
+static rw_status open_shards(rw_trial *t)
+{
+    return take_memory(t, t->reals);
+}
+
+static size_t predict_shards(const rw_trial *t)
+{
+    return rw_shards_bytes(t->layout, t->reals);
+}
+
+static void run_shards(rw_trial *t)
+{
+    rw_shards_all_gather(t->layout, t->reals, t->memory);
+}
+
 /* ---- Exchanges of rows -------------------------------------------------------- */
 
 /* Rows of a chunk: few, so that it is the payload that counts. */
@@ -293,5 +309,6 @@ const rw_primitive rw_primitives[] = {
     {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
      close_reduction},
+    {"shards", "vector", false, open_shards, predict_shards, run_shards, close_memory},
     {0},
 };
