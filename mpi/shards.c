@@ -29,6 +29,12 @@ void rw_shards_all_gather(const rw_layout *layout, size_t n, real *whole)
     }
 }
 
+size_t rw_shards_bytes(const rw_layout *layout, size_t n)
+{
+    return n * sizeof(real) -
+           bytes_of(rw_shard_of(n, layout->size, (layout->rank + 1) % layout->size));
+}
+
 void rw_shards_collect(const rw_layout *layout, rw_range own, const real *part, real *whole)
 {
     if (layout->rank != 0) {
