@@ -29,7 +29,6 @@ void rw_shards_all_gather(const rw_layout *layout, size_t n, real *whole)
     }
 }
 
-/* All shards go on to the right but the one that comes from there. */
 size_t rw_shards_bytes(const rw_layout *layout, size_t n)
 {
     return n * sizeof(real) -

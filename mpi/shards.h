@@ -15,11 +15,11 @@ enum { RW_SHARD_UNIT = 16 };
  * lie in the order of ranks, differ by at most one unit, and may be empty. */
 rw_range rw_shard_of(size_t n, int ranks, int rank);
 
-/* whole (n reals) is right in this rank's shard; afterwards everywhere. A ring: a
- * rank of P sends n (P-1)/P reals. Collective over layout->world. */
+/* whole (n reals) is right in this rank's shard; afterwards everywhere. A ring:
+ * predicted volume sent by a rank of P is n (P-1)/P reals: all shards but that
+ * of the rank to its right. Collective over layout->world. */
 void rw_shards_all_gather(const rw_layout *layout, size_t n, real *whole);
-
-/* What this rank sends for it, in bytes. Not collective. */
+/* What this rank sends for that, in bytes. Not collective. */
 size_t rw_shards_bytes(const rw_layout *layout, size_t n);
 
 /* part: elements [own.begin, own.end) of an array, each of which one rank holds.

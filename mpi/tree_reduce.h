@@ -23,7 +23,8 @@ typedef struct rw_reduction rw_reduction;
 enum { RW_REDUCTIONS = 2 };
 
 /* Plans sums over `tree` on `layout`; `longest` is the largest vector. Each
- * rank holds sequences rw_split(tree.sequences, dp) and chunks rw_split(tree.chunks, sp).
+ * rank holds sequences rw_split(tree.sequences, dp) and chunks rw_split(tree.chunks, sp),
+ * at least one of each (the plan refuses layouts with more ranks).
  * Not collective; allocates all that sums need. Error: a slice of `longest` is
  * more than one message holds. */
 rw_status rw_reduction_new(const rw_layout *layout, const rw_tree *tree, size_t longest,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/butterfly.h"
 #include "mpi/halo.h"
 #include "mpi/lane_exchange.h"
 #include "mpi/pipeline.h"
@@ -128,6 +129,27 @@ static void close_pipeline(rw_trial *t)
 {
     rw_pipeline *pipeline = t->plan;
     rw_pipeline_destroy(&pipeline);
+}
+
+/* ---- Transform over ranks ----------------------------------------------------- */
+
+/* What a rank holds of a transform, and what its partner does: complex. */
+static rw_status open_butterfly(rw_trial *t)
+{
+    return take_memory(t, 4 * t->reals);
+}
+
+static size_t predict_butterfly(const rw_trial *t)
+{
+    return (size_t)rw_butterfly_bytes(t->layout, t->reals);
+}
+
+/* One transform: the first split is of reals. None where P is no power of two. */
+static void run_butterfly(rw_trial *t)
+{
+    for (int k = 0; k < rw_butterfly_splits(t->layout); k++)
+        rw_butterfly_swap(t->layout, k, t->memory, t->memory + 2 * t->reals,
+                          k == 0 ? t->reals : 2 * t->reals);
 }
 
 /* ---- Sums over all ranks ------------------------------------------------------ */
@@ -307,8 +329,9 @@ const rw_primitive rw_primitives[] = {
     {"halo", "row", true, open_halo, predict_halo, run_halo, close_memory},
     {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
     {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
+    {"butterfly", "vector", false, open_butterfly, predict_butterfly, run_butterfly, close_memory},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
      close_reduction},
-    {"shards", "vector", false, open_shards, predict_shards, run_shards, close_memory},
+    {"gather of shards", "vector", false, open_shards, predict_shards, run_shards, close_memory},
     {0},
 };
