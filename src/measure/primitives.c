@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "mpi/butterfly.h"
 #include "mpi/halo.h"
 #include "mpi/lane_exchange.h"
 #include "mpi/pipeline.h"
@@ -284,6 +285,27 @@ static void close_rows(rw_trial *t)
     rw_free(&t->memory);
 }
 
+/* ---- Shared transforms --------------------------------------------------------- */
+
+/* What the rank holds and what its partner gives it: complex numbers. */
+static rw_status open_butterfly(rw_trial *t)
+{
+    return take_memory(t, 4 * t->reals);
+}
+
+static size_t predict_butterfly(const rw_trial *t)
+{
+    return (size_t)rw_butterfly_bytes(t->layout, t->reals);
+}
+
+/* Nothing where the number of ranks is no power of two. */
+static void run_butterfly(rw_trial *t)
+{
+    for (int k = 0; k < rw_butterfly_splits(t->layout); k++)
+        rw_butterfly_swap(t->layout, k, t->memory, t->memory + 2 * t->reals,
+                          k ? 2 * t->reals : t->reals);
+}
+
 const rw_primitive rw_primitives[] = {
     {"shift", "state", true, open_shift, predict_shift, run_shift, close_memory},
     {"tree scan", "state", true, open_scan, predict_scan, run_scan, close_scan},
@@ -291,6 +313,7 @@ const rw_primitive rw_primitives[] = {
     {"halo", "row", true, open_halo, predict_halo, run_halo, close_memory},
     {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
     {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
+    {"butterfly", "share", false, open_butterfly, predict_butterfly, run_butterfly, close_memory},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
      close_reduction},
     {0},
