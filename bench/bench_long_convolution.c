@@ -1,13 +1,16 @@
 /* Long convolutions on the ranks that this is started with, which share one
  * sequence: both exchanges in turn, with the bytes that a rank sends, next to the
  * same convolution of a rank's share of the channels on FFTW, which exchanges
- * nothing. Smallest time of the rounds: on a machine shared with other work the
- * others measure that work. One thread a rank.
+ * nothing. Wall time is that of the slowest rank, processor time the mean over
+ * ranks, with what copies messages and little of what waits for them (ranks give
+ * their core away). Smallest of the rounds: on a machine shared with other work
+ * the others measure that work. One thread a rank.
  *
  *   mpirun -n RANKS bench_long_convolution [WIDTH [ROUNDS]] */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -35,9 +38,11 @@ typedef struct {
 } problem;
 
 typedef struct {
-    double forward, backward, waiting; /* smallest seconds; of forward: inside MPI */
-    double bytes_forward, bytes_backward;
+    double wall, processor; /* smallest seconds */
+    double bytes;           /* sent by this rank */
 } figures;
+
+enum { FORWARD, BACKWARD, DIRECTIONS };
 
 static double smallest(double a, double b)
 {
@@ -84,19 +89,30 @@ static void release(problem *p)
     }
 }
 
-/* Seconds of the slowest rank. */
-static double timed(void (*run)(const rw_global *), const rw_global *call)
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void time_call(void (*run)(const rw_global *), const rw_global *call, figures *f)
 {
     const rw_layout *layout = call->span.layout;
     MPI_Barrier(layout->world);
-    double start = rw_seconds(), slowest;
+    double bytes = rw_comm_count.bytes, wall = rw_seconds(), processor = processor_seconds();
+    double slowest, all;
     run(call);
-    double seconds = rw_seconds() - start;
-    MPI_Allreduce(&seconds, &slowest, 1, MPI_DOUBLE, MPI_MAX, layout->world);
-    return slowest;
+    processor = processor_seconds() - processor;
+    wall = rw_seconds() - wall;
+    MPI_Allreduce(&wall, &slowest, 1, MPI_DOUBLE, MPI_MAX, layout->world);
+    MPI_Allreduce(&processor, &all, 1, MPI_DOUBLE, MPI_SUM, layout->world);
+    f->bytes = rw_comm_count.bytes - bytes;
+    f->wall = smallest(f->wall, slowest);
+    f->processor = smallest(f->processor, all / layout->size);
 }
 
-static void run_round(const problem *p, int path, figures *f)
+static void run_round(const problem *p, int path, figures f[DIRECTIONS])
 {
     const rw_node *node = rw_graph_node(p->graph[path], 1);
     const int ld = p->width;
@@ -108,13 +124,8 @@ static void run_round(const problem *p, int path, figures *f)
     g.din[0] = p->array[DU];
     g.din[1] = p->array[DH];
     g.in_ld[0] = g.in_ld[1] = g.out_ld = g.dout_ld = g.din_ld[0] = g.din_ld[1] = ld;
-    rw_comm_counters before = rw_comm_count;
-    f->forward = smallest(f->forward, timed(node->op->global_forward, &g));
-    f->waiting = smallest(f->waiting, rw_comm_count.seconds - before.seconds);
-    f->bytes_forward = rw_comm_count.bytes - before.bytes;
-    before = rw_comm_count;
-    f->backward = smallest(f->backward, timed(node->op->global_backward, &g));
-    f->bytes_backward = rw_comm_count.bytes - before.bytes;
+    time_call(node->op->global_forward, &g, &f[FORWARD]);
+    time_call(node->op->global_backward, &g, &f[BACKWARD]);
 }
 
 /* Forward of a rank's share of the channels on FFTW: filter and input. */
@@ -129,10 +140,10 @@ static rw_status time_fftw(const problem *p, int rounds, double *seconds)
     RW_TRY_DONE(numbers(rw_conv_fftw_spectrum_reals(length, share), &spectrum));
     RW_TRY_DONE(numbers(rw_conv_fftw_scratch_reals(length), &scratch));
     for (int i = 0; i < rounds; i++) {
-        double start = rw_seconds();
+        double start = processor_seconds();
         rw_conv_fftw_transform(plan, share, x, spectrum, scratch);
         rw_conv_fftw_forward(plan, share, length, spectrum, x, share, x, share, 0, scratch);
-        *seconds = smallest(*seconds, rw_seconds() - start);
+        *seconds = smallest(*seconds, processor_seconds() - start);
     }
 done:
     rw_free(&x);
@@ -142,13 +153,16 @@ done:
     return status;
 }
 
-static void print(const problem *p, const figures *f, double fftw)
+static void print(const problem *p, figures f[PATHS][DIRECTIONS], double fftw)
 {
-    if (p->span.layout->rank > 0) return;
-    for (int i = 0; i < PATHS; i++)
-        printf("%7ld %-9s| %8.2f %8.2f %8.2f | %8.2f %8.2f | %8.2f\n", p->span.length,
-               path_names[i], 1e3 * f[i].forward, 1e3 * f[i].waiting, 1e3 * f[i].backward,
-               1e-6 * f[i].bytes_forward, 1e-6 * f[i].bytes_backward, 1e3 * fftw);
+    static const char *const names[DIRECTIONS] = {"forward", "backward"};
+    for (int path = 0; path < PATHS && p->span.layout->rank == 0; path++)
+        for (int d = 0; d < DIRECTIONS; d++) {
+            const figures *at = &f[path][d];
+            printf("%7ld %-8s %-8s |%9.2f %9.2f |%8.2f", p->span.length, path_names[path], names[d],
+                   1e3 * at->wall, 1e3 * at->processor, 1e-6 * at->bytes);
+            printf(d == FORWARD ? " |%9.2f\n" : " |\n", 1e3 * fftw);
+        }
     fflush(stdout);
 }
 
@@ -156,11 +170,11 @@ static rw_status measure(const rw_layout *layout, long length, int width, int ro
 {
     rw_status status = RW_OK;
     problem p = {.width = 0};
-    figures f[PATHS] = {{0}};
+    figures f[PATHS][DIRECTIONS] = {{{0}}};
     double fftw = 0;
     RW_TRY_DONE(prepare(layout, length, width, &p));
     for (int i = 0; i < rounds; i++)
-        for (int path = 0; path < PATHS; path++) run_round(&p, path, &f[path]);
+        for (int path = 0; path < PATHS; path++) run_round(&p, path, f[path]);
     RW_TRY_DONE(time_fftw(&p, rounds, &fftw));
     print(&p, f, fftw);
 done:
@@ -176,8 +190,8 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     RW_TRY_DONE(rw_layout_new(1, 0, 1, &layout));
     if (layout.rank == 0)
-        printf("%d channels, " RW_REAL_NAME ", %d ranks; ms, smallest of %d; MB sent by a rank\n"
-               "    L   exchange |  forward (in MPI) backward |  forward backward | FFTW forward\n",
+        printf("%d channels, " RW_REAL_NAME ", %d ranks; smallest of %d\n"
+               "      L exchange          |  wall ms  proc. ms | MB sent | FFTW proc. ms\n",
                width, layout.size, rounds);
     for (size_t i = 0; status == RW_OK && i < sizeof lengths / sizeof *lengths; i++)
         status = measure(&layout, lengths[i], width, rounds);

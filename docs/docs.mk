@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	docs/decisions/0004-state-space-carry.md \
 	docs/decisions/0005-one-checkpoint-writer.md \
 	docs/decisions/0006-libraries-not-linked.md \
+	docs/decisions/0016-long-convolution.md \
 	docs/decisions/0011-threaded-blas.md \
 	docs/decisions/0012-overlap.md \
 	docs/decisions/0013-scan-by-doubling.md \
