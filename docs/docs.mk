@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	docs/decisions/0009-pipeline.md \
 	docs/decisions/0008-ssd-chunk.md \
 	docs/decisions/0014-recompute-by-chunk.md \
+	docs/decisions/0015-attention.md \
 	docs/memory.md \
 	docs/run.png \
 	examples/genome.yaml \

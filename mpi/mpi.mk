@@ -1,9 +1,11 @@
 rw_sources += \
 	mpi/butterfly.c mpi/butterfly.h \
+	mpi/fold.c mpi/fold.h \
 	mpi/halo.c mpi/halo.h \
 	mpi/lane_exchange.c mpi/lane_exchange.h \
 	mpi/layout.c mpi/layout.h \
 	mpi/pipeline.c mpi/pipeline.h \
+	mpi/ring.c mpi/ring.h \
 	mpi/row_exchange.c mpi/row_exchange.h \
 	mpi/shards.c mpi/shards.h \
 	mpi/shift.c mpi/shift.h \

@@ -1,6 +1,7 @@
 # Unit tests: one program a file, linked to the library for float; those in
 # tests_double also to the one for double, as NAME_double.
 unit_tests = \
+	test_attention_block \
 	test_checkpoint \
 	test_checkpoint_damage \
 	test_checkpoint_faults \
@@ -10,6 +11,7 @@ unit_tests = \
 	test_data \
 	test_documents \
 	test_execution \
+	test_fold \
 	test_forms \
 	test_linear \
 	test_linear_attention \
@@ -26,6 +28,7 @@ unit_tests = \
 	test_tasks \
 	test_training
 unit_tests_double = \
+	test_attention_block_double \
 	test_convolution_double \
 	test_documents_double \
 	test_forms_double \
@@ -42,6 +45,11 @@ test_libs = $(rw_libs) $(CMOCKA_LIBS)
 engine_fixtures = tests/testing.c tests/testing.h
 double_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DRW_DOUBLE
 
+test_attention_block_SOURCES = tests/test_attention_block.c
+test_attention_block_LDADD = libropewalk.a $(test_libs)
+test_attention_block_double_SOURCES = tests/test_attention_block.c
+test_attention_block_double_CPPFLAGS = $(double_cppflags)
+test_attention_block_double_LDADD = libropewalk_double.a $(test_libs)
 test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
 test_checkpoint_LDADD = libropewalk.a $(test_libs)
 test_checkpoint_damage_SOURCES = tests/test_checkpoint_damage.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
@@ -66,6 +74,8 @@ test_documents_double_CPPFLAGS = $(double_cppflags)
 test_documents_double_LDADD = libropewalk_double.a $(test_libs)
 test_execution_SOURCES = tests/test_execution.c $(engine_fixtures)
 test_execution_LDADD = libropewalk.a $(test_libs)
+test_fold_SOURCES = tests/test_fold.c
+test_fold_LDADD = libropewalk.a $(test_libs)
 test_forms_SOURCES = tests/test_forms.c $(engine_fixtures)
 test_forms_LDADD = libropewalk.a $(test_libs)
 test_forms_double_SOURCES = tests/test_forms.c $(engine_fixtures)
@@ -123,20 +133,24 @@ test_training_LDADD = libropewalk.a $(test_libs)
 
 # MPI tests: PROGRAM_N.np runs PROGRAM on N ranks.
 mpi_tests = \
+	test_attention \
 	test_delays \
 	test_exchange \
 	test_halo \
 	test_layouts \
 	test_long_convolution \
+	test_ring \
 	test_shards \
 	test_tree \
 	test_volumes
 mpi_runs = \
+	test_attention_1.np test_attention_2.np test_attention_3.np test_attention_4.np \
 	test_delays_1.np test_delays_2.np test_delays_3.np test_delays_4.np \
 	test_exchange_1.np test_exchange_2.np test_exchange_3.np test_exchange_4.np \
 	test_halo_1.np test_halo_2.np test_halo_3.np test_halo_4.np \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
 	test_long_convolution_1.np test_long_convolution_2.np test_long_convolution_3.np test_long_convolution_4.np \
+	test_ring_1.np test_ring_2.np test_ring_3.np test_ring_4.np \
 	test_shards_1.np test_shards_2.np test_shards_3.np test_shards_4.np \
 	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np test_tree_7.np \
 	test_volumes_1.np test_volumes_2.np test_volumes_3.np test_volumes_4.np
@@ -146,10 +160,14 @@ test_delays_SOURCES = tests/test_delays.c $(mpi_fixtures)
 test_delays_LDADD = libropewalk.a $(test_libs)
 test_halo_SOURCES = tests/test_halo.c $(mpi_fixtures)
 test_halo_LDADD = libropewalk.a $(test_libs)
+test_attention_SOURCES = tests/test_attention.c $(engine_fixtures) $(mpi_fixtures)
+test_attention_LDADD = libropewalk.a $(test_libs)
 test_layouts_SOURCES = tests/test_layouts.c $(engine_fixtures) $(mpi_fixtures)
 test_layouts_LDADD = libropewalk.a $(test_libs)
 test_exchange_SOURCES = tests/test_exchange.c $(mpi_fixtures)
 test_exchange_LDADD = libropewalk.a $(test_libs)
+test_ring_SOURCES = tests/test_ring.c $(mpi_fixtures)
+test_ring_LDADD = libropewalk.a $(test_libs)
 test_shards_SOURCES = tests/test_shards.c $(engine_fixtures) $(mpi_fixtures)
 test_shards_LDADD = libropewalk.a $(test_libs)
 test_long_convolution_SOURCES = tests/test_long_convolution.c $(mpi_fixtures)
@@ -193,12 +211,15 @@ EXTRA_DIST += $(script_tests) tests/cluster.sh tests/program.sh examples/delay.y
 
 # What a build with sanitizers runs: all but the tests that take long there.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
+	test_attention_1.np \
+	test_attention_3.np \
 	test_delays_3.np \
 	test_exchange_3.np \
 	test_halo_3.np \
 	test_layouts_1.np \
 	test_layouts_3.np \
 	test_long_convolution_4.np \
+	test_ring_3.np \
 	test_shards_3.np \
 	test_tree_1.np \
 	test_tree_3.np \

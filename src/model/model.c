@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -297,13 +298,19 @@ bool rw_model_sees_ahead(const rw_model *model)
 
 double rw_model_step_flops(const rw_model *model, long length, double tokens)
 {
-    int rows = length < model->chunk ? (int)length : model->chunk;
+    int whole = length < INT_MAX ? (int)length : INT_MAX;
+    int rows = whole < model->chunk ? whole : model->chunk;
     double each = 0;
     for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
         rw_node node = *rw_graph_node(model->graph, i);
         node.chunk = model->chunk;
         node.levels = 1;
-        if (node.op->shape(&node) == RW_OK) each += node.op->flops(&node, rows);
+        if (node.op->shape(&node) != RW_OK) continue;
+        /* What sees all rows at once may do more than so much a row. */
+        if (node.op->carry == RW_CARRY_GLOBAL)
+            each += node.op->flops(&node, whole) / whole * rows;
+        else
+            each += node.op->flops(&node, rows);
     }
     return 3 * each / rows * tokens;
 }

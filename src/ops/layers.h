@@ -92,6 +92,18 @@ typedef enum {
 rw_status rw_long_convolution(rw_graph *graph, rw_value u, rw_value h,
                               rw_convolve_exchange exchange, rw_value *y);
 
+/* Causal softmax attention: q (heads d columns), k and v (kv_heads d), y as q. Head h
+ * of q goes with head h / (heads / kv_heads) of k and v. */
+typedef enum { RW_ATTENTION_AUTO, RW_ATTENTION_BY_HEADS, RW_ATTENTION_BY_RING } rw_attention_way;
+typedef struct {
+    int heads, kv_heads;       /* kv_heads divides heads */
+    long window;               /* keys that a row sees, itself included; 0: all */
+    rw_attention_way exchange; /* between ranks that share sequences; bits do not depend on it */
+    long ring_reals;           /* memory of a ring, in reals; at least that of one kv head */
+} rw_attention_options;
+rw_status rw_softmax_attention(rw_graph *graph, rw_value q, rw_value k, rw_value v,
+                               const rw_attention_options *options, rw_value *y);
+
 /* Losses. `table`: index of a parameter (vocab, width) to share (tied
  * embeddings), or -1 for one of its own, `name`.weight. */
 rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vocab, int table);

@@ -232,8 +232,8 @@ struct rw_op {
     void (*global_forward)(const rw_global *call);
     void (*global_backward)(const rw_global *call);
 
-    /* Floating-point operations of forward (with summary) on `rows` tokens;
-     * backward counts twice that. */
+    /* Floating-point operations of forward (with summary) on `rows` tokens (global
+     * carry: on a sequence of so many); backward counts twice that. */
     double (*flops)(const rw_node *node, int rows);
 
     /* A small use of the op on `x` (any width that is a multiple of 8), for the

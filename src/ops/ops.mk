@@ -1,4 +1,9 @@
 rw_sources += \
+	src/ops/attention_heads.c \
+	src/ops/attention_mask.c src/ops/attention_mask.h \
+	src/ops/attention_pass.c src/ops/attention_pass.h \
+	src/ops/attention_ring.c \
+	src/ops/attention_route.c src/ops/attention_route.h \
 	src/ops/elementwise.h \
 	src/ops/graph.c src/ops/graph.h \
 	src/ops/layers.h \

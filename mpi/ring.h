@@ -1,0 +1,48 @@
+/* A ring over the ranks that share sequences: a block of rows of each rank travels
+ * from neighbour to neighbour, so that every rank sees the blocks of those before
+ * it (upward; else of those behind it), the nearest first, one at a time.
+ *
+ *   upward   hop 0   rank 0: a      rank 1: b      rank 2: c      rank 3: d
+ *            hop 1                          a              b              c
+ *            hop 2                                         a              b
+ *            hop 3                                                        a
+ *
+ * A block is cut down to the rows that the receiver needs, and goes no farther than
+ * it is needed: what a rank needs are neighbouring rows, and those of a rank farther
+ * off are, of any one block, a part of them. With a window that is shorter than a
+ * rank's rows this is the exchange of a halo: one hop of as many rows.
+ *
+ * While a block is used, the next one is received. Predicted volume sent by a rank:
+ * rw_ring_volume. */
+#ifndef RW_RING_H
+#define RW_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mpi/layout.h"
+#include "tensor/real.h"
+
+typedef struct {
+    const rw_layout *layout;
+    const rw_range *rows; /* (sp): what each rank of sp_comm holds, in order */
+    const rw_range *need; /* (sp): what each rank is to see, its own rows included;
+                             begin (upward) or end (else) never decreases from rank to rank */
+    size_t width;         /* reals of a row */
+    bool upward;
+} rw_ring;
+
+/* Uses a block: `rows` of the sequence, block (rows, width). */
+typedef void (*rw_ring_visit)(void *context, rw_range rows, const real *block);
+
+/* Calls visit on this rank's own block, then on each that it needs, the nearest first.
+ * block[0] (rows, width): this rank's own, overwritten; block[1]: room for another.
+ * Both have room for the rows of any rank. Collective over layout->sp_comm; `rows`,
+ * `need`, `width` and `upward` are the same on every rank. */
+void rw_ring_run(const rw_ring *ring, real *const block[2], rw_ring_visit visit, void *context);
+
+/* Reals that rank `rank` sends in a run. Of equal ranges of R rows of which each rank
+ * needs all before it (upward): (rank + 1) R width, and nothing by the last rank. */
+double rw_ring_volume(const rw_ring *ring, int rank);
+
+#endif

@@ -1,0 +1,12 @@
+/* Rotary positions: what the scores of attention see of where their rows are. */
+#ifndef RW_ROTARY_H
+#define RW_ROTARY_H
+
+#include "ops/layers.h"
+
+/* y = x with the columns of each of `heads` equal groups turned in pairs (i, i + d/2),
+ * by the angle position / base^(2i/d): products of rows then depend on the distance
+ * of the rows alone. The width d of a group is even. */
+rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, double base, rw_value *y);
+
+#endif
