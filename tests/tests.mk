@@ -1,6 +1,7 @@
 # Unit tests: one program a file, linked to the library for float; those in
 # tests_double also to the one for double, as NAME_double.
 unit_tests = \
+	test_carry \
 	test_checkpoint \
 	test_checkpoint_damage \
 	test_checkpoint_faults \
@@ -26,6 +27,7 @@ unit_tests = \
 	test_tasks \
 	test_training
 unit_tests_double = \
+	test_carry_double \
 	test_convolution_double \
 	test_documents_double \
 	test_forms_double \
@@ -42,6 +44,11 @@ test_libs = $(rw_libs) $(CMOCKA_LIBS)
 engine_fixtures = tests/testing.c tests/testing.h
 double_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) -DRW_DOUBLE
 
+test_carry_SOURCES = tests/test_carry.c $(engine_fixtures)
+test_carry_LDADD = libropewalk.a $(test_libs)
+test_carry_double_SOURCES = tests/test_carry.c $(engine_fixtures)
+test_carry_double_CPPFLAGS = $(double_cppflags)
+test_carry_double_LDADD = libropewalk_double.a $(test_libs)
 test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
 test_checkpoint_LDADD = libropewalk.a $(test_libs)
 test_checkpoint_damage_SOURCES = tests/test_checkpoint_damage.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h

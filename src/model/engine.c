@@ -8,6 +8,7 @@
 #include "model/chunk_pass.h"
 #include "model/global_run.h"
 #include "model/ordered_run.h"
+#include "model/step_carry.h"
 #include "mpi/shift.h"
 
 /* ---- Making -------------------------------------------------------------- */
@@ -41,12 +42,14 @@ static rw_status allocate(rw_engine *e)
     RW_TRY(rw_alloc((size_t)(sequences * local), sizeof(double), "losses", &e->corrects));
     RW_TRY(rw_alloc((size_t)(p->micro * local), 1, "documents", &e->cuts));
     RW_TRY(rw_pipeline_new(e->layout, p->micro, ordered, &e->pipeline));
-    RW_TRY(rw_scan_new(e->layout, p->micro, p->tree.chunks, map, state, &e->scan));
+    RW_TRY(
+        rw_scan_new(e->layout, p->micro, p->tree.chunks, map, state, p->options.carry, &e->scan));
     size_t dderived = 0;
     for (int i = 0; i < p->node_count; i++)
         if (p->nodes[i].derived_grad > dderived) dderived = p->nodes[i].derived_grad;
     RW_TRY(rw_alloc(dderived, sizeof(real), "gradients of derived parameters", &e->dderived));
     RW_TRY(rw_global_allocate(e));
+    RW_TRY(rw_step_carry_new(p, &e->carry));
     return rw_gradient_sum_new(p, e->layout, &e->sum);
 }
 
@@ -86,6 +89,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_gradient_sum_destroy(&e->sum);
     rw_scan_destroy(&e->scan);
     rw_pipeline_destroy(&e->pipeline);
+    rw_step_carry_destroy(&e->carry);
     if (!e->shares) rw_free(&e->arena);
     rw_free(&e->scratch);
     rw_free(&e->derived);
@@ -131,6 +135,18 @@ static void compose(const void *context, const real *left, const real *right, re
     a->node->op->compose(a->node, left, right, out);
 }
 
+/* The last chunk shifts its part into the next step. */
+static void keep_last_part(const rw_pass *w, int i)
+{
+    const rw_plan *p = w->e->plan;
+    size_t state = p->nodes[i].state, local = (size_t)rw_local_chunks(p);
+    const real *part = w->e->arena + p->carry[i].part;
+    if (p->chunks.end != p->tree.chunks || !rw_step_carry_out(w, i, 0)) return;
+    for (long b = 0; b < w->part.end - w->part.begin; b++)
+        memcpy(rw_step_carry_out(w, i, b), part + ((size_t)(b + 1) * local - 1) * state,
+               state * sizeof(real));
+}
+
 static void exchange(const rw_pass *w, int i, bool mirrored)
 {
     rw_engine *e = w->e;
@@ -150,12 +166,14 @@ static void exchange(const rw_pass *w, int i, bool mirrored)
     if (node->op->carry == RW_CARRY_SHIFT) {
         rw_shift_run(e->layout, sequences, rw_local_chunks(p), node->state, mirrored,
                      e->arena + place->part, out, e->shift);
+        if (!mirrored) keep_last_part(w, i);
         return;
     }
     arithmetic a = {node, e->derived + p->derived[i]};
     rw_affine affine = {node->map, node->state, node->lanes, &a, advance, compose};
+    rw_scan_ends ends = {rw_step_carry_in(w, i, 0), rw_step_carry_out(w, i, 0)};
     rw_scan_run(e->scan, &affine, sequences, mirrored, w->batch->starts ? e->cuts : NULL,
-                e->arena + place->map, e->arena + place->part, out);
+                mirrored ? NULL : &ends, e->arena + place->map, e->arena + place->part, out);
 }
 
 static void forward_segment(const rw_pass *w, int s)
@@ -327,6 +345,16 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     }
     out->loss = mean_loss(e, out->counted);
     out->correct = 0;
+}
+
+void rw_engine_carry_on(rw_engine *e)
+{
+    rw_step_carry_hand_on(e->carry, e->layout);
+}
+
+int rw_engine_carried(const rw_engine *e, const rw_carried **out)
+{
+    return rw_step_carry_list(e->carry, out);
 }
 
 void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_loss *out)
