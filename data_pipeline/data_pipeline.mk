@@ -14,5 +14,6 @@ rw_sources += \
 	data_pipeline/reader_jsonl.c \
 	data_pipeline/reader_text.c \
 	data_pipeline/source.c data_pipeline/source.h \
+	data_pipeline/stream_sampler.c data_pipeline/stream_sampler.h \
 	data_pipeline/task.c data_pipeline/task.h \
 	data_pipeline/window_sampler.c data_pipeline/window_sampler.h

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "data_pipeline/dataset_file.h"
+#include "data_pipeline/stream_sampler.h"
 #include "data_pipeline/window_sampler.h"
 #include "storage/content_hash.h"
 
@@ -19,6 +20,10 @@ const rw_key rw_data_keys[] = {
      .type = RW_KEY_BOOL,
      .fallback = "true",
      .doc = "nothing crosses from a document of the dataset to the next"},
+    {.name = "carry",
+     .type = RW_KEY_BOOL,
+     .fallback = "false",
+     .doc = "a step goes on in the text, and with the states, where the one before ended"},
     {.name = "task", .type = RW_KEY_MAP, .doc = "a generated task: {name: ..., its keys}"},
     {.name = "length",
      .type = RW_KEY_INT,
@@ -49,6 +54,8 @@ struct rw_source {
     rw_dataset *dataset;
     rw_dataset_index index; /* documents: where each begins; read if they matter */
     rw_window_sampler sampler;
+    bool carry; /* sequences go on in streams instead */
+    rw_stream_sampler streams;
     /* of a task */
     const rw_task *task;
     void *state;
@@ -59,6 +66,20 @@ struct rw_source {
 static const rw_dataset_facts *facts_of(const rw_source *s)
 {
     return rw_dataset_describe(s->dataset);
+}
+
+/* data.carry: the text in streams. */
+static rw_status open_streams(rw_source *s, const rw_config *data)
+{
+    uint64_t tokens = facts_of(s)->heldout_begin, batch = (uint64_t)rw_config_int(data, "batch");
+    s->streams = rw_stream_sampler_make(tokens, (uint64_t)s->length, batch, s->seed);
+    s->carry = true;
+    if (s->streams.windows) return RW_OK;
+    return rw_config_fail(data, "carry",
+                          "%llu streams of the %llu training tokens of %s are shorter than one "
+                          "sequence of %ld; use a smaller batch or length, or a larger dataset",
+                          (unsigned long long)batch, (unsigned long long)tokens, s->name,
+                          s->length);
 }
 
 static rw_status open_dataset(rw_source *s, const rw_config *data)
@@ -74,6 +95,7 @@ static rw_status open_dataset(rw_source *s, const rw_config *data)
     s->sampler = rw_window_sampler_make(f->heldout_begin, (uint64_t)s->length, s->seed);
     s->format = (rw_format){.vocab = f->vocab, .target_vocab = f->vocab};
     s->fingerprint = f->content_hash;
+    if (rw_config_bool(data, "carry")) RW_TRY(open_streams(s, data));
     if (!rw_config_bool(data, "reset_documents")) return RW_OK;
     return rw_dataset_read_index(s->dataset, &s->index);
 }
@@ -92,6 +114,10 @@ static rw_status unknown_task(const rw_config *config, const char *name)
 static rw_status open_task(rw_source *s, const rw_config *data)
 {
     rw_config *config = rw_config_map(data, "task");
+    if (rw_config_bool(data, "carry"))
+        return rw_config_fail(data, "carry",
+                              "sequences of a task do not go on in one another; use a dataset, or "
+                              "leave carry false");
     const char *name = rw_config_raw(config, "name");
     if (!name) return rw_config_fail(config, "name", "missing; for example task: {name: mqar}");
     s->task = rw_task_find(name);
@@ -176,7 +202,7 @@ const char *rw_source_alphabet(const rw_source *s)
 
 bool rw_source_has_documents(const rw_source *s)
 {
-    return s->index.document_count > 1;
+    return s->index.document_count > 1 || s->carry;
 }
 
 uint64_t rw_source_heldout_count(const rw_source *s)
@@ -240,13 +266,23 @@ static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long co
     return RW_OK;
 }
 
+/* Where a stream begins, a document does: nothing is carried over. */
+static rw_status read_training(rw_source *s, uint64_t index, long first, long count,
+                               rw_sequence *out)
+{
+    bool begins = false;
+    uint64_t start = s->carry ? rw_stream_sampler_start(&s->streams, index, &begins)
+                              : rw_window_sampler_start(&s->sampler, index);
+    RW_TRY(read_window(s, start + (uint64_t)first, facts_of(s)->heldout_begin, count, out));
+    if (begins && first == 0 && count > 0 && out->starts) out->starts[0] = 1;
+    return RW_OK;
+}
+
 static rw_status read_dataset(rw_source *s, rw_split_name split, uint64_t index, long first,
                               long count, rw_sequence *out)
 {
     const rw_dataset_facts *f = facts_of(s);
-    if (split == RW_TRAIN)
-        return read_window(s, rw_window_sampler_start(&s->sampler, index) + (uint64_t)first,
-                           f->heldout_begin, count, out);
+    if (split == RW_TRAIN) return read_training(s, index, first, count, out);
     if (f->heldout_begin == f->tokens)
         return rw_fail(RW_ERROR,
                        "%s has no held-out tokens (it was built with --heldout 0); build "

@@ -13,7 +13,7 @@ typedef struct rw_source rw_source;
 typedef enum { RW_TRAIN, RW_HELDOUT } rw_split_name;
 
 /* Opens what the mapping `data` of the configuration names (keys dataset or
- * task, length, batch; tables in rw_data_keys). Relative paths are as given,
+ * task, length, batch, carry; tables in rw_data_keys). Relative paths are as given,
  * from the working directory. Not collective; reads the index of the file only.
  * Errors: missing or truncated file, no room for one sequence of `length`. */
 rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out);
@@ -28,7 +28,8 @@ bool rw_source_is_bytes(const rw_source *source);
 /* How a token is shown to people: a dataset's alphabet (256 entries at most,
  * e.g. "ACGTN" for FASTA), or NULL for bytes and tasks. */
 const char *rw_source_alphabet(const rw_source *source);
-/* Do sequences hold several documents whose boundaries nothing may cross? */
+/* Do boundaries that nothing may cross lie in sequences: of several documents, or
+ * of the streams of data.carry? */
 bool rw_source_has_documents(const rw_source *source);
 /* A fingerprint of the data (content hash of a dataset, configuration of a task). */
 uint64_t rw_source_fingerprint(const rw_source *source);
@@ -40,9 +41,10 @@ uint64_t rw_source_tokens(const rw_source *source);
 /* Writes tokens [first, first + count) of sequence `index`, and their targets,
  * to `out` (arrays of count rows). Reads no more than that part from disk.
  * RW_TRAIN: order is a keyed permutation per pass; window starts shift from
- * pass to pass. RW_HELDOUT: consecutive windows in file order; the last may be
- * short, what is beyond the end is token 0 with target RW_IGNORE.
- * Thread-safe against other rw_ calls (takes the HDF5 lock). */
+ * pass to pass. With data.carry, sequence i goes on where sequence i - batch ended,
+ * until the pass is over (stream_sampler.h). RW_HELDOUT: consecutive windows in file order; the
+ * last may be short, what is beyond the end is token 0 with target RW_IGNORE. Thread-safe against
+ * other rw_ calls (takes the HDF5 lock). */
 rw_status rw_source_read(rw_source *source, rw_split_name split, uint64_t index, long first,
                          long count, rw_sequence *out);
 

@@ -22,9 +22,11 @@ EXTRA_DIST += \
 	docs/decisions/0014-recompute-by-chunk.md \
 	docs/decisions/0015-attention.md \
 	docs/memory.md \
+	docs/decisions/0018-carry-between-steps.md \
 	docs/run.png \
 	examples/genome.yaml \
-	examples/quickstart.yaml
+	examples/quickstart.yaml \
+	examples/text-streams.yaml
 
 # Man pages, from the program's own help: one for it and one for each command.
 man_pages = docs/man/ropewalk.1 $(command_files:src/cli/command_%.c=docs/man/ropewalk-%.1)

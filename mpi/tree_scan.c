@@ -17,7 +17,8 @@ typedef struct {
     long left, right, slot;
 } combination;
 
-/* value(target) = A_node value(from) + b_node; from -1: zero. */
+/* value(target) = A_node value(from) + b_node. NOWHERE among the chunks are the two
+ * ends: from it, the initial state; target of it, the final one. */
 typedef struct {
     int level;
     long node, from, target;
@@ -52,6 +53,7 @@ typedef struct {
     rw_affine affine;
     bool mirrored;
     const uint8_t *cut;
+    rw_scan_ends ends;
     const real *map, *part;
     real *out;
     int turn;  /* the next one to start, or the one in flight */
@@ -66,6 +68,7 @@ struct rw_scan {
     int tag;
     long sequences; /* of the run under way */
     long chunks, local;
+    bool whole;
     rw_range own;
     rw_tree tree;     /* over the chunks of one sequence */
     direction way[2]; /* forward, mirrored */
@@ -224,6 +227,8 @@ static rw_status plan_direction(builder *b)
         long c = b->mirrored ? s->own.end - 1 - i : s->own.begin + i;
         if (c != (b->mirrored ? s->chunks - 1 : 0)) RW_TRY(plan_value(b, c, c - s->own.begin));
     }
+    if (s->whole && !b->mirrored && s->own.end == s->chunks)
+        RW_TRY(plan_value(b, s->chunks, NOWHERE));
     return RW_OK;
 }
 
@@ -249,7 +254,7 @@ done:
 }
 
 rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks, size_t map,
-                      size_t state, rw_scan **out)
+                      size_t state, bool whole, rw_scan **out)
 {
     rw_status status = RW_OK;
     rw_scan *s = NULL;
@@ -257,6 +262,7 @@ rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chu
     s->layout = layout;
     s->tag = tag;
     s->chunks = chunks;
+    s->whole = whole;
     s->own = rw_split(chunks, layout->sp, layout->sp_rank);
     s->local = s->own.end - s->own.begin;
     s->tree = rw_tree_of(1, chunks);
@@ -361,12 +367,15 @@ static void compose_maps(const run *r, const direction *d, long first, long last
 static void step_values(const run *r, const direction *d, bool mirrored, long b, int begin, int end)
 {
     const rw_affine *a = &r->affine;
+    size_t own = (size_t)b * a->state;
+    const real *initial = r->ends.initial ? r->ends.initial + own : NULL;
     for (long i = 0; i < d->step_count; i++) {
         const step *st = &d->steps[i];
-        bool zero = st->from == NOWHERE || is_cut(r, st->node, b);
+        if (st->target == NOWHERE && !r->ends.final) continue;
+        const real *from = st->from == NOWHERE ? initial : value_at(r, st->from, b);
+        real *to = st->target == NOWHERE ? r->ends.final + own : value_at(r, st->target, b);
         a->advance(a->context, map_at(r, st->node, b), st->level, mirrored, begin, end,
-                   zero ? NULL : value_at(r, st->from, b), state_at(r, st->node, b),
-                   value_at(r, st->target, b));
+                   is_cut(r, st->node, b) ? NULL : from, state_at(r, st->node, b), to);
     }
 }
 
@@ -426,13 +435,15 @@ static void go_on(run *r)
 }
 
 void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                   const uint8_t *cut, const real *map, const real *part, real *out)
+                   const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
+                   real *out)
 {
     scan->sequences = sequences;
     scan->run = (run){.scan = scan,
                       .affine = *affine,
                       .mirrored = mirrored,
                       .cut = cut,
+                      .ends = ends ? *ends : (rw_scan_ends){NULL, NULL},
                       .map = map,
                       .part = part,
                       .out = out};
@@ -457,9 +468,10 @@ void rw_scan_finish(rw_scan *scan)
 }
 
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                 const uint8_t *cut, const real *map, const real *part, real *out)
+                 const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
+                 real *out)
 {
-    rw_scan_start(scan, affine, sequences, mirrored, cut, map, part, out);
+    rw_scan_start(scan, affine, sequences, mirrored, cut, ends, map, part, out);
     rw_scan_finish(scan);
 }
 

@@ -1,11 +1,12 @@
 /* Prefixes over the chunk tree: states handed from chunk to chunk by a linear
- * recurrence  h_{c+1} = A_c h_c + b_c,  h_0 = 0, and its mirror image for
+ * recurrence  h_{c+1} = A_c h_c + b_c,  h_0 = 0 or given, and its mirror image for
  * gradients  g_c = A_{c+1}^T g_{c+1} + r_{c+1},  g_{C-1} = 0.
  *
  * The prefix of chunk c is evaluated as the canonical tree demands: with
  * k = number of trailing zero bits of c, node (k, c/2^k - 1) is the last of the
  * maximal nodes of chunks [0, c), and
- *     prefix(c) = A_node prefix(c - 2^k) + b_node.
+ *     prefix(c) = A_node prefix(c - 2^k) + b_node,  prefix(0) = h_0.
+ * The state behind all C chunks is prefix(C); the rank of the last chunk knows it.
  * The mirror image: with e = c + 1 and k its trailing zero bits,
  *     suffix(c) = A_node^T suffix(e + 2^k - 1) + r_node,  node (k, e/2^k).
  *
@@ -28,6 +29,7 @@
 #ifndef RW_TREE_SCAN_H
 #define RW_TREE_SCAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mpi/layout.h"
@@ -47,23 +49,33 @@ typedef struct {
 
 typedef struct rw_scan rw_scan;
 
-/* Scans of one plan come one after another; those of different tags (see
- * rw_swap_start) may be under way at once. Plans scans over `chunks` chunks of up to `sequences`
- * local sequences, forward and mirrored, for affine maps of at most `map` + `state` reals. Not
- * collective. */
+/* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward
+ * and mirrored, for affine maps of at most `map` + `state` reals; whole: forward
+ * ones may be asked for the state behind the last chunk. The scans of one plan come
+ * one after another; those of different tags (see rw_swap_start) may be under way
+ * at once. Not collective. */
 rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks, size_t map,
-                      size_t state, rw_scan **out);
+                      size_t state, bool whole, rw_scan **out);
 void rw_scan_destroy(rw_scan **scan);
+
+/* The states at the ends of the sequences, (sequences, affine->state) each. */
+typedef struct {
+    const real *initial; /* before chunk 0, the same on every rank; NULL: zero */
+    real *final;         /* behind the last chunk: written by the rank that holds it;
+                            NULL: not wanted */
+} rw_scan_ends;
 
 /* Collective over layout->sp_comm. map (sequences, local chunks, affine->map):
  * of each local chunk; part (sequences, local chunks, affine->state): b (or r,
  * mirrored). out, same shape as part: the state at each chunk's start (mirrored:
  * the gradient at its end). Those that are zero by definition (chunk 0; mirrored
  * the last) are not written. map and part of the last chunk (mirrored: part of
- * the first) are not read. cut (sequences, local chunks): 1 where the chunk is
- * cut; NULL: nowhere. */
+ * the first) are not read, but for a forward scan that is planned as `whole`. cut
+ * (sequences, local chunks): 1 where the chunk is cut; NULL: nowhere. ends: forward
+ * only; NULL: the initial state is zero, the final one not wanted. */
 void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                   const uint8_t *cut, const real *map, const real *part, real *out);
+                   const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
+                   real *out);
 /* Moves a scan that is started on without waiting, if there is one; from the thread
  * that calls MPI. */
 void rw_scan_progress(rw_scan *scan);
@@ -71,7 +83,8 @@ void rw_scan_progress(rw_scan *scan);
 void rw_scan_finish(rw_scan *scan);
 /* Both. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                 const uint8_t *cut, const real *map, const real *part, real *out);
+                 const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
+                 real *out);
 /* What this rank sends in such a run, in bytes. Not collective. */
 size_t rw_scan_bytes(const rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored);
 

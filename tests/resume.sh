@@ -25,6 +25,9 @@ checkpoint: {every: 4, keep: 3}
 eval: {every: 10, batches: 1}
 END
 sed -e 's|task: .*|dataset: '"$dir"'/text.h5|' "$dir/task.yaml" >"$dir/text.yaml"
+# States carried on from step to step, of every kind: linear, shifted, non-linear.
+sed -e 's|length: .*|length: 160\n  carry: true|' \
+    -e 's|  - {mlp|  - {mixer: gru, hidden: 24}\n  &|' "$dir/text.yaml" >"$dir/carry.yaml"
 
 make_text() {
     local jargon=/usr/share/doc/jargon-text/jargon.txt.gz
@@ -58,6 +61,13 @@ stop_and_resume() { # CONFIG
     expect_exit 0 "$1, from step 10 on"
     expect_line "$dir/err" 'resuming .* after step 10 of 20' "$1, from step 10 on"
     expect_same "$dir/$1-whole" "$dir/$1-halves"
+}
+
+# A checkpoint that another batch left has no states for these sequences.
+resume_without_carry() {
+    train carry carry-halves 1 1 --set train.steps=21 --set data.batch=2
+    expect_exit 0 "another batch with data.carry"
+    expect_line "$dir/err" 'warning: .*no carry of 2 sequences' "another batch with data.carry"
 }
 
 # ---- A run that another folder continues ----
@@ -162,6 +172,8 @@ lose_a_rank() { # RANKS
 make_text
 stop_and_resume task
 stop_and_resume text
+stop_and_resume carry
+resume_without_carry
 resume_elsewhere
 pass_over_damage
 train_long

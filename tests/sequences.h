@@ -6,6 +6,19 @@
 
 #include "data_pipeline/source.h"
 
+/* Opens what the keys of `data`, in YAML, say. */
+static inline rw_status open_keys(const char *text, uint64_t seed, rw_source **out)
+{
+    rw_config *config;
+    const rw_key *const tables[] = {rw_data_keys};
+    *out = NULL;
+    RW_TRY(rw_config_parse(text, "test.yaml", NULL, 0, &config));
+    rw_status status = rw_config_check(config, tables, 1);
+    if (status == RW_OK) status = rw_source_open(config, seed, out);
+    rw_config_destroy(&config);
+    return status;
+}
+
 /* Opens `task` (a mapping in YAML; NULL: the dataset out.h5). */
 static inline rw_status open_source(const char *task, long length, uint64_t seed, rw_source **out)
 {
@@ -15,14 +28,7 @@ static inline rw_status open_source(const char *task, long length, uint64_t seed
     else
         snprintf(text, sizeof text, "{dataset: %s, length: %ld, batch: 4}", in_folder("out.h5"),
                  length);
-    rw_config *config;
-    const rw_key *const tables[] = {rw_data_keys};
-    *out = NULL;
-    RW_TRY(rw_config_parse(text, "test.yaml", NULL, 0, &config));
-    rw_status status = rw_config_check(config, tables, 1);
-    if (status == RW_OK) status = rw_source_open(config, seed, out);
-    rw_config_destroy(&config);
-    return status;
+    return open_keys(text, seed, out);
 }
 
 /* A dataset of `count` bytes, the last `heldout` of them held out. */

@@ -146,11 +146,16 @@ static void check_tensor(test_rig *rig, const real *gradient, const rw_param *pa
 }
 
 /* The training loss is differenced: with dropout, under the mask of the step. */
-static void check_gradient_at(const test_subject *subject, sizes s)
+static void check_gradient_at(const test_subject *subject, sizes s, bool carry)
 {
     rw_plan_options options = options_of(s, true);
     test_rig rig;
+    options.carry = carry;
     test_rig_open(subject, &options, 1, &rig);
+    if (carry) { /* a state comes in from a step before, a constant for the gradient */
+        test_rig_train(&rig);
+        rw_engine_carry_on(rig.engine);
+    }
     size_t reals = rw_graph_weights(rig.model->graph);
     real *gradient = test_alloc(reals, sizeof(real));
     test_rig_train(&rig);
@@ -165,7 +170,14 @@ static void check_gradient_at(const test_subject *subject, sizes s)
 
 static void check_gradient(const test_subject *subject)
 {
-    for (int i = 0; i < size_count(); i++) check_gradient_at(subject, all_sizes[i]);
+    for (int i = 0; i < size_count(); i++) check_gradient_at(subject, all_sizes[i], false);
+}
+
+static void check_gradient_with_carry(const test_subject *subject)
+{
+    test_skip_unless_carries(subject);
+    check_gradient_at(subject, (sizes){8, 24, 2}, true);
+    if (!test_is_fast()) check_gradient_at(subject, (sizes){8, 8, 2}, true);
 }
 
 /* ---- Causality -------------------------------------------------------------- */
@@ -345,9 +357,11 @@ int main(int argc, char **argv)
         {"no row sees later tokens", check_causality},
         {"chunk length does not matter", check_chunk_length},
         {"step by step is parallel", check_generation},
-        {"gradient is the difference", check_gradient}, /* in double only: the last one */
+        /* In double only: */
+        {"gradient is the difference", check_gradient},
+        {"gradient with a carry is the difference", check_gradient_with_carry},
     };
-    int count = (int)(sizeof properties / sizeof *properties) - !IS_DOUBLE;
+    int count = (int)(sizeof properties / sizeof *properties) - (IS_DOUBLE ? 0 : 2);
     MPI_Init(&argc, &argv);
     int failed = test_run_properties("forms", properties, count, TEST_ALL);
     MPI_Finalize();

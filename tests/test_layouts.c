@@ -22,13 +22,24 @@
  * short, 5 sequences. */
 enum { CHUNK = 32, LENGTH = 1000, BATCH = 5, STEPS = 3, SEED = 9 };
 
-static long length(void)
+/* What is carried from step to step ends with a whole chunk. */
+static long length(bool carry)
 {
-    return test_is_fast() ? 300 : LENGTH;
+    long most = test_is_fast() ? 300 : LENGTH;
+    return carry ? most / CHUNK * CHUNK : most;
 }
+
+/* How a step is cut up, besides the layout. */
+typedef struct {
+    int threads, accumulate;
+    rw_recompute recompute;
+    bool sharded; /* each rank updates its shard of the weights */
+    bool carry;   /* steps go on where the one before ended */
+} manner;
 
 /* All that must not depend on the layout. */
 typedef struct {
+    long length;
     size_t reals;
     double loss[STEPS], evaluated, correct;
     real *gradient; /* (STEPS, reals) */
@@ -58,6 +69,7 @@ static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *docume
         out->loss[step] = loss.loss;
         memcpy(out->gradient + step * out->reals, model->gradient, out->reals * sizeof(real));
         rw_updater_step(updater, step, 0.01, rw_updater_norm(updater));
+        rw_engine_carry_on(engine);
         if (shards) rw_shards_all_gather(shards, out->reals, model->weights);
     }
     memcpy(out->weights, model->weights, out->reals * sizeof(real));
@@ -66,23 +78,18 @@ static void run_steps(rw_model *model, rw_engine *engine, const rw_batch *docume
     out->correct = loss.correct;
 }
 
-/* How a step is cut up, besides the layout. */
-typedef struct {
-    int threads, accumulate;
-    rw_recompute recompute;
-    bool sharded; /* each rank updates its shard of the weights */
-} manner;
-
 /* Collective over the layout. */
 static void train(const test_subject *subject, const rw_optimizer *optimizer,
                   const rw_layout *layout, manner how, outcome *out)
 {
+    out->length = length(how.carry);
     rw_plan_options options = {.chunk = CHUNK,
-                               .length = length(),
+                               .length = out->length,
                                .batch = BATCH,
                                .accumulate = how.accumulate,
                                .training = true,
-                               .recompute = how.recompute};
+                               .recompute = how.recompute,
+                               .carry = how.carry};
     rw_model *model;
     rw_engine *engine;
     rw_updater *updater;
@@ -91,7 +98,7 @@ static void train(const test_subject *subject, const rw_optimizer *optimizer,
     test_ok(rw_engine_new(model, layout, &options, &engine));
     const rw_layout *shards = how.sharded ? layout : NULL;
     test_updater_new(model, optimizer, "clip: 0.5, noise: 1.0e-6", shards, &updater);
-    test_batch_new(BATCH, length(), &whole);
+    test_batch_new(BATCH, out->length, &whole);
     test_batch_add_documents(&whole);
     out->sequences = rw_engine_sequences(engine);
     out->rows = rw_engine_rows(engine);
@@ -115,7 +122,8 @@ static bool same_rows(const outcome *part, const outcome *whole)
     size_t rows = (size_t)(part->rows.end - part->rows.begin);
     const real *mine = part->row_loss;
     for (long b = part->sequences.begin; b < part->sequences.end; b++, mine += rows)
-        if (memcmp(mine, whole->row_loss + b * length() + part->rows.begin, rows * sizeof(real)))
+        if (memcmp(mine, whole->row_loss + b * whole->length + part->rows.begin,
+                   rows * sizeof(real)))
             return false;
     return true;
 }
@@ -138,19 +146,19 @@ static void compare(const outcome *got, const outcome *wanted, const char *where
     mpi_test_all(same_rows(got, wanted), "%s: losses of rows", where);
 }
 
-static void check_layout(const test_subject *subject, const rw_optimizer *optimizer, int dp, int sp,
-                         const outcome *wanted)
+static void check_layout(const test_subject *subject, const rw_optimizer *optimizer, bool carry,
+                         int dp, int sp, const outcome *wanted)
 {
-    const manner manners[] = {{1, 1, RW_RECOMPUTE_NONE, true},
-                              {2, 1, RW_RECOMPUTE_CHUNK, false},
-                              {2, 2, RW_RECOMPUTE_BLOCK, true}};
+    const manner manners[] = {{1, 1, RW_RECOMPUTE_NONE, true, carry},
+                              {2, 1, RW_RECOMPUTE_CHUNK, false, carry},
+                              {2, 2, RW_RECOMPUTE_BLOCK, true, carry}};
     for (size_t i = 0; i < sizeof manners / sizeof *manners; i++) {
         char where[96];
         rw_layout layout;
         outcome got;
-        snprintf(where, sizeof where, "%d x %d ranks, %d threads%s%s", dp, sp, manners[i].threads,
+        snprintf(where, sizeof where, "%d x %d ranks, %d threads%s%s%s", dp, sp, manners[i].threads,
                  manners[i].recompute ? ", recomputation" : "",
-                 manners[i].sharded ? ", sharded" : "");
+                 manners[i].sharded ? ", sharded" : "", carry ? ", carry" : "");
         test_ok(rw_layout_new(dp, sp, manners[i].threads, &layout));
         train(subject, optimizer, &layout, manners[i], &got);
         compare(&got, wanted, where);
@@ -159,23 +167,29 @@ static void check_layout(const test_subject *subject, const rw_optimizer *optimi
     }
 }
 
-static void check_layouts(const test_subject *subject, const rw_optimizer *optimizer)
+static void check_layouts(const test_subject *subject, const rw_optimizer *optimizer, bool carry)
 {
     int size;
     rw_layout alone;
     outcome wanted;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     test_ok(rw_layout_alone(1, &alone));
-    train(subject, optimizer, &alone, (manner){1, 1, RW_RECOMPUTE_NONE, false}, &wanted);
+    train(subject, optimizer, &alone, (manner){1, 1, RW_RECOMPUTE_NONE, false, carry}, &wanted);
     rw_layout_free(&alone);
     for (int dp = 1; dp <= size; dp++)
-        if (size % dp == 0) check_layout(subject, optimizer, dp, size / dp, &wanted);
+        if (size % dp == 0) check_layout(subject, optimizer, carry, dp, size / dp, &wanted);
     drop(&wanted);
 }
 
 static void check_default_optimizer(const test_subject *subject)
 {
-    check_layouts(subject, rw_optimizer_registry[0]);
+    check_layouts(subject, rw_optimizer_registry[0], false);
+}
+
+static void check_carry(const test_subject *subject)
+{
+    test_skip_unless_carries(subject);
+    check_layouts(subject, rw_optimizer_registry[0], true);
 }
 
 /* ---- Optimizers -------------------------------------------------------------- */
@@ -186,7 +200,7 @@ static void test_every_optimizer(void **unused)
     (void)unused;
     test_subjects(TEST_HYBRIDS, hybrid, 4);
     for (int i = 1; rw_optimizer_registry[i]; i++)
-        check_layouts(&hybrid[0], rw_optimizer_registry[i]);
+        check_layouts(&hybrid[0], rw_optimizer_registry[i], false);
 }
 
 /* More ranks than there is work for is an error that says so, on every rank. */
@@ -218,13 +232,16 @@ static void test_too_many_ranks(void **unused)
 
 int main(int argc, char **argv)
 {
-    const test_property properties[] = {{"same bits on every layout", check_default_optimizer}};
+    const test_property properties[] = {
+        {"same bits on every layout", check_default_optimizer},
+        {"same bits with a carry from step to step", check_carry},
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_optimizer),
         cmocka_unit_test(test_too_many_ranks),
     };
     mpi_test_begin(&argc, &argv);
-    int failed = test_run_properties("layouts", properties, 1, TEST_MIXERS | TEST_HYBRIDS);
+    int failed = test_run_properties("layouts", properties, 2, TEST_MIXERS | TEST_HYBRIDS);
     failed += cmocka_run_group_tests_name("layouts of optimizers", tests, NULL, NULL);
     MPI_Finalize();
     return failed;

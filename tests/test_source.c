@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data_pipeline/loader.h"
+#include "data_pipeline/stream_sampler.h"
 #include "data_pipeline/window_sampler.h"
 
 #define CHUNK RW_DATASET_CHUNK
@@ -50,6 +51,35 @@ static void passes_differ_in_order_and_cuts(void **state)
     assert_int_equal(shifted, s.windows);
 }
 
+/* A pass goes once through all streams, window after window, wherever it begins. */
+static void streams_go_on_from_step_to_step(void **state)
+{
+    (void)state;
+    const uint64_t cases[][3] = {{1, 1, 1}, {30, 10, 3}, {35, 10, 3}, {163, 10, 4}, {5000, 7, 5}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        uint64_t tokens = cases[c][0], length = cases[c][1], batch = cases[c][2];
+        rw_stream_sampler s = rw_stream_sampler_make(tokens, length, batch, 42);
+        uint64_t last[5], all = s.windows * batch, steps = s.windows;
+        assert_true(steps >= 1 && tokens - all * length < batch * length);
+        for (uint64_t step = 0; step < 3 * steps; step++)
+            for (uint64_t b = 0; b < batch; b++) {
+                bool begins;
+                uint64_t start = rw_stream_sampler_start(&s, step * batch + b, &begins);
+                assert_true(start + length <= tokens);
+                assert_int_equal(begins, step % steps == 0);
+                if (!begins) assert_int_equal(start, last[b] + length);
+                if (begins && b > 0) assert_int_equal(start, last[b - 1] + steps * length);
+                last[b] = start;
+            }
+    }
+}
+
+static void streams_that_are_too_short_have_no_windows(void **state)
+{
+    (void)state;
+    assert_int_equal(rw_stream_sampler_make(29, 10, 3, 1).windows, 0);
+}
+
 /* ---- datasets ---- */
 
 static void targets_are_the_next_tokens(void **state)
@@ -80,6 +110,50 @@ static void targets_are_the_next_tokens(void **state)
     rw_source_close(&source);
     assert_same_by_index(NULL, length, RW_TRAIN);
     free(bytes);
+}
+
+/* The tokens of a step are followed by those of the next; a document begins with
+ * each stream and nowhere else. */
+static void carried_sequences_go_on(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100, BATCH = 3, STEPS = 10 }; /* 3150 tokens: 10 windows a stream */
+    char text[5000];
+    uint8_t starts[LENGTH], *bytes = build_bytes(3650, 500);
+    int32_t next[BATCH] = {0};
+    rw_source *source;
+    snprintf(text, sizeof text, "{dataset: %s, length: 100, batch: 3, carry: true}",
+             in_folder("out.h5"));
+    assert_int_equal(open_keys(text, 7, &source), RW_OK);
+    assert_true(rw_source_has_documents(source));
+    rw_sequence s = new_sequence(rw_source_format(source), LENGTH);
+    s.starts = starts;
+    for (uint64_t index = 0; index < 2 * STEPS * BATCH; index++) {
+        bool begins = index / BATCH % STEPS == 0;
+        assert_int_equal(rw_source_read(source, RW_TRAIN, index, 0, LENGTH, &s), RW_OK);
+        for (int i = 0; i < LENGTH; i++) assert_int_equal(starts[i], begins && i == 0);
+        if (!begins) assert_int_equal(s.tokens[0], next[index % BATCH]);
+        next[index % BATCH] = s.targets[LENGTH - 1];
+        assert_int_equal(rw_source_read(source, RW_TRAIN, index, 1, LENGTH - 1, &s), RW_OK);
+        assert_int_equal(starts[0], 0);
+    }
+    free_sequence(&s);
+    rw_source_close(&source);
+    free(bytes);
+}
+
+static void what_cannot_be_carried_is_refused(void **state)
+{
+    (void)state;
+    rw_source *source;
+    char text[5000];
+    free(build_bytes(3650, 500));
+    snprintf(text, sizeof text, "{dataset: %s, length: 1051, batch: 3, carry: true}",
+             in_folder("out.h5"));
+    assert_message(open_keys(text, 7, &source), RW_USAGE, "3 streams of the 3150");
+    assert_message(
+        open_keys("{task: {name: mqar}, length: 100, batch: 3, carry: true}", 7, &source), RW_USAGE,
+        "carry: sequences of a task");
 }
 
 static void the_whole_training_split_may_be_one_sequence(void **state)
@@ -284,7 +358,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pass_takes_each_window_once),
         cmocka_unit_test(passes_differ_in_order_and_cuts),
+        cmocka_unit_test(streams_go_on_from_step_to_step),
+        cmocka_unit_test(streams_that_are_too_short_have_no_windows),
         IN_FOLDER(targets_are_the_next_tokens),
+        IN_FOLDER(carried_sequences_go_on),
+        IN_FOLDER(what_cannot_be_carried_is_refused),
         IN_FOLDER(the_whole_training_split_may_be_one_sequence),
         IN_FOLDER(held_out_windows_cover_their_split),
         IN_FOLDER(alphabets_are_told),

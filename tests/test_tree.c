@@ -292,14 +292,30 @@ static uint8_t *new_cuts(const rw_layout *layout, long chunks)
     return cut;
 }
 
-/* Runs a scan on the layout's part of the data. What a scan must not read is
- * not a number: the part of the chunk behind which there is none, and the map
- * of the last chunk, which no other state enters. What it must not write stays
- * untouched. */
-static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks, bool mirrored,
-                     bool cuts, real *out)
+/* How a scan is run. */
+typedef struct {
+    bool mirrored, cuts;
+    bool ends; /* from a given state, to the state behind the last chunk */
+} manner;
+
+/* What a scan must not read is not a number: the part of the chunk behind which
+ * there is none, and the map of the last chunk, which no other state enters. */
+static void spoil_unread(const map_kind *kind, long chunks, bool mirrored, real *map, real *part)
 {
-    uint8_t *cut = cuts ? new_cuts(layout, chunks) : NULL;
+    for (size_t b = 0; b < SEQUENCES; b++) {
+        size_t first = b * (size_t)chunks, last = first + (size_t)chunks - 1;
+        fill_with(part + (mirrored ? first : last) * kind->state, kind->state, (real)NAN);
+        fill_with(map + last * kind->map, kind->map, (real)NAN);
+    }
+}
+
+/* Runs a scan on the layout's part of the data. What it must not write stays
+ * untouched. ends: the states at the start of the sequences, replaced by those
+ * behind their last chunks. */
+static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks, manner how,
+                     real *out, real *ends)
+{
+    uint8_t *cut = how.cuts ? new_cuts(layout, chunks) : NULL;
     size_t all = (size_t)(SEQUENCES * chunks);
     rw_range own = rw_split(SEQUENCES, layout->dp, layout->dp_rank);
     real *map = new_reals(all * kind->map), *part = new_reals(all * kind->state);
@@ -307,23 +323,26 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
     rw_scan *scan;
     fill(map, all * kind->map, 21);
     fill(part, all * kind->state, 22);
-    for (size_t b = 0; b < SEQUENCES; b++) {
-        size_t first = b * (size_t)chunks, final = first + (size_t)chunks - 1;
-        fill_with(part + (mirrored ? first : final) * kind->state, kind->state, (real)NAN);
-        fill_with(map + final * kind->map, kind->map, (real)NAN);
-    }
+    if (!how.ends) spoil_unread(kind, chunks, how.mirrored, map, part);
     take_part(layout, chunks, kind->map, map, own_map);
     take_part(layout, chunks, kind->state, part, own_part);
     fill_with(out, all * kind->state, untouched);
     assert_int_equal(
-        rw_scan_new(layout, 0, own.end - own.begin, chunks, 4 * LANES, 2 * LANES, &scan), RW_OK);
+        rw_scan_new(layout, 0, own.end - own.begin, chunks, 4 * LANES, 2 * LANES, how.ends, &scan),
+        RW_OK);
     rw_affine affine = {.map = kind->map,
                         .state = kind->state,
                         .lanes = kind->lanes,
                         .advance = kind->advance,
                         .compose = kind->compose};
-    rw_scan_run(scan, &affine, own.end - own.begin, mirrored, cut, own_map, own_part, out);
-    rw_free(&cut);
+    size_t first = (size_t)own.begin * kind->state, mine = (size_t)own.end * kind->state - first;
+    real *final = new_reals(mine);
+    rw_scan_ends both = {ends + first, final};
+    rw_scan_run(scan, &affine, own.end - own.begin, how.mirrored, cut, how.ends ? &both : NULL,
+                own_map, own_part, out);
+    MPI_Bcast(final, (int)mine, RW_MPI_REAL, layout->sp - 1, layout->sp_comm);
+    if (how.ends) memcpy(ends + first, final, mine * sizeof(real));
+    rw_free(&cut), rw_free(&final);
     rw_scan_destroy(&scan);
     rw_free(&map), rw_free(&part), rw_free(&own_map), rw_free(&own_part);
 }
@@ -331,20 +350,22 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
 /* The definition, chunk after chunk:  out[c] = A out[before] + part[before];
  * mirrored from the right, with the transpose of the chunk in between. A cut
  * chunk lets nothing through. */
-static void plain_scan(const map_kind *kind, long chunks, bool mirrored, bool cuts, real *out)
+static void plain_scan(const map_kind *kind, long chunks, manner how, real *out, real *ends)
 {
-    size_t all = (size_t)(SEQUENCES * chunks);
-    real *map = new_reals(all * kind->map), *part = new_reals(all * kind->state);
+    size_t all = (size_t)(SEQUENCES * chunks), n = kind->state;
+    real *map = new_reals(all * kind->map), *part = new_reals(all * n);
     fill(map, all * kind->map, 21);
-    fill(part, all * kind->state, 22);
-    fill_with(out, all * kind->state, untouched);
+    fill(part, all * n, 22);
+    fill_with(out, all * n, untouched);
     for (long b = 0; b < SEQUENCES; b++)
-        for (long i = 1; i < chunks; i++) {
-            long c = b * chunks + (mirrored ? chunks - 1 - i : i), from = mirrored ? c + 1 : c - 1;
-            bool passes = i > 1 && !(cuts && cut_at(b, from - b * chunks));
-            kind->advance(NULL, map + (size_t)from * kind->map, 0, mirrored, 0, kind->lanes,
-                          passes ? out + (size_t)from * kind->state : NULL,
-                          part + (size_t)from * kind->state, out + (size_t)c * kind->state);
+        for (long i = 1; i < chunks + how.ends; i++) {
+            long c = b * chunks + (how.mirrored ? chunks - 1 - i : i);
+            long from = how.mirrored ? c + 1 : c - 1;
+            real *end = how.ends ? ends + (size_t)b * n : NULL;
+            const real *before = i > 1 ? out + (size_t)from * n : end;
+            kind->advance(NULL, map + (size_t)from * kind->map, 0, how.mirrored, 0, kind->lanes,
+                          how.cuts && cut_at(b, from - b * chunks) ? NULL : before,
+                          part + (size_t)from * n, i < chunks ? out + (size_t)c * n : end);
         }
     rw_free(&map), rw_free(&part);
 }
@@ -357,20 +378,34 @@ static bool near(const real *a, const real *b, size_t count)
     return true;
 }
 
-static void check_scan(const rw_layout *layout, const map_kind *kind, long chunks, bool mirrored,
-                       bool cuts)
+/* Room for the states of all chunks and, behind them, those at the ends. */
+static real *new_states(const map_kind *kind, long chunks)
 {
-    size_t all = (size_t)(SEQUENCES * chunks) * kind->state;
-    real *wanted = new_reals(all), *got = new_reals(all), *plain = new_reals(all);
-    const char *way = mirrored ? "suffix" : "prefix";
+    size_t inner = (size_t)(SEQUENCES * chunks) * kind->state, ends = SEQUENCES * kind->state;
+    real *out = new_reals(inner + ends);
+    fill(out + inner, ends, 23);
+    return out;
+}
+
+static void check_scan(const rw_layout *layout, const map_kind *kind, long chunks, manner how)
+{
+    size_t inner = (size_t)(SEQUENCES * chunks) * kind->state,
+           all = inner + SEQUENCES * kind->state;
+    real *wanted = new_states(kind, chunks), *got = new_states(kind, chunks);
+    real *plain = new_states(kind, chunks);
+    const char *way = how.ends ? "scan between ends" : how.mirrored ? "suffix" : "prefix";
     rw_layout alone;
     assert_int_equal(rw_layout_alone(layout->threads, &alone), RW_OK);
-    run_scan(&alone, kind, chunks, mirrored, cuts, wanted);
+    run_scan(&alone, kind, chunks, how, wanted, wanted + inner);
     rw_layout_free(&alone);
-    plain_scan(kind, chunks, mirrored, cuts, plain);
+    plain_scan(kind, chunks, how, plain, plain + inner);
     mpi_test_all(near(wanted, plain, all), "%s of %s over %ld chunks", way, kind->name, chunks);
-    run_scan(layout, kind, chunks, mirrored, cuts, got);
-    mpi_test_all(is_part(layout, chunks, kind->state, wanted, got),
+    run_scan(layout, kind, chunks, how, got, got + inner);
+    rw_range own = rw_split(SEQUENCES, layout->dp, layout->dp_rank);
+    size_t end = inner + (size_t)own.begin * kind->state;
+    size_t mine = (size_t)(own.end - own.begin) * kind->state;
+    mpi_test_all(is_part(layout, chunks, kind->state, wanted, got) &&
+                     memcmp(got + end, wanted + end, mine * sizeof(real)) == 0,
                  "%s of %s over %ld chunks on %d x %d ranks", way, kind->name, chunks, layout->dp,
                  layout->sp);
     rw_free(&wanted), rw_free(&got), rw_free(&plain);
@@ -378,10 +413,16 @@ static void check_scan(const rw_layout *layout, const map_kind *kind, long chunk
 
 static void check_scans(const rw_layout *layout)
 {
+    const manner manners[] = {{0},
+                              {.mirrored = true},
+                              {.cuts = true},
+                              {.mirrored = true, .cuts = true},
+                              {.ends = true},
+                              {.cuts = true, .ends = true}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (long chunks = layout->sp; chunks <= MOST_CHUNKS; chunks++)
-            for (int way = 0; way < 4; way++)
-                check_scan(layout, &kinds[k], chunks, way & 1, way & 2);
+            for (size_t i = 0; i < sizeof manners / sizeof *manners; i++)
+                check_scan(layout, &kinds[k], chunks, manners[i]);
 }
 
 static void test_scans(void **unused)

@@ -169,6 +169,18 @@ rw_status test_model_new(const test_subject *subject, int chunk, rw_model **out)
     return status;
 }
 
+void test_skip_unless_carries(const test_subject *subject)
+{
+    enum { ANY_CHUNK = 8 };
+    rw_model *model;
+    bool carries = true;
+    test_ok(test_model_new(subject, ANY_CHUNK, &model));
+    for (int i = 0; i < rw_graph_nodes(model->graph); i++)
+        carries = carries && rw_graph_node(model->graph, i)->op->carry != RW_CARRY_GLOBAL;
+    rw_model_destroy(&model);
+    if (!carries) skip();
+}
+
 /* ---- Properties ------------------------------------------------------------ */
 
 enum { MAX_SUBJECTS = 256, MAX_TESTS = 4096 };

@@ -45,6 +45,10 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity);
 /* The subject's model, trained; the weights are a function of the subject. */
 rw_status test_model_new(const test_subject *subject, int chunk, rw_model **out);
 
+/* Skips the running test if an op of the subject hands nothing on from step to step
+ * (plan option carry). */
+void test_skip_unless_carries(const test_subject *subject);
+
 /* A property that every subject must have: fails the running test otherwise. */
 typedef struct {
     const char *name;

@@ -2,6 +2,7 @@
 # tests_double also to the one for double, as NAME_double.
 unit_tests = \
 	test_attention_block \
+	test_carry \
 	test_checkpoint \
 	test_checkpoint_damage \
 	test_checkpoint_faults \
@@ -29,6 +30,7 @@ unit_tests = \
 	test_training
 unit_tests_double = \
 	test_attention_block_double \
+	test_carry_double \
 	test_convolution_double \
 	test_documents_double \
 	test_forms_double \
@@ -50,6 +52,11 @@ test_attention_block_LDADD = libropewalk.a $(test_libs)
 test_attention_block_double_SOURCES = tests/test_attention_block.c
 test_attention_block_double_CPPFLAGS = $(double_cppflags)
 test_attention_block_double_LDADD = libropewalk_double.a $(test_libs)
+test_carry_SOURCES = tests/test_carry.c $(engine_fixtures)
+test_carry_LDADD = libropewalk.a $(test_libs)
+test_carry_double_SOURCES = tests/test_carry.c $(engine_fixtures)
+test_carry_double_CPPFLAGS = $(double_cppflags)
+test_carry_double_LDADD = libropewalk_double.a $(test_libs)
 test_checkpoint_SOURCES = tests/test_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
 test_checkpoint_LDADD = libropewalk.a $(test_libs)
 test_checkpoint_damage_SOURCES = tests/test_checkpoint_damage.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h

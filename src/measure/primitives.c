@@ -73,7 +73,8 @@ static rw_status open_scan(rw_trial *t)
 {
     rw_scan *scan = NULL;
     RW_TRY(take_memory(t, 2 * of_all_chunks(t)));
-    RW_TRY(rw_scan_new(t->layout, 0, count(rw_trial_sequences(t)), t->chunks, 0, t->reals, &scan));
+    RW_TRY(rw_scan_new(t->layout, 0, count(rw_trial_sequences(t)), t->chunks, 0, t->reals, false,
+                       &scan));
     t->plan = scan;
     return RW_OK;
 }
@@ -87,8 +88,8 @@ static size_t predict_scan(const rw_trial *t)
 static void run_scan(rw_trial *t)
 {
     rw_affine affine = affine_of(t);
-    rw_scan_run(t->plan, &affine, count(rw_trial_sequences(t)), t->mirrored, NULL, NULL, t->memory,
-                t->memory + of_all_chunks(t));
+    rw_scan_run(t->plan, &affine, count(rw_trial_sequences(t)), t->mirrored, NULL, NULL, NULL,
+                t->memory, t->memory + of_all_chunks(t));
 }
 
 static void close_scan(rw_trial *t)

@@ -1,8 +1,11 @@
 #include "model/carry_exchange.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "model/global_run.h"
 #include "model/ordered_run.h"
+#include "model/step_carry.h"
 #include "mpi/shift.h"
 #include "mpi/tree_scan.h"
 
@@ -39,7 +42,8 @@ static rw_status new_lane(const rw_engine *e, int tag, lane *l)
         if (node->state > state) state = node->state;
     }
     RW_TRY(rw_alloc(2 * sequences * shift, sizeof(real), "halos", &l->buffer));
-    return rw_scan_new(e->layout, tag, p->micro, p->tree.chunks, map, state, &l->scan);
+    return rw_scan_new(e->layout, tag, p->micro, p->tree.chunks, map, state, p->options.carry,
+                       &l->scan);
 }
 
 rw_status rw_carry_exchange_new(const rw_engine *e, rw_carry_exchange **out)
@@ -94,11 +98,24 @@ static void start_scan(const rw_pass *w, int i, bool mirrored, rw_range group, l
     size_t first = (size_t)(group.begin * rw_local_chunks(e->plan));
     l->arithmetic = (arithmetic){node, e->derived + e->plan->derived[i]};
     rw_affine affine = {node->map, node->state, node->lanes, &l->arithmetic, advance, compose};
+    rw_scan_ends ends = {rw_step_carry_in(w, i, group.begin), rw_step_carry_out(w, i, group.begin)};
     rw_scan_start(l->scan, &affine, group.end - group.begin, mirrored,
-                  w->batch->starts ? e->cuts + first : NULL,
+                  w->batch->starts ? e->cuts + first : NULL, mirrored ? NULL : &ends,
                   e->arena + place->map + first * node->map,
                   e->arena + place->part + first * node->state,
                   e->arena + (mirrored ? place->gradient : place->value) + first * node->state);
+}
+
+/* The last chunk shifts its part into the next step. */
+static void keep_last_part(const rw_pass *w, int i, rw_range group)
+{
+    const rw_plan *p = w->e->plan;
+    size_t state = p->nodes[i].state, local = (size_t)rw_local_chunks(p);
+    const real *part = w->e->arena + p->carry[i].part;
+    if (p->chunks.end != p->tree.chunks || !rw_step_carry_out(w, i, 0)) return;
+    for (long b = group.begin; b < group.end; b++)
+        memcpy(rw_step_carry_out(w, i, b), part + ((size_t)(b + 1) * local - 1) * state,
+               state * sizeof(real));
 }
 
 static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, int tag, lane *l)
@@ -110,6 +127,7 @@ static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, 
     rw_shift_start(&l->shift, e->layout, tag, group.end - group.begin, local, state, mirrored,
                    e->arena + place->part + first,
                    e->arena + (mirrored ? place->gradient : place->value) + first, l->buffer);
+    if (!mirrored) keep_last_part(w, i, group);
 }
 
 void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)

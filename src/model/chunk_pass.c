@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/carry_exchange.h"
+#include "model/step_carry.h"
 
 /* Rows of a tile: what a run of rowwise ops does before it goes on. */
 enum { TILE = 32 };
@@ -63,7 +64,8 @@ static void set_carry(const rw_pass *w, rw_call *call, long b, long c)
         call->saved = arena + place->saved + n * (size_t)p->options.chunk * node->saved;
     else
         call->state = call->dstate_in = arena + place->part + n * node->state;
-    call->state_in = c > 0 ? arena + place->value + n * node->state : NULL;
+    call->state_in =
+        c > 0 ? arena + place->value + n * node->state : rw_step_carry_in(w, node->index, b);
     if (p->options.training && c < p->tree.chunks - 1)
         call->dstate_out = arena + place->gradient + n * node->state;
 }
@@ -288,19 +290,20 @@ static bool runs_in_exchange(const rw_pass *w, int i)
     return is_global(w, i) || w->e->plan->nodes[i].op->carry == RW_CARRY_SEQUENCE;
 }
 
-/* The last chunk's is not needed. */
+/* The last chunk's is needed by the next step alone. */
 static void call_summary(const rw_pass *w, int i, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     const uint8_t *starts = starts_of(w, b, c);
     rw_call call;
-    if (runs_in_exchange(w, i) || c == p->tree.chunks - 1) return;
+    bool last = c == p->tree.chunks - 1;
+    if (runs_in_exchange(w, i) || (last && !p->options.carry)) return;
     set_call(w, i, b, c, &call);
     narrow_to_piece(w, &call, starts, last_piece(starts, call.rows), call.rows);
     call.node->op->summary(&call);
 }
 
-/* The first chunk's is not needed. */
+/* The first chunk's is not needed: no gradient goes back to the step before. */
 static void call_adjoint(const rw_pass *w, int i, real *leaf, long b, long c)
 {
     const uint8_t *starts = starts_of(w, b, c);
@@ -326,7 +329,8 @@ void rw_chunk_ordered_call(const rw_pass *w, int i, long b, long c, bool mirrore
     set_call(w, i, b, c, call);
     call->starts = starts_of(w, b, c);
     real *slot = w->e->arena + (mirrored ? place->gradient : place->value);
-    real *to = local ? slot + chunk_number(w, b, next) * p->nodes[i].state : end;
+    real *leaves = next == p->tree.chunks ? rw_step_carry_out(w, i, b) : NULL;
+    real *to = local ? slot + chunk_number(w, b, next) * p->nodes[i].state : leaves ? leaves : end;
     if (mirrored) {
         set_dout(w, call, b, c);
         call->dstate_in = to;

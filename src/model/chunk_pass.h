@@ -25,6 +25,9 @@ struct rw_engine {
     real *workspace;  /* of global ops */
     uint8_t *starts;  /* (sequences of a micro-batch, length): documents, for global ops */
     uint8_t *cuts;    /* (sequences of a micro-batch, local chunks): a document begins in it */
+
+    /* States on their way to the next step; NULL: each begins with nothing. */
+    struct rw_step_carry *carry;
 };
 
 /* One step (or evaluation) under way. */
@@ -73,7 +76,8 @@ void rw_chunk_backward(const rw_pass *pass, const rw_segment *segment, real *lea
 
 /* The arguments of node i, which has a sequence carry, for its recurrence over
  * chunk c of sequence b: summary (mirrored: adjoint). The state goes to the next
- * local chunk, or to `end` (one state) where there is none. */
+ * local chunk; where there is none to `end` (one state), or, behind the last chunk
+ * of all, to the next step. */
 void rw_chunk_ordered_call(const rw_pass *pass, int i, long b, long c, bool mirrored, real *end,
                            rw_call *call);
 

@@ -7,6 +7,7 @@
 #include "kernels/gemm.h"
 #include "model/carry_exchange.h"
 #include "model/global_run.h"
+#include "model/step_carry.h"
 
 /* ---- Making -------------------------------------------------------------- */
 
@@ -37,6 +38,7 @@ static rw_status allocate(rw_engine *e)
         if (p->nodes[i].derived_grad > dderived) dderived = p->nodes[i].derived_grad;
     RW_TRY(rw_alloc(dderived, sizeof(real), "gradients of derived parameters", &e->dderived));
     RW_TRY(rw_global_allocate(e));
+    RW_TRY(rw_step_carry_new(p, &e->carry));
     return rw_gradient_sum_new(p, e->layout, &e->sum);
 }
 
@@ -76,6 +78,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_gradient_sum_destroy(&e->sum);
     rw_carry_exchange_destroy(&e->exchange);
     rw_pipeline_destroy(&e->pipeline);
+    rw_step_carry_destroy(&e->carry);
     if (!e->shares) rw_free(&e->arena);
     rw_free(&e->scratch);
     rw_free(&e->derived);
@@ -322,6 +325,16 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     }
     out->loss = mean_loss(e, out->counted);
     out->correct = 0;
+}
+
+void rw_engine_carry_on(rw_engine *e)
+{
+    rw_step_carry_hand_on(e->carry, e->layout);
+}
+
+int rw_engine_carried(const rw_engine *e, const rw_carried **out)
+{
+    return rw_step_carry_list(e->carry, out);
 }
 
 void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_loss *out)

@@ -37,7 +37,26 @@ typedef struct {
 void rw_engine_train(rw_engine *engine, const rw_batch *batch, uint64_t seed, uint64_t step,
                      rw_loss *out);
 
-/* Loss only. row_loss (local sequences, local rows) may be NULL. Collective. */
+/* With the plan option `carry`: the next step begins with the states in which the
+ * sequences of this one, just trained, ended; sequence b with those of sequence b.
+ * (No gradient goes back.) At first they are zero. Where it is not called, after
+ * a step to be dropped, the states remain as they were before it. Otherwise does
+ * nothing. Collective over the layout. */
+void rw_engine_carry_on(rw_engine *engine);
+
+/* A state that is carried on. */
+typedef struct {
+    char name[128]; /* unique: blocks.0.ssd */
+    size_t state;   /* reals of a sequence */
+    real *data;     /* (local sequences, state): with which the next step begins; the
+                      same on all ranks of sp_comm, to be saved and restored */
+} rw_carried;
+
+/* All of them, owned by the engine; returns their number: 0 without `carry`. */
+int rw_engine_carried(const rw_engine *engine, const rw_carried **out);
+
+/* Loss only, from the zero state. row_loss (local sequences, local rows) may be NULL. Collective.
+ */
 void rw_engine_evaluate(rw_engine *engine, const rw_batch *batch, real *row_loss, rw_loss *out);
 
 #endif

@@ -11,4 +11,5 @@ rw_sources += \
 	src/model/plan_memory.c src/model/plan_memory.h \
 	src/model/plan_scratch.c src/model/plan_scratch.h \
 	src/model/recurrent.c src/model/recurrent.h \
-	src/model/reference.c src/model/reference.h
+	src/model/reference.c src/model/reference.h \
+	src/model/step_carry.c src/model/step_carry.h

@@ -77,13 +77,37 @@ static rw_status plan_nodes(rw_plan *p)
     for (int i = 0; i < p->node_count; i++) {
         p->nodes[i] = *rw_graph_node(p->graph, i);
         p->nodes[i].chunk = p->options.chunk;
-        p->nodes[i].levels = p->tree.inner;
+        /* The state behind all chunks may take the whole tree at once. */
+        p->nodes[i].levels = p->tree.inner + p->options.carry;
         if (!p->nodes[i].lanes) p->nodes[i].lanes = 1;
         RW_TRY(p->nodes[i].op->shape(&p->nodes[i]));
         if (p->nodes[i].out >= 0) p->made_in[p->nodes[i].out] = p->nodes[i].block;
         p->derived[i] = p->derived_total;
         p->derived_total += (p->nodes[i].derived + 15) / 16 * 16;
         if (p->nodes[i].scratch > p->op_scratch) p->op_scratch = p->nodes[i].scratch;
+    }
+    return RW_OK;
+}
+
+/* What a chunk hands on is that of a whole chunk, and a state. */
+static rw_status check_carry(const rw_plan *p)
+{
+    const rw_plan_options *o = &p->options;
+    if (!o->carry) return RW_OK;
+    if (o->length % o->chunk)
+        return rw_fail(RW_USAGE,
+                       "data.carry: sequences of %ld tokens do not end with a chunk of %d; make "
+                       "data.length a multiple of model.chunk",
+                       o->length, o->chunk);
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_op *op = p->nodes[i].op;
+        if (op->carry != RW_CARRY_GLOBAL) continue;
+        return rw_fail(RW_USAGE,
+                       "data.carry: op %s of block %d %s; leave data.carry false, or use blocks "
+                       "that carry a state (such as ssd)",
+                       op->name, p->nodes[i].block,
+                       op->sees_ahead ? "looks ahead (bidirectional: true), beyond the step"
+                                      : "does not hand on what it has seen to the next step");
     }
     return RW_OK;
 }
@@ -281,6 +305,7 @@ rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
     p->options = *options;
     RW_TRY_DONE(set_ranges(p, layout));
     RW_TRY_DONE(plan_nodes(p));
+    RW_TRY_DONE(check_carry(p));
     RW_TRY_DONE(plan_segments(p));
     RW_TRY_DONE(allocate_tables(p));
     if (options->training) {

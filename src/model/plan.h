@@ -62,6 +62,7 @@ typedef struct {
     int accumulate; /* micro-batches of a step */
     bool training;  /* plan a backward pass */
     rw_recompute recompute;
+    bool carry; /* a step begins with the states in which the one before ended */
 } rw_plan_options;
 
 typedef struct {
@@ -93,7 +94,8 @@ typedef struct {
 } rw_plan;
 
 /* Not collective; every rank plans the same graph with the same options.
- * Errors (RW_USAGE): more ranks than chunks or sequences, a value nobody uses. */
+ * Errors (RW_USAGE): more ranks than chunks or sequences, a value nobody uses, an
+ * op or a length with which nothing can be carried on. */
 rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
                       const rw_plan_options *options, rw_plan **out);
 void rw_plan_destroy(rw_plan **plan);

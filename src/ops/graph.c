@@ -155,6 +155,7 @@ rw_status rw_graph_apply(rw_graph *graph, const rw_op *op, const void *attribute
     if (attribute_bytes) memcpy(copy, attributes, attribute_bytes);
     rw_node *node = &graph->nodes[graph->node_count];
     *node = (rw_node){.op = op, .index = graph->node_count, .block = graph->blocks - 1, .out = -1};
+    memcpy(node->scope, graph->scope, sizeof node->scope);
     node->attributes = graph->attributes[graph->node_count] = copy;
     graph->node_count++;
     connect(graph, node, in, ins, params, param_count);

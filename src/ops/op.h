@@ -82,6 +82,8 @@ typedef struct {
     const rw_op *op;
     int index; /* in the graph */
     int block;
+    /* Names of what belongs to the node begin with this: "blocks.0." */
+    char scope[64];
     int chunk;    /* tokens of a full chunk, T: set by the engine before op->shape is
                      called again for planning (0 while building) */
     int levels;   /* advance will be called with levels 0 .. levels-1; set with chunk */

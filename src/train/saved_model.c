@@ -29,6 +29,8 @@ rw_status rw_saved_model_open(const char *path, const char *const *overrides, in
     const rw_checkpoint_meta *meta = rw_checkpoint_about(checkpoint);
     out->step = meta->step;
     RW_TRY_DONE(rw_settings_parse(meta->config, path, overrides, count, &out->settings));
+    /* What follows begins anew, with data of any length. */
+    RW_TRY_DONE(rw_config_set(out->settings.data, "carry", "false"));
     RW_TRY_DONE(rw_source_open(out->settings.data, meta->seed, &out->source));
     RW_TRY_DONE(rw_model_new(out->settings.model, rw_source_format(out->source), meta->seed, false,
                              &out->model));

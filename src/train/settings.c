@@ -232,5 +232,6 @@ rw_plan_options rw_settings_plan(const rw_settings *s, int chunk, bool training)
         .accumulate = (int)rw_config_int(s->train, "accumulate"),
         .training = training,
         .recompute = recompute_of(s),
+        .carry = training && rw_config_bool(s->data, "carry"),
     };
 }

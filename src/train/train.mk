@@ -2,6 +2,7 @@ rw_sources += \
 	src/train/evaluation.c src/train/evaluation.h \
 	src/train/generation.c src/train/generation.h \
 	src/train/run_folder.c src/train/run_folder.h \
+	src/train/saved_carry.c src/train/saved_carry.h \
 	src/train/saved_model.c src/train/saved_model.h \
 	src/train/settings.c src/train/settings.h \
 	src/train/state.c src/train/state.h \

@@ -13,6 +13,7 @@
 #include "optim/schedule.h"
 #include "train/evaluation.h"
 #include "train/run_folder.h"
+#include "train/saved_carry.h"
 #include "train/settings.h"
 #include "train/state.h"
 #include "train/stop_signal.h"
@@ -31,6 +32,7 @@ typedef struct {
     rw_evaluation *evaluation;
     rw_loader *loader;
     rw_state state;
+    rw_saved_carry all; /* the state, and what is carried from step to step */
     rw_run_folder folder;
     uint64_t step;    /* steps done */
     uint64_t seen;    /* sequences of the data used so far: the cursor */
@@ -72,6 +74,7 @@ static rw_status plan(trainer *t)
     rw_plan_options training = rw_settings_plan(&t->settings, t->model->chunk, true);
     rw_plan_options evaluation = rw_settings_plan(&t->settings, t->model->chunk, false);
     RW_TRY(rw_engine_new(t->model, &t->layout, &training, &t->engine));
+    RW_TRY(rw_saved_carry_new(t->engine, &t->layout, t->settings.batch, &t->state, &t->all));
     bool held_out = !rw_source_tokens(t->source) || rw_source_heldout_count(t->source);
     if (!held_out) return RW_OK;
     return rw_evaluation_new(t->model, &t->layout, t->source, &evaluation, t->engine,
@@ -102,6 +105,7 @@ static rw_status load(trainer *t, const char *path)
     const rw_checkpoint_meta *meta = rw_checkpoint_about(checkpoint);
     RW_TRY_DONE(check_checkpoint(t, meta));
     RW_TRY_DONE(rw_checkpoint_read(checkpoint, t->state.tensors, t->state.count));
+    RW_TRY_DONE(rw_saved_carry_read(&t->all, t->engine, checkpoint));
     t->step = t->saved = meta->step;
     t->seen = meta->sequences_seen;
     t->skipped = meta->skipped_steps;
@@ -205,6 +209,7 @@ static void tear_down(trainer *t)
     rw_loader_destroy(&t->loader);
     rw_evaluation_destroy(&t->evaluation);
     rw_engine_destroy(&t->engine);
+    rw_saved_carry_free(&t->all);
     rw_state_free(&t->state);
     rw_updater_destroy(&t->updater);
     rw_free(&t->parts);
@@ -223,8 +228,7 @@ static rw_status save(trainer *t)
     rw_status status = RW_OK;
     char *config = NULL;
     if (t->saved == t->step) return RW_OK;
-    status = rw_agree(&t->layout, rw_config_write(t->settings.root, &config));
-    if (status != RW_OK) goto done;
+    RW_TRY_DONE(rw_agree(&t->layout, rw_config_write(t->settings.root, &config)));
     rw_checkpoint_meta meta = {
         .step = t->step,
         .seed = t->settings.seed,
@@ -237,8 +241,8 @@ static rw_status save(trainer *t)
         .config = config,
         .model = t->model->identity,
     };
-    RW_TRY_DONE(rw_checkpoint_save(&t->layout, t->folder.checkpoints, &meta, t->state.tensors,
-                                   t->state.count,
+    RW_TRY_DONE(rw_checkpoint_save(&t->layout, t->folder.checkpoints, &meta, t->all.tensors,
+                                   t->all.count,
                                    (int)rw_config_int(t->settings.checkpoint, "keep")));
     t->saved = t->step;
 done:
@@ -342,7 +346,8 @@ static rw_status write_metrics(trainer *t, const step_facts *f)
     return rw_metrics_end(o);
 }
 
-/* A step whose loss or gradient is not finite changes nothing; too many in a
+/* A step whose loss or gradient is not finite changes nothing, neither weights nor
+ * the carry, which then jumps over the step's tokens; too many in a
  * row end the run, with a checkpoint of the last good state. */
 static rw_status skip(trainer *t, const step_facts *f)
 {
@@ -377,6 +382,7 @@ static rw_status run_step(trainer *t)
     if (isfinite(f.loss.loss) && isfinite(f.norm)) {
         rw_updater_step(t->updater, t->step, f.lr, f.norm);
         rw_shards_all_gather(&t->layout, rw_graph_weights(t->model->graph), t->model->weights);
+        rw_engine_carry_on(t->engine);
         t->skipped_in_a_row = 0;
     } else {
         RW_TRY(skip(t, &f));

@@ -1,0 +1,114 @@
+#include "model/step_carry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+struct rw_step_carry {
+    size_t sequences; /* of this rank */
+    int count;
+    rw_carried *carried; /* data: in `in` */
+    int *by_node;        /* which of them, or -1 */
+    size_t total;        /* reals of all */
+    real *in, *out;      /* (carries, local sequences, state) */
+};
+
+/* SCOPE.OP; further ones of the same op in a scope are numbered. */
+static void name_carried(const rw_plan *p, int i, rw_carried *out)
+{
+    const rw_node *node = &p->nodes[i];
+    int before = 0;
+    for (int k = 0; k < i; k++)
+        before += p->nodes[k].op == node->op && strcmp(p->nodes[k].scope, node->scope) == 0;
+    size_t size = sizeof out->name;
+    int used = snprintf(out->name, size, "%s%.50s", node->scope, node->op->name);
+    if (before) snprintf(out->name + used, size - (size_t)used, ".%d", before);
+}
+
+/* Lists the carries, and where the states of each begin. */
+static rw_status list_carried(rw_step_carry *s, const rw_plan *p, size_t *place)
+{
+    s->sequences = (size_t)(p->sequences.end - p->sequences.begin);
+    for (int i = 0; i < p->node_count; i++) {
+        s->by_node[i] = -1;
+        if (!rw_has_carry(&p->nodes[i])) continue;
+        rw_carried *c = &s->carried[s->count];
+        s->by_node[i] = s->count;
+        name_carried(p, i, c);
+        c->state = p->nodes[i].state;
+        place[s->count++] = s->total;
+        s->total += s->sequences * c->state;
+        RW_TRY(rw_check_message((double)(s->sequences * c->state), "a state between steps",
+                                "use a smaller data.batch or more data-parallel ranks"));
+    }
+    RW_TRY(rw_alloc(s->total, sizeof(real), "states between steps", &s->in));
+    RW_TRY(rw_alloc(s->total, sizeof(real), "states between steps", &s->out));
+    for (int i = 0; i < s->count; i++) s->carried[i].data = s->in + place[i];
+    return RW_OK;
+}
+
+rw_status rw_step_carry_new(const rw_plan *p, rw_step_carry **out)
+{
+    rw_status status = RW_OK;
+    rw_step_carry *s = NULL;
+    size_t nodes = (size_t)p->node_count, *place = NULL;
+    *out = NULL;
+    if (!p->options.carry) return RW_OK;
+    RW_TRY_DONE(rw_alloc(1, sizeof *s, "states between steps", &s));
+    RW_TRY_DONE(rw_alloc(nodes, sizeof *s->carried, "states between steps", &s->carried));
+    RW_TRY_DONE(rw_alloc(nodes, sizeof *s->by_node, "states between steps", &s->by_node));
+    RW_TRY_DONE(rw_alloc(nodes, sizeof *place, "states between steps", &place));
+    RW_TRY_DONE(list_carried(s, p, place));
+done:
+    rw_free(&place);
+    if (status != RW_OK) rw_step_carry_destroy(&s);
+    *out = s;
+    return status;
+}
+
+void rw_step_carry_destroy(rw_step_carry **carry)
+{
+    rw_step_carry *s = *carry;
+    if (!s) return;
+    rw_free(&s->carried);
+    rw_free(&s->by_node);
+    rw_free(&s->in);
+    rw_free(&s->out);
+    rw_free(carry);
+}
+
+int rw_step_carry_list(const rw_step_carry *s, const rw_carried **out)
+{
+    *out = s ? s->carried : NULL;
+    return s ? s->count : 0;
+}
+
+const real *rw_step_carry_in(const rw_pass *w, int i, long b)
+{
+    const rw_step_carry *s = w->e->carry;
+    if (!s || !w->training) return NULL;
+    const rw_carried *c = &s->carried[s->by_node[i]];
+    return c->data + (size_t)(w->part.begin + b) * c->state;
+}
+
+real *rw_step_carry_out(const rw_pass *w, int i, long b)
+{
+    const rw_step_carry *s = w->e->carry;
+    const real *in = rw_step_carry_in(w, i, b);
+    return in ? s->out + (in - s->in) : NULL;
+}
+
+void rw_step_carry_hand_on(rw_step_carry *s, const rw_layout *layout)
+{
+    int last = layout->sp - 1;
+    bool sends = layout->sp_rank == last;
+    if (!s) return;
+    if (sends) memcpy(s->in, s->out, s->total * sizeof(real));
+    if (layout->sp == 1) return;
+    double start = rw_comm_begin();
+    for (int i = 0; i < s->count; i++)
+        MPI_Bcast(s->carried[i].data, (int)(s->sequences * s->carried[i].state), RW_MPI_REAL, last,
+                  layout->sp_comm);
+    rw_comm_end_blocking(start, sends ? (double)(s->total * sizeof(real)) * (double)last : 0);
+}
