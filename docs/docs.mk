@@ -10,20 +10,22 @@ EXTRA_DIST += \
 	docs/decisions/0004-state-space-carry.md \
 	docs/decisions/0005-one-checkpoint-writer.md \
 	docs/decisions/0006-libraries-not-linked.md \
-	docs/decisions/0016-long-convolution.md \
+	docs/decisions/0007-chunk-convolution.md \
+	docs/decisions/0008-ssd-chunk.md \
+	docs/decisions/0009-pipeline.md \
+	docs/decisions/0010-linear-attention.md \
 	docs/decisions/0011-threaded-blas.md \
 	docs/decisions/0012-overlap.md \
 	docs/decisions/0013-scan-by-doubling.md \
-	docs/decisions/README.md \
-	docs/decisions/0007-chunk-convolution.md \
-	docs/decisions/0010-linear-attention.md \
-	docs/decisions/0009-pipeline.md \
-	docs/decisions/0008-ssd-chunk.md \
 	docs/decisions/0014-recompute-by-chunk.md \
 	docs/decisions/0015-attention.md \
-	docs/memory.md \
+	docs/decisions/0016-long-convolution.md \
+	docs/decisions/0017-global-carry.md \
 	docs/decisions/0018-carry-between-steps.md \
+	docs/decisions/README.md \
+	docs/memory.md \
 	docs/run.png \
+	examples/genome-whole.yaml \
 	examples/genome.yaml \
 	examples/quickstart.yaml \
 	examples/text-streams.yaml

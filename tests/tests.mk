@@ -147,6 +147,7 @@ mpi_tests = \
 	test_layouts \
 	test_long_convolution \
 	test_ring \
+	test_scan \
 	test_shards \
 	test_tree \
 	test_volumes
@@ -158,8 +159,9 @@ mpi_runs = \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
 	test_long_convolution_1.np test_long_convolution_2.np test_long_convolution_3.np test_long_convolution_4.np \
 	test_ring_1.np test_ring_2.np test_ring_3.np test_ring_4.np \
+	test_scan_1.np test_scan_2.np test_scan_3.np test_scan_4.np test_scan_7.np \
 	test_shards_1.np test_shards_2.np test_shards_3.np test_shards_4.np \
-	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np test_tree_7.np \
+	test_tree_1.np test_tree_2.np test_tree_3.np test_tree_4.np \
 	test_volumes_1.np test_volumes_2.np test_volumes_3.np test_volumes_4.np
 mpi_fixtures = tests/mpi_testing.c tests/mpi_testing.h
 
@@ -179,7 +181,9 @@ test_shards_SOURCES = tests/test_shards.c $(engine_fixtures) $(mpi_fixtures)
 test_shards_LDADD = libropewalk.a $(test_libs)
 test_long_convolution_SOURCES = tests/test_long_convolution.c $(mpi_fixtures)
 test_long_convolution_LDADD = libropewalk.a $(test_libs)
-test_tree_SOURCES = tests/test_tree.c $(mpi_fixtures)
+test_scan_SOURCES = tests/test_scan.c tests/chunk_parts.h $(mpi_fixtures)
+test_scan_LDADD = libropewalk.a $(test_libs)
+test_tree_SOURCES = tests/test_tree.c tests/chunk_parts.h $(mpi_fixtures)
 test_tree_LDADD = libropewalk.a $(test_libs)
 test_volumes_SOURCES = tests/test_volumes.c $(mpi_fixtures)
 test_volumes_LDADD = libropewalk.a $(test_libs)
@@ -227,6 +231,7 @@ tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
 	test_layouts_3.np \
 	test_long_convolution_4.np \
 	test_ring_3.np \
+	test_scan_3.np \
 	test_shards_3.np \
 	test_tree_1.np \
 	test_tree_3.np \

@@ -18,7 +18,6 @@ struct rw_engine {
     real *arena;      /* stored values, gradients, carries: offsets in the plan */
     real *scratch;    /* (threads, plan->scratch + plan->op_scratch) */
     real *derived;    /* what prepare made of the parameters */
-    real *dderived;   /* its gradient */
     double *losses;   /* (local sequences, local chunks) */
     double *corrects; /* same shape */
     real *discarded;  /* (threads, plan->largest_leaf): what replay throws away; or NULL */

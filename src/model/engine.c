@@ -33,10 +33,6 @@ static rw_status allocate(rw_engine *e)
     RW_TRY(rw_alloc((size_t)(p->micro * local), 1, "documents", &e->cuts));
     RW_TRY(rw_pipeline_new(e->layout, p->micro, ordered, &e->pipeline));
     RW_TRY(rw_carry_exchange_new(e, &e->exchange));
-    size_t dderived = 0;
-    for (int i = 0; i < p->node_count; i++)
-        if (p->nodes[i].derived_grad > dderived) dderived = p->nodes[i].derived_grad;
-    RW_TRY(rw_alloc(dderived, sizeof(real), "gradients of derived parameters", &e->dderived));
     RW_TRY(rw_global_allocate(e));
     RW_TRY(rw_step_carry_new(p, &e->carry));
     return rw_gradient_sum_new(p, e->layout, &e->sum);
@@ -82,7 +78,6 @@ void rw_engine_destroy(rw_engine **engine)
     if (!e->shares) rw_free(&e->arena);
     rw_free(&e->scratch);
     rw_free(&e->derived);
-    rw_free(&e->dderived);
     rw_free(&e->losses);
     rw_free(&e->corrects);
     rw_free(&e->cuts);
