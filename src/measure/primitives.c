@@ -7,6 +7,7 @@
 #include "mpi/halo.h"
 #include "mpi/lane_exchange.h"
 #include "mpi/pipeline.h"
+#include "mpi/ring.h"
 #include "mpi/row_exchange.h"
 #include "mpi/shards.h"
 #include "mpi/shift.h"
@@ -290,6 +291,58 @@ static void run_lanes(rw_trial *t)
         rw_lanes_gather(&span, LANES, width, rows, ld, whole, buffer);
 }
 
+/* Each rank needs the rows of all before it (mirrored: behind it). */
+static rw_ring ring_of(const rw_trial *t)
+{
+    const rw_range *ranges = t->plan;
+    return (rw_ring){.layout = t->layout,
+                     .rows = ranges,
+                     .need = ranges + t->layout->sp,
+                     .width = t->reals,
+                     .upward = !t->mirrored};
+}
+
+static long longest_block(const rw_trial *t)
+{
+    return (t->chunks / t->layout->sp + 1) * TOKENS;
+}
+
+static rw_status open_ring(rw_trial *t)
+{
+    rw_span span = span_of(t);
+    int sp = t->layout->sp;
+    rw_range *ranges;
+    RW_TRY(rw_alloc(2 * (size_t)sp, sizeof *ranges, "a primitive's data", &ranges));
+    t->plan = ranges;
+    for (int q = 0; q < sp; q++) {
+        ranges[q] = ranges[sp + q] = rw_span_rows(&span, q);
+        if (t->mirrored)
+            ranges[sp + q].end = span.length;
+        else
+            ranges[sp + q].begin = 0;
+    }
+    return take_memory(t, 2 * (size_t)longest_block(t) * t->reals);
+}
+
+static size_t predict_ring(const rw_trial *t)
+{
+    rw_ring ring = ring_of(t);
+    return (size_t)(span_of(t).sequences * rw_ring_volume(&ring, t->layout->sp_rank)) *
+           sizeof(real);
+}
+
+static void pass_by(void *context, rw_range rows, const real *block)
+{
+    (void)context, (void)rows, (void)block;
+}
+
+static void run_ring(rw_trial *t)
+{
+    rw_ring ring = ring_of(t);
+    real *block[2] = {t->memory, t->memory + (size_t)longest_block(t) * t->reals};
+    for (long b = 0; b < span_of(t).sequences; b++) rw_ring_run(&ring, block, pass_by, NULL);
+}
+
 /* Every row changes places with its mirror image in the sequence. */
 static rw_status open_rows(rw_trial *t)
 {
@@ -317,7 +370,7 @@ static void run_rows(rw_trial *t)
     rw_rows_exchange(&span, width, t->plan, t->memory, width, to, width, false, buffer);
 }
 
-static void close_rows(rw_trial *t)
+static void close_plan(rw_trial *t)
 {
     rw_free(&t->plan);
     rw_free(&t->memory);
@@ -328,8 +381,9 @@ const rw_primitive rw_primitives[] = {
     {"tree scan", "state", true, open_scan, predict_scan, run_scan, close_scan},
     {"pipeline", "state", true, open_pipeline, predict_pipeline, run_pipeline, close_pipeline},
     {"halo", "row", true, open_halo, predict_halo, run_halo, close_memory},
+    {"ring", "row", true, open_ring, predict_ring, run_ring, close_plan},
     {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
-    {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_rows},
+    {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_plan},
     {"butterfly", "vector", false, open_butterfly, predict_butterfly, run_butterfly, close_memory},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,
      close_reduction},
