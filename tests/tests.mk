@@ -220,7 +220,7 @@ TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
 CLEANFILES += $(mpi_runs)
 EXTRA_DIST += $(script_tests) tests/cluster.sh tests/program.sh examples/delay.yaml examples/mqar.yaml tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
 
-# What a build with sanitizers runs: all but the tests that take long there.
+# What a build with sanitizers runs, and a distribution: all but what takes long.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
 	test_attention_1.np \
 	test_attention_3.np \
@@ -237,6 +237,7 @@ tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
 	test_tree_3.np \
 	test_volumes_3.np
 tests_slow = \
+	test_forms_double \
 	test_checkpoint_faults
 check-fast:
 	RW_TEST_SCOPE=fast $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_fast)'
