@@ -16,9 +16,10 @@ rw_status rw_gather_open(rw_gather *g)
     size_t most = 0;
     for (int i = 0; i < g->count; i++) {
         const rw_tensor *tensor = &g->tensors[i];
-        size_t reals = 1;
-        for (int d = 0; d < tensor->dims; d++) reals *= tensor->shape[d];
-        if (tensor->sharded && reals > most) most = reals;
+        size_t reals = tensor->sharded;
+        /* An impossible number is refused when the tensor is written. */
+        for (int d = 0; d < tensor->dims && d < RW_MAX_DIMS; d++) reals *= tensor->shape[d];
+        if (reals > most) most = reals;
     }
     return rw_alloc(most, sizeof(real), "a tensor to save", &g->whole);
 }
