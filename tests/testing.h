@@ -47,6 +47,7 @@ rw_status test_model_new(const test_subject *subject, int chunk, rw_model **out)
 
 /* Skips the running test if an op of the subject hands nothing on from step to step
  * (plan option carry). */
+bool test_op_carries(const rw_op *op);
 void test_skip_unless_carries(const test_subject *subject);
 
 /* A property that every subject must have: fails the running test otherwise. */
