@@ -95,6 +95,8 @@ static rw_status fill(rw_loader *l, rw_batch *batch, uint64_t number)
         uint64_t index = l->seen + number * l->batch + (uint64_t)(l->sequences.begin + i);
         RW_TRY(rw_source_read(l->source, l->split, index, l->rows.begin, batch->rows, &out));
     }
+    uint64_t first = l->seen + number * l->batch;
+    batch->position = (long)rw_source_position(l->source, l->split, first);
     batch->counted = count_targets(f, batch);
     return RW_OK;
 }

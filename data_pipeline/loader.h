@@ -16,6 +16,7 @@ typedef struct {
     real *features;   /* (sequences, rows, features) */
     real *target_features;
     uint8_t *starts; /* (sequences, rows), 1 where a document begins; NULL: nowhere */
+    long position;   /* in its stream (data.carry), of the first token of each sequence; else 0 */
     int feature_width, target_width; /* reals a token of the last two */
     long counted;                    /* targets that are not ignored */
     double wait_s;                   /* how long rw_loader_next had to wait for it */

@@ -266,6 +266,12 @@ static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long co
     return RW_OK;
 }
 
+uint64_t rw_source_position(const rw_source *s, rw_split_name split, uint64_t index)
+{
+    if (!s->carry || split != RW_TRAIN) return 0;
+    return rw_stream_sampler_window(&s->streams, index) * (uint64_t)s->length;
+}
+
 /* Where a stream begins, a document does: nothing is carried over. */
 static rw_status read_training(rw_source *s, uint64_t index, long first, long count,
                                rw_sequence *out)

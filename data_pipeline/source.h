@@ -38,6 +38,9 @@ uint64_t rw_source_heldout_count(const rw_source *source);
 /* Tokens of the training split (datasets), 0 for tasks. */
 uint64_t rw_source_tokens(const rw_source *source);
 
+/* How many tokens of its stream (data.carry) are before sequence `index`; else 0. */
+uint64_t rw_source_position(const rw_source *source, rw_split_name split, uint64_t index);
+
 /* Writes tokens [first, first + count) of sequence `index`, and their targets,
  * to `out` (arrays of count rows). Reads no more than that part from disk.
  * RW_TRAIN: order is a keyed permutation per pass; window starts shift from

@@ -11,9 +11,15 @@ rw_stream_sampler rw_stream_sampler_make(uint64_t tokens, uint64_t length, uint6
     return s;
 }
 
+uint64_t rw_stream_sampler_window(const rw_stream_sampler *s, uint64_t index)
+{
+    return index / s->batch % s->windows;
+}
+
 uint64_t rw_stream_sampler_start(const rw_stream_sampler *s, uint64_t index, bool *begins)
 {
-    uint64_t step = index / s->batch, stream = index % s->batch, window = step % s->windows;
+    uint64_t step = index / s->batch, stream = index % s->batch;
+    uint64_t window = rw_stream_sampler_window(s, index);
     rw_random pass = rw_random_stream(s->seed, RW_RANDOM_ORDER, step / s->windows);
     *begins = window == 0;
     return rw_random_below(pass, 0, s->shifts) + (stream * s->windows + window) * s->length;

@@ -21,6 +21,8 @@ typedef struct {
 /* Streams of windows of `length` among `tokens`. */
 rw_stream_sampler rw_stream_sampler_make(uint64_t tokens, uint64_t length, uint64_t batch,
                                          uint64_t seed);
+/* Which window of its stream sequence `index` is. */
+uint64_t rw_stream_sampler_window(const rw_stream_sampler *sampler, uint64_t index);
 /* The first token of sequence `index`; *begins: whether a stream begins there. */
 uint64_t rw_stream_sampler_start(const rw_stream_sampler *sampler, uint64_t index, bool *begins);
 

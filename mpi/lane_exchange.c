@@ -23,8 +23,7 @@ size_t rw_lanes_reals(const rw_span *span, int lanes, int width)
 /* The largest block that two ranks exchange: shares differ by one chunk, one lane. */
 static size_t half_of_buffer(const rw_span *span, int lanes, int width)
 {
-    long chunks = (span->length + span->chunk - 1) / span->chunk, sp = span->layout->sp;
-    long rows = (chunks + sp - 1) / sp * span->chunk, most = (lanes + sp - 1) / sp;
+    long sp = span->layout->sp, rows = rw_span_most_rows(span), most = (lanes + sp - 1) / sp;
     return (size_t)(span->most * rows * most) * (size_t)width;
 }
 

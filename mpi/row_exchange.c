@@ -37,19 +37,12 @@ static packet packet_in(const rw_span *span, int width, real *buffer)
     return (packet){(int64_t *)buffer, (int64_t *)(buffer + keys), first, first + rows};
 }
 
-/* The rank of sp_comm that holds row `key` of a sequence. */
-static int owner_of(const rw_span *span, int64_t key)
-{
-    long chunks = (span->length + span->chunk - 1) / span->chunk;
-    return (int)((((long)key / span->chunk + 1) * span->layout->sp - 1) / chunks);
-}
-
 double rw_rows_bytes(const rw_span *span, int width, const int64_t *keys)
 {
     size_t away = 0, each = (size_t)width * sizeof(real) + sizeof(int64_t);
     for (long b = 0; b < span->sequences; b++)
         for (long r = 0; r < rw_span_count(span); r++)
-            away += owner_of(span, keys[b * span->stride + r]) != span->layout->sp_rank;
+            away += rw_span_owner(span, (long)keys[b * span->stride + r]) != span->layout->sp_rank;
     return (double)(away * each + (size_t)(span->layout->sp - 1) * sizeof(int64_t));
 }
 
@@ -69,7 +62,7 @@ static int64_t pack(const rw_span *span, int width, const int64_t *keys, const r
     for (long b = 0; b < span->sequences; b++)
         for (long r = 0; r < rw_span_count(span); r++) {
             size_t row = (size_t)(b * span->stride + r);
-            if (owner_of(span, keys[row]) != q) continue;
+            if (rw_span_owner(span, (long)keys[row]) != q) continue;
             memcpy(p->rows_out + n * width, from + row * (size_t)ld, (size_t)width * sizeof(real));
             p->keys_out[n++] = b * span->length + keys[row];
         }
@@ -83,7 +76,7 @@ static void move_own(const rw_span *span, int width, const int64_t *keys, const 
     for (long b = 0; b < span->sequences; b++)
         for (long r = 0; r < rw_span_count(span); r++) {
             size_t row = (size_t)(b * span->stride + r);
-            if (owner_of(span, keys[row]) == span->layout->sp_rank)
+            if (rw_span_owner(span, (long)keys[row]) == span->layout->sp_rank)
                 put(span, width, b * span->length + keys[row], from + row * (size_t)from_ld, to,
                     to_ld, add);
         }

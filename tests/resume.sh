@@ -25,9 +25,9 @@ checkpoint: {every: 4, keep: 3}
 eval: {every: 10, batches: 1}
 END
 sed -e 's|task: .*|dataset: '"$dir"'/text.h5|' "$dir/task.yaml" >"$dir/text.yaml"
-# States carried on from step to step, of every kind: linear, shifted, non-linear.
+# States carried on from step to step, of every kind: linear, shifted, non-linear, rows.
 sed -e 's|length: .*|length: 160\n  carry: true|' \
-    -e 's|  - {mlp|  - {mixer: gru, hidden: 24}\n  &|' "$dir/text.yaml" >"$dir/carry.yaml"
+    -e 's|  - {mlp|  - {mixer: gru, hidden: 24}\n    - {mixer: attention, window: 50}\n  &|' "$dir/text.yaml" >"$dir/carry.yaml"
 
 make_text() {
     local jargon=/usr/share/doc/jargon-text/jargon.txt.gz

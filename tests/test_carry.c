@@ -41,7 +41,8 @@ static rw_loss train_window(test_rig *rig, const rw_batch *whole, long length, l
     rw_loss loss;
     test_batch_part(whole, (rw_range){0, SEQUENCES}, (rw_range){step * length, (step + 1) * length},
                     &rig->batch);
-    if (cut) rig->batch.starts = test_alloc((size_t)(SEQUENCES * length), 1);
+    rig->batch.position = step * length;
+    if (cut && !rig->batch.starts) rig->batch.starts = test_alloc((size_t)(SEQUENCES * length), 1);
     for (long b = 0; cut && b < SEQUENCES; b++) rig->batch.starts[b * length] = 1;
     rw_engine_train(rig->engine, &rig->batch, 1, (uint64_t)step, &loss);
     test_batch_free(&rig->batch);
@@ -73,16 +74,33 @@ static double mean_of_window(const real *rows, long all, long length, long step,
     return sum / counted;
 }
 
-static void check_windows_of(const test_subject *subject, long length)
+/* Steps that see all that is before them: an op that hands on rows sees those of one
+ * window before, which is all as far as the second. */
+static long steps_that_see_all(const test_subject *subject, long length)
 {
+    rw_model *model;
+    bool all = true;
+    test_ok(test_model_new(subject, CHUNK, &model));
+    for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
+        const rw_node *node = rw_graph_node(model->graph, i);
+        if (node->op->memory) all = all && node->op->memory(node, STEPS * length) <= length;
+    }
+    rw_model_destroy(&model);
+    return all ? STEPS : 2;
+}
+
+static void check_windows_of(const test_subject *subject, long length, bool documents)
+{
+    const long steps = steps_that_see_all(subject, length);
     const double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-4;
     rw_plan_options options = options_of(length);
     rw_batch whole;
     test_rig rig;
     test_batch_new(SEQUENCES, STEPS * length, &whole);
+    if (documents) test_batch_add_documents(&whole);
     real *rows = losses_at_once(subject, &whole);
     open_carrying(subject, &options, 2, &rig);
-    for (long step = 0; step < STEPS; step++) {
+    for (long step = 0; step < steps; step++) {
         rw_loss loss = train_window(&rig, &whole, length, step, false);
         double wanted = mean_of_window(rows, whole.rows, length, step, loss.counted);
         if (!(fabs(loss.loss - wanted) <= tolerance * fabs(wanted)))
@@ -112,9 +130,48 @@ static void check_windows(const test_subject *subject)
 {
     if (is_random(subject)) skip();
     test_skip_unless_carries(subject);
-    check_windows_of(subject, CHUNK);
-    check_windows_of(subject, 4 * CHUNK);
-    check_windows_of(subject, 5 * CHUNK);
+    check_windows_of(subject, CHUNK, false);
+    check_windows_of(subject, 4 * CHUNK, false);
+    check_windows_of(subject, 5 * CHUNK, false);
+    check_windows_of(subject, 4 * CHUNK, true);
+}
+
+static void find_mixer(const char *name, test_subject *out)
+{
+    for (int i = 0; rw_mixer_registry[i]; i++)
+        if (strcmp(rw_mixer_registry[i]->name, name) == 0)
+            *out = (test_subject){.mixer = rw_mixer_registry[i]};
+    assert_non_null(out->mixer);
+}
+
+/* Attention without a window sees one window back, and no further: the last of three
+ * has the losses that it has behind the second alone. */
+static void test_one_window_back(void **unused)
+{
+    enum { LENGTH = 3 * CHUNK };
+    const double tolerance = sizeof(real) == 8 ? 1e-10 : 1e-4;
+    rw_plan_options options = options_of(LENGTH);
+    test_subject subject = {0};
+    rw_batch whole, two;
+    rw_loss loss = {0};
+    test_rig rig;
+    (void)unused;
+    find_mixer("attention", &subject);
+    test_batch_new(SEQUENCES, STEPS * LENGTH, &whole);
+    test_batch_part(&whole, (rw_range){0, SEQUENCES},
+                    (rw_range){(STEPS - 2) * LENGTH, STEPS * LENGTH}, &two);
+    real *rows = losses_at_once(&subject, &two);
+    open_carrying(&subject, &options, 1, &rig);
+    for (long step = 0; step < STEPS; step++) {
+        loss = train_window(&rig, &whole, LENGTH, step, false);
+        rw_engine_carry_on(rig.engine);
+    }
+    double wanted = mean_of_window(rows, 2 * LENGTH, LENGTH, 1, loss.counted);
+    assert_true(fabs(loss.loss - wanted) <= tolerance * fabs(wanted));
+    test_rig_close(&rig);
+    rw_free(&rows);
+    test_batch_free(&two);
+    test_batch_free(&whole);
 }
 
 /* A document that begins with the window sees nothing of the one before. */
@@ -253,7 +310,7 @@ static void test_refusals(void **unused)
     (void)unused;
     refuse(&subjects[0], 5 * CHUNK + 1, "multiple of model.chunk");
     for (int i = 0; i < count; i++)
-        if (subjects[i].op->carry == RW_CARRY_GLOBAL)
+        if (!test_op_carries(subjects[i].op))
             refuse(&subjects[i], 5 * CHUNK,
                    subjects[i].op->sees_ahead ? "bidirectional" : "does not hand on");
 }
@@ -266,12 +323,14 @@ int main(int argc, char **argv)
         {"micro-batches, recomputation, threads: same bits", check_execution},
         {"a dropped step and an evaluation leave nothing", check_nothing_else_matters},
     };
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_window_back),
+                                       cmocka_unit_test(test_refusals)};
     MPI_Init(&argc, &argv);
     int failed =
         test_run_properties("carry", properties, (int)(sizeof properties / sizeof *properties),
-                            TEST_OPS | TEST_MIXERS | TEST_HYBRIDS);
-    failed += cmocka_run_group_tests_name("carry that is refused", tests, NULL, NULL);
+                            TEST_OPS | TEST_MIXERS | TEST_CARRYING);
+    failed +=
+        cmocka_run_group_tests_name("what is carried, and what is refused", tests, NULL, NULL);
     MPI_Finalize();
     return failed;
 }

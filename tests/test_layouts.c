@@ -234,6 +234,8 @@ int main(int argc, char **argv)
 {
     const test_property properties[] = {
         {"same bits on every layout", check_default_optimizer},
+    };
+    const test_property carried[] = {
         {"same bits with a carry from step to step", check_carry},
     };
     const struct CMUnitTest tests[] = {
@@ -241,7 +243,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_too_many_ranks),
     };
     mpi_test_begin(&argc, &argv);
-    int failed = test_run_properties("layouts", properties, 2, TEST_MIXERS | TEST_HYBRIDS);
+    int failed = test_run_properties("layouts", properties, 1, TEST_MIXERS | TEST_HYBRIDS);
+    failed += test_run_properties("carried", carried, 1, TEST_MIXERS | TEST_CARRYING);
     failed += cmocka_run_group_tests_name("layouts of optimizers", tests, NULL, NULL);
     MPI_Finalize();
     return failed;

@@ -136,7 +136,10 @@ static void carried_sequences_go_on(void **state)
         next[index % BATCH] = s.targets[LENGTH - 1];
         assert_int_equal(rw_source_read(source, RW_TRAIN, index, 1, LENGTH - 1, &s), RW_OK);
         assert_int_equal(starts[0], 0);
+        assert_int_equal(rw_source_position(source, RW_TRAIN, index),
+                         index / BATCH % STEPS * LENGTH);
     }
+    assert_int_equal(rw_source_position(source, RW_HELDOUT, BATCH), 0);
     free_sequence(&s);
     rw_source_close(&source);
     free(bytes);

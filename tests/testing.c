@@ -82,6 +82,9 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity)
         add_subject(&list, "bidirectional hybrid",
                     (test_subject){.format = formats[FORMATS - 1], .bidirectional = true});
     }
+    if (kinds & TEST_CARRYING)
+        add_subject(&list, "carrying hybrid",
+                    (test_subject){.format = formats[FORMATS - 1], .carrying = true});
     return list.count;
 }
 
@@ -135,6 +138,28 @@ static rw_status build_around(rw_graph *graph, const test_subject *subject)
     return rw_squared_error(graph, y, "head", TEST_FEATURES);
 }
 
+bool test_op_carries(const rw_op *op)
+{
+    return op->carry != RW_CARRY_GLOBAL || op->memory;
+}
+
+static bool carries(const test_subject *subject)
+{
+    enum { ANY_CHUNK = 8 };
+    rw_model *model;
+    bool all = true;
+    test_ok(test_model_new(subject, ANY_CHUNK, &model));
+    for (int i = 0; i < rw_graph_nodes(model->graph); i++)
+        all = all && test_op_carries(rw_graph_node(model->graph, i)->op);
+    rw_model_destroy(&model);
+    return all;
+}
+
+void test_skip_unless_carries(const test_subject *subject)
+{
+    if (!carries(subject)) skip();
+}
+
 /* A whole model; all mixers and both mlps, or an mlp alone for an objective. */
 static rw_status build_whole(const test_subject *subject, int chunk, rw_model **out)
 {
@@ -146,6 +171,7 @@ static rw_status build_whole(const test_subject *subject, int chunk, rw_model **
              tokens ? "0.125" : "0", tokens ? "rms" : "layer",
              subject->objective ? subject->objective->name : "auto");
     for (int i = 0; !subject->objective && rw_mixer_registry[i]; i++) {
+        if (subject->carrying && !carries(&(test_subject){.mixer = rw_mixer_registry[i]})) continue;
         write_mixer(rw_mixer_registry[i], subject->bidirectional ? ", bidirectional: true" : "",
                     text, sizeof text);
         strncat(text, ", ", sizeof text - strlen(text) - 1);
@@ -167,18 +193,6 @@ rw_status test_model_new(const test_subject *subject, int chunk, rw_model **out)
     if (status == RW_OK) return rw_model_of_graph(graph, chunk, SEED, true, out);
     rw_graph_destroy(&graph);
     return status;
-}
-
-void test_skip_unless_carries(const test_subject *subject)
-{
-    enum { ANY_CHUNK = 8 };
-    rw_model *model;
-    bool carries = true;
-    test_ok(test_model_new(subject, ANY_CHUNK, &model));
-    for (int i = 0; i < rw_graph_nodes(model->graph); i++)
-        carries = carries && rw_graph_node(model->graph, i)->op->carry != RW_CARRY_GLOBAL;
-    rw_model_destroy(&model);
-    if (!carries) skip();
 }
 
 /* ---- Properties ------------------------------------------------------------ */

@@ -29,6 +29,8 @@ enum {
     TEST_OBJECTIVES = 4, /* every objective, on every kind of data that it accepts */
     TEST_HYBRIDS = 8,    /* whole models with all mixers, of tokens and of features */
     TEST_ALL = 15,
+    TEST_CARRYING = 16, /* the hybrid of features, of the mixers that hand on what they have seen
+                           from step to step (plan option carry) */
 };
 
 typedef struct {
@@ -38,6 +40,7 @@ typedef struct {
     const rw_objective *objective;
     rw_format format;   /* of objectives and hybrids */
     bool bidirectional; /* hybrids */
+    bool carrying;      /* hybrids: of the mixers that carry */
 } test_subject;
 
 /* Writes up to `capacity` subjects of the wanted kinds; returns their number. */
@@ -45,8 +48,9 @@ int test_subjects(unsigned kinds, test_subject *out, int capacity);
 /* The subject's model, trained; the weights are a function of the subject. */
 rw_status test_model_new(const test_subject *subject, int chunk, rw_model **out);
 
-/* Skips the running test if an op of the subject hands nothing on from step to step
- * (plan option carry). */
+/* Does the op hand on what it has seen from step to step (plan option carry)? */
+bool test_op_carries(const rw_op *op);
+/* Skips the running test if an op of the subject does not. */
 void test_skip_unless_carries(const test_subject *subject);
 
 /* A property that every subject must have: fails the running test otherwise. */

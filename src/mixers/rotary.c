@@ -74,7 +74,7 @@ static const real *factors_at(const rw_call *call, int t, real *start, real *out
 {
     const rw_node *node = call->node;
     const int width = head_width(node);
-    const long position = call->position + t, row = position % node->chunk;
+    const long position = call->passed + call->position + t, row = position % node->chunk;
     if (t == 0 || row == 0) factors_of(node, (double)(position - row), start);
     multiply(width / 2, start, call->derived + (size_t)row * (size_t)width, out);
     return out;

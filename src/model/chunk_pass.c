@@ -86,6 +86,7 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
     *call = (rw_call){.node = node, .rows = rw_plan_chunk_rows(p, c)};
     call->sequence = p->sequences.begin + w->part.begin + b;
     call->position = c * p->options.chunk;
+    call->passed = w->batch->position;
     call->seed = w->seed;
     call->step = w->step;
     call->training = w->training;

@@ -14,16 +14,18 @@ struct rw_engine {
     rw_gradient_sum *sum;
     struct rw_carry_exchange *exchange;
     rw_pipeline *pipeline;
-    bool shares;      /* the arena is another engine's */
-    real *arena;      /* stored values, gradients, carries: offsets in the plan */
-    real *scratch;    /* (threads, plan->scratch + plan->op_scratch) */
-    real *derived;    /* what prepare made of the parameters */
-    double *losses;   /* (local sequences, local chunks) */
-    double *corrects; /* same shape */
-    real *discarded;  /* (threads, plan->largest_leaf): what replay throws away; or NULL */
-    real *workspace;  /* of global ops */
-    uint8_t *starts;  /* (sequences of a micro-batch, length): documents, for global ops */
-    uint8_t *cuts;    /* (sequences of a micro-batch, local chunks): a document begins in it */
+    bool shares;              /* the arena is another engine's */
+    real *arena;              /* stored values, gradients, carries: offsets in the plan */
+    real *scratch;            /* (threads, plan->scratch + plan->op_scratch) */
+    real *derived;            /* what prepare made of the parameters */
+    double *losses;           /* (local sequences, local chunks) */
+    double *corrects;         /* same shape */
+    real *discarded;          /* (threads, plan->largest_leaf): what replay throws away; or NULL */
+    real *workspace;          /* of global ops */
+    uint8_t *starts;          /* (sequences of a micro-batch, length): documents, for global ops */
+    real *extended;           /* of global ops that see rows of the step before: copies; or NULL */
+    uint8_t *extended_starts; /* and documents */
+    uint8_t *cuts; /* (sequences of a micro-batch, local chunks): a document begins in it */
 
     /* States on their way to the next step; NULL: each begins with nothing. */
     struct rw_step_carry *carry;

@@ -84,6 +84,8 @@ void rw_engine_destroy(rw_engine **engine)
     rw_free(&e->discarded);
     rw_free(&e->workspace);
     rw_free(&e->starts);
+    rw_free(&e->extended);
+    rw_free(&e->extended_starts);
     rw_plan_destroy(&e->plan);
     rw_free(engine);
 }

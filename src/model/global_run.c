@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/global_memory.h"
 #include "mpi/swap.h"
 
 static rw_span span_of(const rw_engine *e, long sequences)
@@ -25,6 +26,15 @@ static bool has_global(const rw_plan *p)
     return false;
 }
 
+static rw_status measure(const rw_node *node, const rw_span *span, size_t *most)
+{
+    if (node->op->fits) RW_TRY(node->op->fits(node, span));
+    size_t reals = node->op->workspace ? node->op->workspace(node, span) : 0;
+    if (reals > *most) *most = reals;
+    return RW_OK;
+}
+
+/* An evaluation has no rows before its own. */
 rw_status rw_global_allocate(rw_engine *e)
 {
     const rw_plan *p = e->plan;
@@ -32,12 +42,11 @@ rw_status rw_global_allocate(rw_engine *e)
     size_t most = 0;
     if (!has_global(p)) return RW_OK;
     for (int i = 0; i < p->node_count; i++) {
-        const rw_node *node = &p->nodes[i];
-        if (node->op->fits) RW_TRY(node->op->fits(node, &span));
-        if (!node->op->workspace) continue;
-        size_t reals = node->op->workspace(node, &span);
-        if (reals > most) most = reals;
+        rw_span extended = rw_global_extend(&span, p->memory[i]);
+        RW_TRY(measure(&p->nodes[i], &span, &most));
+        RW_TRY(measure(&p->nodes[i], &extended, &most));
     }
+    RW_TRY(rw_global_memory_allocate(e));
     RW_TRY(rw_alloc(most, sizeof(real), "work memory of global ops", &e->workspace));
     return rw_alloc((size_t)(p->micro * p->options.length), 1, "documents", &e->starts);
 }
@@ -80,7 +89,7 @@ static void set_backward(const rw_pass *w, rw_global *g)
     }
 }
 
-void rw_global_run(const rw_pass *w, int i, bool mirrored)
+static rw_global call_of(const rw_pass *w, int i, bool mirrored)
 {
     const rw_engine *e = w->e;
     const rw_plan *p = e->plan;
@@ -98,5 +107,19 @@ void rw_global_run(const rw_pass *w, int i, bool mirrored)
     g.out_ld = node->out_width;
     g.out = rw_pass_rows(w, &p->value[node->out], node->out_width, 0, p->chunks.begin);
     if (mirrored) set_backward(w, &g);
-    (mirrored ? node->op->global_backward : node->op->global_forward)(&g);
+    return g;
+}
+
+void rw_global_run(const rw_pass *w, int i, bool mirrored)
+{
+    const rw_op *op = w->e->plan->nodes[i].op;
+    void (*run)(const rw_global *) = mirrored ? op->global_backward : op->global_forward;
+    rw_global own = call_of(w, i, mirrored);
+    if (!w->training || !w->e->plan->memory[i]) {
+        run(&own);
+        return;
+    }
+    rw_global extended = rw_global_memory_open(w, &own, mirrored);
+    run(&extended);
+    rw_global_memory_close(w, &own, &extended, mirrored);
 }

@@ -2,6 +2,7 @@ rw_sources += \
 	src/model/carry_exchange.c src/model/carry_exchange.h \
 	src/model/chunk_pass.c src/model/chunk_pass.h \
 	src/model/engine.c src/model/engine.h \
+	src/model/global_memory.c src/model/global_memory.h \
 	src/model/global_run.c src/model/global_run.h \
 	src/model/gradient_sum.c src/model/gradient_sum.h \
 	src/model/liveness.c src/model/liveness.h \

@@ -29,6 +29,13 @@ int rw_plan_run_end(const rw_plan *plan, int node, int last)
     return end;
 }
 
+size_t rw_plan_input_width(const rw_node *node)
+{
+    size_t width = 0;
+    for (int k = 0; k < node->ins; k++) width += (size_t)node->in_width[k];
+    return width;
+}
+
 /* ---- Sizes and ranges -------------------------------------------------- */
 
 static rw_status check_ranks(const rw_plan *p, const rw_layout *layout)
@@ -89,8 +96,27 @@ static rw_status plan_nodes(rw_plan *p)
     return RW_OK;
 }
 
-/* What a chunk hands on is that of a whole chunk, and a state. */
-static rw_status check_carry(const rw_plan *p)
+static rw_status refuse_carry(const rw_node *node)
+{
+    return rw_fail(RW_USAGE,
+                   "data.carry: op %s of block %d %s; leave data.carry false, or use blocks that "
+                   "carry a state or rows (such as ssd, conv, attention)",
+                   node->op->name, node->block,
+                   node->op->sees_ahead ? "looks ahead (bidirectional: true), beyond the step"
+                                        : "does not hand on what it has seen to the next step");
+}
+
+/* Whole chunks, one at least. */
+static long memory_of(const rw_plan_options *o, const rw_node *node)
+{
+    long rows = node->op->memory(node, o->length);
+    long chunks = (rows + o->chunk - 1) / o->chunk;
+    if (rows > o->length) return o->length;
+    return chunks > 0 ? chunks * o->chunk : o->chunk;
+}
+
+/* What a chunk hands on is that of a whole chunk; what an op does, a state or rows. */
+static rw_status plan_carry(rw_plan *p)
 {
     const rw_plan_options *o = &p->options;
     if (!o->carry) return RW_OK;
@@ -100,14 +126,10 @@ static rw_status check_carry(const rw_plan *p)
                        "data.length a multiple of model.chunk",
                        o->length, o->chunk);
     for (int i = 0; i < p->node_count; i++) {
-        const rw_op *op = p->nodes[i].op;
-        if (op->carry != RW_CARRY_GLOBAL) continue;
-        return rw_fail(RW_USAGE,
-                       "data.carry: op %s of block %d %s; leave data.carry false, or use blocks "
-                       "that carry a state (such as ssd)",
-                       op->name, p->nodes[i].block,
-                       op->sees_ahead ? "looks ahead (bidirectional: true), beyond the step"
-                                      : "does not hand on what it has seen to the next step");
+        const rw_node *node = &p->nodes[i];
+        if (node->op->carry != RW_CARRY_GLOBAL) continue;
+        if (!node->op->memory) return refuse_carry(node);
+        p->memory[i] = memory_of(o, node);
     }
     return RW_OK;
 }
@@ -292,6 +314,7 @@ static rw_status allocate_tables(rw_plan *p)
     RW_TRY(rw_alloc(nodes, sizeof *p->add, "the plan", &p->add));
     RW_TRY(rw_alloc(nodes, sizeof *p->leaf_param, "the plan", &p->leaf_param));
     RW_TRY(rw_alloc(nodes, sizeof *p->leaf_derived, "the plan", &p->leaf_derived));
+    RW_TRY(rw_alloc(nodes, sizeof *p->memory, "the plan", &p->memory));
     return rw_alloc(nodes, sizeof *p->carry, "the plan", &p->carry);
 }
 
@@ -305,9 +328,9 @@ rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
     p->options = *options;
     RW_TRY_DONE(set_ranges(p, layout));
     RW_TRY_DONE(plan_nodes(p));
-    RW_TRY_DONE(check_carry(p));
-    RW_TRY_DONE(plan_segments(p));
     RW_TRY_DONE(allocate_tables(p));
+    RW_TRY_DONE(plan_carry(p));
+    RW_TRY_DONE(plan_segments(p));
     if (options->training) {
         RW_TRY_DONE(plan_gradients(p));
         plan_leaves(p);
@@ -335,5 +358,6 @@ void rw_plan_destroy(rw_plan **plan)
     rw_free(&p->leaf_param);
     rw_free(&p->leaf_derived);
     rw_free(&p->carry);
+    rw_free(&p->memory);
     rw_free(plan);
 }

@@ -86,8 +86,9 @@ typedef struct {
     size_t *leaf_derived;                   /* by node: likewise */
     size_t *derived;                        /* by node: offset in the derived memory */
     rw_carry_place *carry;                  /* by node */
-    size_t arena;                           /* reals of all stored buffers */
-    size_t scratch;                         /* reals a thread: scratch values and gradients */
+    long *memory;         /* by node: rows of the step before that a global op sees, or 0 */
+    size_t arena;         /* reals of all stored buffers */
+    size_t scratch;       /* reals a thread: scratch values and gradients */
     size_t op_scratch;    /* reals a thread: working memory of an op, behind those */
     size_t derived_total; /* reals */
     size_t largest_leaf;
@@ -116,6 +117,8 @@ static inline bool rw_has_carry(const rw_node *node)
 {
     return node->op->carry != RW_CARRY_NONE;
 }
+/* Columns of all inputs of a node. */
+size_t rw_plan_input_width(const rw_node *node);
 /* Does the exchange do all the work of the op that has an order? */
 static inline bool rw_runs_in_exchange(const rw_node *node)
 {

@@ -197,7 +197,9 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
         const rw_node *node = &p->nodes[i];
         if (!rw_has_carry(node)) continue;
         l->map[i].size = chunks * node->map;
-        l->saved[i].size = chunks * (size_t)p->options.chunk * node->saved;
+        size_t rows = chunks * (size_t)p->options.chunk;
+        if (p->chunks.begin == 0) rows += (size_t)(p->micro * p->memory[i]);
+        l->saved[i].size = rows * node->saved;
         if (node->op->carry == RW_CARRY_GLOBAL) continue; /* its state is for step alone */
         l->part[i].size = node->op->carry == RW_CARRY_SEQUENCE ? 0 : chunks * node->state;
         l->state[i].size = chunks * node->state;

@@ -6,10 +6,12 @@
 #include "base/memory.h"
 
 struct rw_step_carry {
+    const rw_plan *plan;
     size_t sequences; /* of this rank */
     int count;
     rw_carried *carried; /* data: in `in` */
     int *by_node;        /* which of them, or -1 */
+    long *rows;          /* of each: the last rows of a sequence that it is made of; 1: a state */
     size_t total;        /* reals of all */
     real *in, *out;      /* (carries, local sequences, state) */
 };
@@ -36,7 +38,10 @@ static rw_status list_carried(rw_step_carry *s, const rw_plan *p, size_t *place)
         rw_carried *c = &s->carried[s->count];
         s->by_node[i] = s->count;
         name_carried(p, i, c);
-        c->state = p->nodes[i].state;
+        bool global = p->nodes[i].op->carry == RW_CARRY_GLOBAL;
+        long rows = s->rows[s->count] = global ? p->memory[i] : 1;
+        c->state =
+            global ? (size_t)rows * (rw_plan_input_width(&p->nodes[i]) + 1) : p->nodes[i].state;
         place[s->count++] = s->total;
         s->total += s->sequences * c->state;
         RW_TRY(rw_check_message((double)(s->sequences * c->state), "a state between steps",
@@ -58,7 +63,9 @@ rw_status rw_step_carry_new(const rw_plan *p, rw_step_carry **out)
     RW_TRY_DONE(rw_alloc(1, sizeof *s, "states between steps", &s));
     RW_TRY_DONE(rw_alloc(nodes, sizeof *s->carried, "states between steps", &s->carried));
     RW_TRY_DONE(rw_alloc(nodes, sizeof *s->by_node, "states between steps", &s->by_node));
+    RW_TRY_DONE(rw_alloc(nodes, sizeof *s->rows, "states between steps", &s->rows));
     RW_TRY_DONE(rw_alloc(nodes, sizeof *place, "states between steps", &place));
+    s->plan = p;
     RW_TRY_DONE(list_carried(s, p, place));
 done:
     rw_free(&place);
@@ -73,6 +80,7 @@ void rw_step_carry_destroy(rw_step_carry **carry)
     if (!s) return;
     rw_free(&s->carried);
     rw_free(&s->by_node);
+    rw_free(&s->rows);
     rw_free(&s->in);
     rw_free(&s->out);
     rw_free(carry);
@@ -99,16 +107,42 @@ real *rw_step_carry_out(const rw_pass *w, int i, long b)
     return in ? s->out + (in - s->in) : NULL;
 }
 
+/* Of the carried rows, those that rank q of sp_comm made: a state is made with the last
+ * row of all. */
+static rw_range rows_of(const rw_step_carry *s, int i, const rw_layout *layout, int q)
+{
+    rw_range chunks = rw_split(s->plan->tree.chunks, layout->sp, q);
+    long first = s->plan->options.length - s->rows[i], chunk = s->plan->options.chunk;
+    long begin = chunks.begin * chunk - first, end = chunks.end * chunk - first;
+    return (rw_range){begin > 0 ? begin : 0, end > 0 ? end : 0};
+}
+
+/* Sends what rank q made of a carry to the others; returns the bytes of it. */
+static double send_on(const rw_step_carry *s, int i, const rw_layout *layout, int q)
+{
+    rw_range rows = rows_of(s, i, layout, q);
+    const size_t state = s->carried[i].state, each = state / (size_t)s->rows[i];
+    const size_t reals = (size_t)(rows.end - rows.begin) * each;
+    MPI_Datatype part; /* of all sequences */
+    if (reals * s->sequences == 0) return 0;
+    MPI_Type_vector((int)s->sequences, (int)reals, (int)state, RW_MPI_REAL, &part);
+    MPI_Type_commit(&part);
+    MPI_Bcast(s->carried[i].data + (size_t)rows.begin * each, 1, part, q, layout->sp_comm);
+    MPI_Type_free(&part);
+    return (double)(reals * s->sequences * sizeof(real));
+}
+
 void rw_step_carry_hand_on(rw_step_carry *s, const rw_layout *layout)
 {
-    int last = layout->sp - 1;
-    bool sends = layout->sp_rank == last;
+    double sent = 0;
     if (!s) return;
-    if (sends) memcpy(s->in, s->out, s->total * sizeof(real));
+    memcpy(s->in, s->out, s->total * sizeof(real));
     if (layout->sp == 1) return;
     double start = rw_comm_begin();
     for (int i = 0; i < s->count; i++)
-        MPI_Bcast(s->carried[i].data, (int)(s->sequences * s->carried[i].state), RW_MPI_REAL, last,
-                  layout->sp_comm);
-    rw_comm_end_blocking(start, sends ? (double)(s->total * sizeof(real)) * (double)last : 0);
+        for (int q = 0; q < layout->sp; q++) {
+            double bytes = send_on(s, i, layout, q);
+            if (q == layout->sp_rank) sent += bytes * (layout->sp - 1);
+        }
+    rw_comm_end_blocking(start, sent);
 }

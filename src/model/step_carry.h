@@ -1,12 +1,13 @@
 /* What crosses from a training step to the next (plan option `carry`): the
  * states in which the sequences of a step end are those in which the sequences
  * of the next begin (truncated back-propagation through time: Williams and Peng
- * 1990, An efficient gradient-based algorithm; no gradient goes back).
+ * 1990, An efficient gradient-based algorithm; no gradient goes back). The state of a
+ * global op is the last rows of its inputs (model/global_memory.h).
  *
  * Each carry has two states a local sequence: the one that came in, read by
  * forward, again by recomputation and by backward, and the one that goes out,
  * written by forward. All ranks of sp_comm hold the first; the second is on the
- * rank of the last chunk until it is handed on. */
+ * rank of the last chunk, rows on those that have them, until it is handed on. */
 #ifndef RW_STEP_CARRY_H
 #define RW_STEP_CARRY_H
 
@@ -28,9 +29,9 @@ int rw_step_carry_list(const rw_step_carry *carry, const rw_carried **out);
 const real *rw_step_carry_in(const rw_pass *pass, int i, long b);
 real *rw_step_carry_out(const rw_pass *pass, int i, long b);
 
-/* What went out comes in: from the last rank of sp_comm to all. Predicted volume:
- * (sp - 1) S reals by the last rank, S all states of its sequences. Collective
- * over layout->sp_comm. */
+/* What went out comes in: from the rank of sp_comm that made it to all. Predicted
+ * volume: (sp - 1) S reals, S all states of its sequences: by the last rank, and of
+ * rows by those that have them. Collective over layout->sp_comm. */
 void rw_step_carry_hand_on(rw_step_carry *carry, const rw_layout *layout);
 
 #endif

@@ -6,13 +6,6 @@
 
 /* ---- Choice --------------------------------------------------------------------- */
 
-/* The most rows of a rank. */
-static long rank_rows(const rw_span *span)
-{
-    long chunks = (span->length + span->chunk - 1) / span->chunk;
-    return (chunks + span->layout->sp - 1) / span->layout->sp * span->chunk;
-}
-
 /* By heads every rank has as much to do, on a ring the last has nearly twice the
  * mean; but a window makes that even, and then little has to travel. */
 static rw_attention_route choose(const rw_attention_options *options, const rw_span *span)
@@ -21,7 +14,7 @@ static rw_attention_route choose(const rw_attention_options *options, const rw_s
     if (ranks == 1) return RW_ATTENTION_ALONE;
     if (options->exchange == RW_ATTENTION_BY_HEADS) return RW_ATTENTION_HEADS;
     if (options->exchange == RW_ATTENTION_BY_RING) return RW_ATTENTION_RING;
-    bool halo = options->window > 0 && options->window - 1 <= rank_rows(span);
+    bool halo = options->window > 0 && options->window - 1 <= rw_span_most_rows(span);
     return !halo && ranks <= options->kv_heads ? RW_ATTENTION_HEADS : RW_ATTENTION_RING;
 }
 
@@ -79,7 +72,7 @@ static void take_heads(rw_attention_plan *plan, real *memory)
 /* As many lanes, then sequences, as fit: the same number on all ranks. */
 static void set_wave(rw_attention_plan *plan, size_t most)
 {
-    const long rows = rank_rows(plan->span);
+    const long rows = rw_span_most_rows(plan->span);
     size_t threads = rw_attention_pass_reals(&plan->work, 0, rows);
     size_t row = rw_attention_queries_width(plan);
     if (row < rw_attention_keys_width(plan)) row = rw_attention_keys_width(plan);
@@ -93,7 +86,7 @@ static void set_wave(rw_attention_plan *plan, size_t most)
 static void take_ring(rw_attention_plan *plan, real *memory)
 {
     const size_t ranks = (size_t)plan->span->layout->sp;
-    const size_t rows = (size_t)rank_rows(plan->span);
+    const size_t rows = (size_t)rw_span_most_rows(plan->span);
     const size_t lanes = (size_t)plan->wave_sequences * (size_t)plan->wave_lanes;
     size_t width = rw_attention_queries_width(plan);
     if (width < rw_attention_keys_width(plan)) width = rw_attention_keys_width(plan);
@@ -114,7 +107,7 @@ static void take_all(rw_attention_plan *plan, const rw_node *node, real *memory)
     plan->pass = take_reals(
         plan, memory,
         rw_attention_pass_reals(&plan->work, ring ? plan->wave_sequences * plan->wave_lanes : 0,
-                                ring ? rank_rows(span) : 0));
+                                ring ? rw_span_most_rows(span) : 0));
     if (ring) take_ring(plan, memory);
     if (plan->route == RW_ATTENTION_HEADS) take_heads(plan, memory);
 }

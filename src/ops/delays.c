@@ -32,6 +32,12 @@ static long reach_of(const rw_node *node)
     return (attributes_of(node)->taps - 1) * attributes_of(node)->dilation;
 }
 
+static long delays_memory(const rw_node *node, long length)
+{
+    (void)length;
+    return reach_of(node);
+}
+
 /* Rows that step keeps: no token is further back than the horizon. */
 static long kept_rows(const rw_node *node)
 {
@@ -307,6 +313,7 @@ const rw_op rw_op_delays = {
     .shape = delays_shape,
     .reference = delays_reference,
     .step = delays_step,
+    .memory = delays_memory,
     .workspace = delays_workspace,
     .global_forward = delays_forward,
     .global_backward = delays_backward,

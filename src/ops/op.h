@@ -112,6 +112,8 @@ struct rw_call {
     int rows;      /* tokens of this chunk, 1..T; the last chunk may be short */
     long sequence; /* index of the sequence in the step's batch */
     long position; /* of the first row in the sequence */
+    long passed;   /* rows of earlier steps that the sequence goes on from (data.carry): for
+                      ops that look at how far apart rows are */
     uint64_t seed, step;
     bool training; /* dropout is on */
 
@@ -225,6 +227,10 @@ struct rw_op {
     /* Tree with map > 0: the map of two neighbouring ranges, left before right. */
     void (*compose)(const rw_node *node, const real *left, const real *right, real *out);
 
+    /* Global only: of the step before (data.carry), how many last rows of its inputs the
+     * op is to see, besides sequences of `length`; the engine sets at most `length` of them
+     * before those of the step, in whole chunks. NULL: it cannot go on from step to step. */
+    long (*memory)(const rw_node *node, long length);
     /* Global only: can the op run on this span? NULL: on any. The answer is the same
      * on all ranks. Errors: RW_USAGE, saying what to set. */
     rw_status (*fits)(const rw_node *node, const rw_span *span);

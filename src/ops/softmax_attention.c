@@ -41,6 +41,14 @@ static rw_status shape(rw_node *node)
     return RW_OK;
 }
 
+/* Without a window, as many keys again as the step has (Dai et al. 2019,
+ * Transformer-XL, section 3.2). */
+static long memory(const rw_node *node, long length)
+{
+    const rw_attention_options *options = node->attributes;
+    return options->window ? options->window - 1 : length;
+}
+
 static size_t workspace(const rw_node *node, const rw_span *span)
 {
     rw_attention_plan plan;
@@ -239,6 +247,7 @@ const rw_op rw_op_softmax_attention = {
     .shape = shape,
     .reference = reference,
     .step = step,
+    .memory = memory,
     .workspace = workspace,
     .global_forward = global_forward,
     .global_backward = global_backward,
