@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	docs/decisions/0017-global-carry.md \
 	docs/decisions/0018-carry-between-steps.md \
 	docs/decisions/README.md \
+	docs/figures.md \
 	docs/memory.md \
 	docs/run.png \
 	examples/genome-whole.yaml \
