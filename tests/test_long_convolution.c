@@ -37,7 +37,7 @@ typedef struct {
     rw_convolve_exchange exchange;
     rw_graph *graph;
     rw_node node;
-    long length;
+    long length, before;
     int ld;
     uint8_t *starts;
     real *u, *h, *dy, *y, *du, *dh;
@@ -80,6 +80,7 @@ static rw_span span_of(const problem *p, const rw_layout *layout)
 {
     rw_span span = {.layout = layout, .sequences = SEQUENCES, .most = SEQUENCES};
     span.length = p->length;
+    span.before = p->before;
     span.chunk = CHUNK;
     span.rows = rw_span_rows(&span, layout->sp_rank);
     span.stride = (rw_span_count(&span) + CHUNK - 1) / CHUNK * CHUNK;
@@ -179,6 +180,7 @@ static void check_path(long length, int width, bool documents, rw_convolve_excha
     problem got;
     double forward, backward, sent_forward, sent_backward;
     make(length, width, exchange, &got);
+    got.before = wanted->before;
     if (documents) mark_documents(&got);
     rw_span span = span_of(&got, layout);
     bool runs = rw_op_long_convolution.fits(&got.node, &span) == RW_OK;
@@ -196,15 +198,53 @@ static void check_path(long length, int width, bool documents, rw_convolve_excha
     drop(&got);
 }
 
-static void check_shape(long length, int width, bool documents)
+/* Rows of the filter and of its gradient: those from `before` on come first, then
+ * zeros. */
+static void begin_with_lags(const problem *p, real *rows)
+{
+    const size_t ld = (size_t)p->ld, before = (size_t)p->before * ld;
+    const size_t all = (size_t)p->length * ld;
+    for (int b = 0; b < SEQUENCES; b++, rows += all) {
+        memmove(rows, rows + before, (all - before) * sizeof(real));
+        memset(rows + all - before, 0, before * sizeof(real));
+    }
+}
+
+/* Rows before the sequence are as if they belonged to it, but the filter begins
+ * behind them, and ends with the last row. */
+static void check_before(const problem *wanted, const rw_layout *layout)
+{
+    const int width = wanted->node.out_width;
+    const size_t ld = (size_t)wanted->ld, all = (size_t)wanted->length * ld;
+    const size_t lags = all - (size_t)wanted->before * ld;
+    problem plain;
+    double bytes;
+    make(wanted->length, width, RW_CONVOLVE_AUTO, &plain);
+    if (wanted->starts) mark_documents(&plain);
+    plain.before = wanted->before;
+    begin_with_lags(&plain, plain.h);
+    begin_with_lags(&plain, plain.dh);
+    plain.before = 0;
+    run(&plain, layout, &bytes);
+    assert_memory_equal(wanted->y, plain.y, SEQUENCES * all * sizeof(real));
+    assert_memory_equal(wanted->du, plain.du, SEQUENCES * all * sizeof(real));
+    for (size_t b = 0; b < SEQUENCES; b++)
+        assert_memory_equal(wanted->dh + (b + 1) * all - lags, plain.dh + b * all,
+                            lags * sizeof(real));
+    drop(&plain);
+}
+
+static void check_shape(long length, int width, long before, bool documents)
 {
     problem alone;
     rw_layout layout;
     double bytes;
     make(length, width, RW_CONVOLVE_AUTO, &alone);
+    alone.before = before;
     if (documents) mark_documents(&alone);
     assert_int_equal(rw_layout_alone(1, &layout), RW_OK);
     run(&alone, &layout, &bytes);
+    if (before > 0) check_before(&alone, &layout);
     rw_layout_free(&layout);
     for (int threads = 1; threads <= 2; threads++) {
         assert_int_equal(rw_layout_new(1, 0, threads, &layout), RW_OK);
@@ -223,7 +263,15 @@ static void same_bits_on_all_paths(void **state)
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 3; k++)
             for (int documents = 0; documents <= 1; documents++)
-                check_shape(lengths[i], widths[k], documents);
+                check_shape(lengths[i], widths[k], 0, documents);
+}
+
+/* Half of the rows stand before the others. */
+static void goes_on_from_rows_before(void **state)
+{
+    (void)state;
+    check_shape(8 * CHUNK, 3, 4 * CHUNK, false);
+    check_shape(10 * CHUNK, 24, 5 * CHUNK, true);
 }
 
 /* Shared transforms need as many ranks and tokens as a power of two. */
@@ -255,6 +303,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits_on_all_paths),
+        cmocka_unit_test(goes_on_from_rows_before),
         cmocka_unit_test(says_what_does_not_fit),
     };
     mpi_test_begin(&argc, &argv);

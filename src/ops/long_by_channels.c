@@ -101,11 +101,30 @@ static rw_long_out out_of(const work *w, real *lane, long first, bool add)
     return (rw_long_out){lane + first * w->width, w->width, add};
 }
 
+/* Rows that stand before the sequence are tokens of the step before, but the filter
+ * has its lags in the rows behind them: its lags come first, then zeros. */
+static void begin_with_lags(const work *w, real *h)
+{
+    const size_t before = (size_t)w->call->span.before * (size_t)w->width;
+    if (before == 0) return;
+    memmove(h, h + before, (w->lane - before) * sizeof(real));
+    memset(h + w->lane - before, 0, before * sizeof(real));
+}
+
+/* And back: lags that the filter does not have are dropped. */
+static void put_lags(const work *w, const real *lags, real *dh)
+{
+    const size_t before = (size_t)w->call->span.before * (size_t)w->width;
+    memset(dh, 0, before * sizeof(real));
+    memcpy(dh + before, lags, (w->lane - before) * sizeof(real));
+}
+
 /* y over u. */
 static void convolve_lane(const work *w, long b, size_t lane, real *scratch)
 {
     real *u = w->u + lane * w->lane, *h = w->h + lane * w->lane;
     real *spectrum = scratch, *points = scratch + w->group;
+    begin_with_lags(w, h);
     for (long first = 0, end; first < w->length; first = end) {
         end = document_end(w, b, first);
         long n = rw_long_points(end - first);
@@ -121,6 +140,7 @@ static void correlate_lane(const work *w, long b, size_t lane, real *scratch)
     real *u = w->u + lane * w->lane, *h = w->h + lane * w->lane, *dy = w->dy + lane * w->lane;
     real *spectrum = scratch, *points = spectrum + w->group, *dh = points + w->group;
     memset(dh, 0, w->lane * sizeof(real));
+    begin_with_lags(w, h);
     for (long first = 0, end; first < w->length; first = end) {
         end = document_end(w, b, first);
         long n = rw_long_points(end - first);
@@ -130,7 +150,7 @@ static void correlate_lane(const work *w, long b, size_t lane, real *scratch)
         rw_long_correlate(n, w->table, spectrum, &x, out_of(w, dh, 0, true), points);
         rw_long_correlate(n, w->table, spectrum, &filter, out_of(w, dy, first, false), points);
     }
-    memcpy(h, dh, w->lane * sizeof(real));
+    put_lags(w, dh, h);
 }
 
 typedef void lane_work(const work *w, long b, size_t lane, real *scratch);

@@ -18,8 +18,8 @@ bool rw_long_transform_fits(const rw_span *span)
 {
     const int p = rw_butterfly_splits(span->layout);
     const long share = (long)span->chunk * span->layout->sp;
-    return p >= 0 && p <= RW_LONG_STAGES && rw_long_points(span->length) == span->length &&
-           span->length % share == 0;
+    return span->before == 0 && p >= 0 && p <= RW_LONG_STAGES &&
+           rw_long_points(span->length) == span->length && span->length % share == 0;
 }
 
 size_t rw_long_transform_workspace(const rw_node *node, const rw_span *span)

@@ -4,7 +4,8 @@
  *   du_s = sum_{t>=s} h_{t-s} dy_t,   dh_j = sum over documents, t>=j of dy_t u_{t-j}
  *
  * By fast transform (kernels/long_fft.h), O(log L) a token; what crosses ranks:
- * long_paths.h. A step keeps all of u and h. */
+ * long_paths.h. A step keeps all of u and h. With data.carry u goes on in the window
+ * before, as far as the filter has lags: one window. */
 #include <string.h>
 
 #include "ops/layers.h"
@@ -34,6 +35,9 @@ static rw_status fits(const rw_node *node, const rw_span *span)
     const attributes *attr = node->attributes;
     if (attr->exchange != RW_CONVOLVE_FFT || span->layout->sp == 1 || rw_long_transform_fits(span))
         return RW_OK;
+    if (span->before > 0)
+        return rw_fail(RW_USAGE, "exchange: fft shares transforms of one window; with data.carry "
+                                 "set exchange: auto in the block");
     return rw_fail(RW_USAGE,
                    "exchange: fft shares the transforms of %ld tokens, in chunks of %d, among %d "
                    "ranks; it needs 2, 4, 8 or 16 ranks and a power of two of at least 64 tokens "
@@ -50,6 +54,13 @@ static bool may_share(const rw_node *node, const rw_span *span)
     if (span->layout->sp == 1 || attr->exchange == RW_CONVOLVE_CHANNELS) return false;
     return attr->exchange == RW_CONVOLVE_FFT ||
            (lanes < span->layout->sp && rw_long_transform_fits(span));
+}
+
+/* Tokens of the window before, as far back as the filter has lags. */
+static long memory(const rw_node *node, long length)
+{
+    (void)node;
+    return length;
 }
 
 static size_t workspace(const rw_node *node, const rw_span *span)
@@ -140,6 +151,7 @@ const rw_op rw_op_long_convolution = {
     .fits = fits,
     .reference = reference,
     .step = step,
+    .memory = memory,
     .workspace = workspace,
     .global_forward = global_forward,
     .global_backward = global_backward,
