@@ -222,12 +222,10 @@ EXTRA_DIST += $(script_tests) tests/cluster.sh tests/program.sh examples/delay.y
 
 # What a build with sanitizers runs, and a distribution: all but what takes long.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
-	test_attention_1.np \
 	test_attention_3.np \
 	test_delays_3.np \
 	test_exchange_3.np \
 	test_halo_3.np \
-	test_layouts_1.np \
 	test_layouts_3.np \
 	test_long_convolution_4.np \
 	test_ring_3.np \
