@@ -3,13 +3,13 @@
 #include <math.h>
 #include <stddef.h>
 
-static void fill_with_nan(int m, int n, real *c, int ldc)
+static void fill_with_nan(int m, int n, float *c, int ldc)
 {
     for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) c[(size_t)i * (size_t)ldc + (size_t)j] = (real)NAN;
+        for (int j = 0; j < n; j++) c[(size_t)i * (size_t)ldc + (size_t)j] = NAN;
 }
 
-#if defined(HAVE_DNNL) && !defined(RW_DOUBLE)
+#ifdef HAVE_DNNL
 
 #include <omp.h>
 #include <string.h>
@@ -131,7 +131,7 @@ static dnnl_status_t find(const shape *s, compiled **out)
 
 /* ---- Products ----------------------------------------------------------------- */
 
-static dnnl_status_t multiply(compiled *slot, const void *a, const void *b, real *c)
+static dnnl_status_t multiply(compiled *slot, const void *a, const void *b, float *c)
 {
     /* oneDNN takes pointers to change what it only reads. */
     void *data[OPERANDS] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, c};
@@ -156,7 +156,7 @@ static int show_one_thread(void)
 }
 
 void rw_gemm_stored(rw_stored stored, bool transa, bool transb, int m, int n, int k, const void *a,
-                    int lda, const void *b, int ldb, bool add, real *c, int ldc)
+                    int lda, const void *b, int ldb, bool add, float *c, int ldc)
 {
     shape s = {stored, transa, transb, add, m, n, k, lda, ldb, ldc};
     compiled *slot;
@@ -195,7 +195,7 @@ const char *rw_gemm_stored_missing(rw_stored stored)
 #else
 
 void rw_gemm_stored(rw_stored stored, bool transa, bool transb, int m, int n, int k, const void *a,
-                    int lda, const void *b, int ldb, bool add, real *c, int ldc)
+                    int lda, const void *b, int ldb, bool add, float *c, int ldc)
 {
     (void)stored, (void)transa, (void)transb, (void)k, (void)a, (void)lda, (void)b, (void)ldb;
     (void)add;
@@ -205,11 +205,7 @@ void rw_gemm_stored(rw_stored stored, bool transa, bool transb, int m, int n, in
 const char *rw_gemm_stored_missing(rw_stored stored)
 {
     (void)stored;
-#ifdef RW_DOUBLE
-    return "this build computes in float64";
-#else
     return "this program was built without oneDNN (apt install libdnnl-dev, then configure anew)";
-#endif
 }
 
 #endif

@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tensor/real.h"
-
 typedef uint16_t rw_bf16;
 
 /* How the operands of a product are stored. Float is there so that the path can be
@@ -29,6 +27,6 @@ const char *rw_gemm_stored_missing(rw_stored stored);
  * lack of memory, c is NAN throughout: there is no status to return from
  * within a step, and the trainer drops a step that is not finite. */
 void rw_gemm_stored(rw_stored stored, bool transa, bool transb, int m, int n, int k, const void *a,
-                    int lda, const void *b, int ldb, bool add, real *c, int ldc);
+                    int lda, const void *b, int ldb, bool add, float *c, int ldc);
 
 #endif

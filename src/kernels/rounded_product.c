@@ -5,6 +5,16 @@
 
 #include "kernels/gemm.h"
 
+const char *rw_precision_missing(rw_precision precision)
+{
+    if (precision != RW_PRECISION_BF16) return NULL;
+#ifdef RW_DOUBLE
+    return "this build computes in float64";
+#else
+    return rw_gemm_stored_missing(RW_STORED_BF16);
+#endif
+}
+
 /* The upper half, one more if the lower half is above one half, or is one half
  * and the upper odd. The carry goes on into the exponent, as it should. */
 static inline uint32_t rounded_bits(float x)
@@ -68,8 +78,12 @@ void rw_round(rw_precision precision, int rows, int columns, const real *from, i
 void rw_rounded_product(rw_precision precision, bool transa, bool transb, int m, int n, int k,
                         const real *a, int lda, const real *b, int ldb, bool add, real *c, int ldc)
 {
-    if (precision == RW_PRECISION_BF16)
+    (void)precision;
+#ifndef RW_DOUBLE
+    if (precision == RW_PRECISION_BF16) {
         rw_gemm_stored(RW_STORED_BF16, transa, transb, m, n, k, a, lda, b, ldb, add, c, ldc);
-    else
-        rw_gemm(transa, transb, m, n, k, 1, a, lda, b, ldb, add, c, ldc);
+        return;
+    }
+#endif
+    rw_gemm(transa, transb, m, n, k, 1, a, lda, b, ldb, add, c, ldc);
 }

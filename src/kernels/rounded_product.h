@@ -13,12 +13,17 @@
 #include <stddef.h>
 
 #include "kernels/gemm_bf16.h"
+#include "tensor/real.h"
 
 typedef enum {
     RW_PRECISION_FLOAT32,
-    RW_PRECISION_BF16, /* where rw_gemm_stored_missing(RW_STORED_BF16) is NULL */
+    RW_PRECISION_BF16, /* by instructions of the processor */
     RW_PRECISION_BF16_EMULATED,
 } rw_precision;
+
+/* NULL: products in this precision are to be had, in this build and on this
+ * processor. Else: why not, half a sentence to show. */
+const char *rw_precision_missing(rw_precision precision);
 
 /* x rounded to bfloat16; NAN stays NAN, what is beyond the largest becomes infinite. */
 rw_bf16 rw_bf16_of(float x);

@@ -233,7 +233,7 @@ void rw_settings_precision(rw_settings *s, const rw_layout *layout)
     enum { MOST = 160 };
     char why[MOST] = "";
     if (s->precision != RW_PRECISION_BF16) return;
-    const char *missing = rw_gemm_stored_missing(RW_STORED_BF16);
+    const char *missing = rw_precision_missing(s->precision);
     int rank = missing ? layout->rank : layout->size, first;
     MPI_Allreduce(&rank, &first, 1, MPI_INT, MPI_MIN, layout->world);
     if (first == layout->size) return;
