@@ -1,5 +1,6 @@
 /* Whole training steps: tokens a second, and the share of the float32 GEMM rate
- * measured in the same run, steps and products in turn.
+ * measured in the same run, steps and products in turn; and how many times as fast
+ * a step is in bf16, where the processor has it.
  *
  *   bench_step [LENGTH [ROUNDS]]
  *
@@ -42,30 +43,42 @@ static rw_status make_batch(long sequences, long rows, rw_batch *batch)
     return RW_OK;
 }
 
+static double seconds_of_step(rw_engine *engine, const rw_batch *batch, int step)
+{
+    rw_loss loss;
+    double start = rw_seconds();
+    rw_engine_train(engine, batch, 1, (uint64_t)step, &loss);
+    return rw_seconds() - start;
+}
+
 /* Products by all threads for 50 ms: operations a second. */
 static double products(int threads)
 {
     return rw_measure_products(threads, 0.05);
 }
 
-static void time_steps(const candidate *c, rw_model *model, rw_engine *engine,
+/* narrow: the engine for bf16, or NULL. */
+static void time_steps(const candidate *c, rw_model *model, rw_engine *engine, rw_engine *narrow,
                        const rw_batch *batch, int threads, int rounds)
 {
-    rw_rounds rate = {.count = 0}, share = {.count = 0};
+    rw_rounds rate = {.count = 0}, share = {.count = 0}, faster = {.count = 0};
     double tokens = (double)(batch->sequences * batch->rows);
     double flops = rw_model_step_flops(model, batch->rows, tokens);
     for (int i = 0; i <= rounds; i++) {
-        rw_loss loss;
-        double gemm = products(threads), start = rw_seconds();
-        rw_engine_train(engine, batch, 1, (uint64_t)i, &loss);
-        double seconds = rw_seconds() - start;
+        double gemm = products(threads), seconds = seconds_of_step(engine, batch, i);
+        double in_bf16 = narrow ? seconds_of_step(narrow, batch, i) : 0;
         gemm = 0.5 * (gemm + products(threads));
         if (i == 0) continue; /* warm-up */
         rw_rounds_add(&rate, tokens / seconds);
         rw_rounds_add(&share, flops / seconds / gemm);
+        if (narrow) rw_rounds_add(&faster, seconds / in_bf16);
     }
-    printf("%-24s %8ld %10.0f %12.1f %10.2f\n", c->name, batch->rows, rw_rounds_median(&rate),
+    printf("%-24s %8ld %10.0f %12.1f %10.2f", c->name, batch->rows, rw_rounds_median(&rate),
            flops / tokens * rw_rounds_median(&rate) * 1e-9, rw_rounds_median(&share));
+    if (narrow)
+        printf(" %8.2f\n", rw_rounds_median(&faster));
+    else
+        printf(" %8s\n", "no");
     fflush(stdout);
 }
 
@@ -74,18 +87,22 @@ static rw_status run(const candidate *c, const rw_layout *layout, long length, i
     rw_status status = RW_OK;
     rw_config *config = NULL;
     rw_model *model = NULL;
-    rw_engine *engine = NULL;
+    rw_engine *engine = NULL, *narrow = NULL;
     rw_batch batch = {.sequences = 0};
     rw_plan_options plan = {.length = length, .batch = 2, .accumulate = 1, .training = true};
     RW_TRY_DONE(rw_config_parse(c->text, c->name, NULL, 0, &config));
     RW_TRY_DONE(rw_model_new(config, &bytes, 1, true, &model));
     plan.chunk = model->chunk;
     RW_TRY_DONE(rw_engine_new(model, layout, &plan, &engine));
+    plan.precision = RW_PRECISION_BF16;
+    if (!rw_precision_missing(plan.precision))
+        RW_TRY_DONE(rw_engine_new_sharing(model, layout, &plan, engine, &narrow));
     RW_TRY_DONE(make_batch(plan.batch, length, &batch));
-    time_steps(c, model, engine, &batch, layout->threads, rounds);
+    time_steps(c, model, engine, narrow, &batch, layout->threads, rounds);
 done:
     rw_free(&batch.tokens);
     rw_free(&batch.targets);
+    rw_engine_destroy(&narrow);
     rw_engine_destroy(&engine);
     rw_model_destroy(&model);
     rw_config_destroy(&config);
@@ -101,7 +118,8 @@ int main(int argc, char **argv)
     rw_layout layout;
     rw_status status = rw_layout_alone(0, &layout);
     printf("%d threads, GEMM %.1f GFLOP/s\n", layout.threads, products(layout.threads) * 1e-9);
-    printf("%-24s %8s %10s %12s %10s\n", "model", "length", "tokens/s", "GFLOP/s", "of GEMM");
+    printf("%-24s %8s %10s %12s %10s %8s\n", "model", "length", "tokens/s", "GFLOP/s", "of GEMM",
+           "bf16");
     for (size_t i = 0; status == RW_OK && i < sizeof candidates / sizeof *candidates; i++)
         status = run(&candidates[i], &layout, length, rounds);
     if (status != RW_OK) fprintf(stderr, "%s\n", rw_message());

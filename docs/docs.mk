@@ -22,6 +22,8 @@ EXTRA_DIST += \
 	docs/decisions/0016-long-convolution.md \
 	docs/decisions/0017-global-carry.md \
 	docs/decisions/0018-carry-between-steps.md \
+	docs/decisions/0020-openblas-and-onednn.md \
+	docs/decisions/0021-bf16.md \
 	docs/decisions/README.md \
 	docs/figures.md \
 	docs/memory.md \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A hybrid of all mixers gives the same bits on every layout: each loss, each
 # gradient norm, the final state. The length is no multiple of the chunk and
-# the batch is odd, so that ranks have unequal parts.
+# the batch is odd, so that ranks have unequal parts. So do rounded products.
 # shellcheck source=tests/program.sh
 . "$(dirname "$0")/program.sh"
 
@@ -54,5 +54,23 @@ train_on 1 2 2 --set train.recompute=block
 expect_same "$dir/one" "$dir/run"
 train_on 2 1 1 --set train.accumulate=2
 expect_same "$dir/one" "$dir/run"
+
+# Without products in bf16 (this variable hides the instructions) all ranks go on
+# in float32, and one of them says so.
+export DNNL_MAX_CPU_ISA=AVX2
+train_on 2 1 1 --set train.precision=bf16
+unset DNNL_MAX_CPU_ISA
+expect_same "$dir/one" "$dir/run"
+warnings=$(grep -c 'no products in bf16: .* go on in float32' "$dir/err")
+[[ $warnings == 1 ]] || fail "$warnings warnings that there is no bf16"
+expect_line "$dir/run/metrics.jsonl" '"precision":"float32"' "the precision in force"
+expect_line "$dir/run/config.yaml" 'precision: bf16' "the precision asked for"
+
+# Rounding, which any processor can do, makes other bits, on every layout the same.
+train_on 1 1 1 --set train.precision=bf16_emulated
+mv "$dir/run" "$dir/rounded"
+train_on 1 2 2 --set train.precision=bf16_emulated
+expect_same "$dir/rounded" "$dir/run"
+if cmp -s <(trained "$dir/rounded") <(trained "$dir/one"); then fail "nothing was rounded"; fi
 
 passed "$compared layouts, recomputation and accumulation: the bits of one process"

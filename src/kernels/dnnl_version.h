@@ -35,6 +35,12 @@ static inline dnnl_status_t rw_dnnl_product(dnnl_engine_t engine, const rw_dnnl_
                                              attributes);
 }
 
+/* The result is added to what is there. */
+static inline dnnl_status_t rw_dnnl_append_sum(dnnl_post_ops_t after)
+{
+    return dnnl_post_ops_append_sum(after, 1, 0, dnnl_f32);
+}
+
 #else
 
 static inline dnnl_status_t rw_dnnl_layout_new(const dnnl_dims_t sizes, const dnnl_dims_t strides,
@@ -64,6 +70,12 @@ static inline dnnl_status_t rw_dnnl_product(dnnl_engine_t engine, const rw_dnnl_
         dnnl_matmul_desc_init(&product, &layouts[0], &layouts[1], NULL, &layouts[2]);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(out, &product, attributes, engine, NULL);
+}
+
+/* The result is added to what is there. */
+static inline dnnl_status_t rw_dnnl_append_sum(dnnl_post_ops_t after)
+{
+    return dnnl_post_ops_append_sum(after, 1);
 }
 
 #endif

@@ -79,7 +79,7 @@ static dnnl_status_t set_addition(const shape *s, dnnl_primitive_attr_t attribut
     dnnl_post_ops_t after = NULL;
     if (!s->add) return dnnl_success;
     dnnl_status_t status = dnnl_post_ops_create(&after);
-    if (status == dnnl_success) status = dnnl_post_ops_append_sum(after, 1);
+    if (status == dnnl_success) status = rw_dnnl_append_sum(after);
     if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attributes, after);
     if (after) dnnl_post_ops_destroy(after);
     return status;

@@ -1,0 +1,120 @@
+/* One thread's matrix products at the shapes of a training step: OpenBLAS against
+ * oneDNN, float and bf16, in turn; medians of ratios (docs/decisions/0020).
+ *
+ *   bench_products [ROUNDS] */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "kernels/gemm.h"
+#include "kernels/rounded_product.h"
+#include "measure/rounds.h"
+
+/* y = x W^T, dx = dy W, dW += dy^T x, and the products inside a chunk. */
+static const struct {
+    const char *name;
+    bool transa, transb, add;
+    int m, n, k;
+} shapes[] = {
+    {"y", false, true, false, 64, 256, 256},     {"y", false, true, false, 128, 256, 256},
+    {"y", false, true, false, 256, 256, 256},    {"y", false, true, false, 256, 1024, 512},
+    {"y", false, true, false, 256, 512, 1024},   {"y", false, true, false, 256, 2048, 2048},
+    {"dx", false, false, false, 64, 256, 256},   {"dx", false, false, false, 256, 256, 256},
+    {"dx", false, false, false, 256, 512, 1024}, {"dx", false, false, false, 256, 2048, 2048},
+    {"dW", true, false, true, 256, 256, 64},     {"dW", true, false, true, 256, 256, 256},
+    {"dW", true, false, true, 1024, 512, 256},   {"dW", true, false, true, 2048, 2048, 256},
+    {"scores", false, true, false, 64, 64, 64},  {"values", false, false, false, 64, 32, 64},
+    {"state", true, false, true, 64, 64, 64},    {"scores", false, true, false, 256, 256, 64},
+};
+enum { SHAPES = sizeof shapes / sizeof *shapes, OPERAND = 2048 * 2048, WAYS = 3 };
+/* Operations of a timing: a few milliseconds. */
+#define WORK 3e8
+
+static float *a, *b, *c;
+static rw_bf16 *narrow_a, *narrow_b;
+
+static void multiply(int way, int s)
+{
+    int m = shapes[s].m, n = shapes[s].n, k = shapes[s].k;
+    bool ta = shapes[s].transa, tb = shapes[s].transb, add = shapes[s].add;
+    int lda = ta ? m : k, ldb = tb ? k : n;
+    if (way == 0)
+        rw_gemm(ta, tb, m, n, k, 1, a, lda, b, ldb, add, c, n);
+    else if (way == 1)
+        rw_gemm_stored(RW_STORED_FLOAT, ta, tb, m, n, k, a, lda, b, ldb, add, c, n);
+    else
+        rw_gemm_stored(RW_STORED_BF16, ta, tb, m, n, k, narrow_a, lda, narrow_b, ldb, add, c, n);
+}
+
+static double seconds_of(int way, int s, long count)
+{
+    double start = rw_seconds();
+    for (long i = 0; i < count; i++) multiply(way, s);
+    return rw_seconds() - start;
+}
+
+static void print_ratio(const rw_rounds *ratio)
+{
+    if (ratio->count)
+        printf(" %9.2f", rw_rounds_median(ratio));
+    else
+        printf(" %9s", "no");
+}
+
+static void measure(int s, int rounds, const bool *there)
+{
+    rw_rounds rate = {.count = 0}, ratio[WAYS] = {{.count = 0}};
+    double flops = 2.0 * shapes[s].m * shapes[s].n * shapes[s].k;
+    long count = (long)(WORK / flops) + 1;
+    for (int round = 0; round <= rounds; round++) {
+        double blas = seconds_of(0, s, count);
+        for (int way = 1; way < WAYS; way++) {
+            if (!there[way]) continue;
+            double seconds = seconds_of(way, s, count);
+            if (round > 0) rw_rounds_add(&ratio[way], blas / seconds);
+        }
+        if (round > 0) rw_rounds_add(&rate, flops * (double)count / blas);
+    }
+    printf("%-8s %6d %6d %6d %12.1f", shapes[s].name, shapes[s].m, shapes[s].n, shapes[s].k,
+           1e-9 * rw_rounds_median(&rate));
+    print_ratio(&ratio[1]);
+    print_ratio(&ratio[2]);
+    printf("\n");
+    fflush(stdout);
+}
+
+static rw_status allocate(void)
+{
+    RW_TRY(rw_alloc(OPERAND, sizeof(float), "products", &a));
+    RW_TRY(rw_alloc(OPERAND, sizeof(float), "products", &b));
+    RW_TRY(rw_alloc(OPERAND, sizeof(float), "products", &c));
+    RW_TRY(rw_alloc(OPERAND, sizeof(rw_bf16), "products", &narrow_a));
+    RW_TRY(rw_alloc(OPERAND, sizeof(rw_bf16), "products", &narrow_b));
+    for (int i = 0; i < OPERAND; i++) {
+        a[i] = (float)(i % 7) - 3, b[i] = (float)(i % 5) - 2;
+        narrow_a[i] = rw_bf16_of(a[i]), narrow_b[i] = rw_bf16_of(b[i]);
+    }
+    return RW_OK;
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = argc > 1 ? atoi(argv[1]) : 9;
+    const char *no_float = rw_gemm_stored_missing(RW_STORED_FLOAT);
+    const char *no_bf16 = rw_gemm_stored_missing(RW_STORED_BF16);
+    const bool there[WAYS] = {true, !no_float, !no_bf16};
+    rw_gemm_one_thread();
+    rw_status status = allocate();
+    if (status != RW_OK) fprintf(stderr, "%s\n", rw_message());
+    if (no_float) printf("oneDNN, float: %s\n", no_float);
+    if (no_bf16) printf("oneDNN, bf16: %s\n", no_bf16);
+    printf("%-8s %6s %6s %6s %12s %9s %9s\n", "product", "m", "n", "k", "BLAS GFLOP/s", "oneDNN",
+           "bf16");
+    for (int s = 0; status == RW_OK && s < SHAPES; s++) measure(s, rounds, there);
+    rw_free(&a);
+    rw_free(&b);
+    rw_free(&c);
+    rw_free(&narrow_a);
+    rw_free(&narrow_b);
+    return status;
+}
