@@ -275,13 +275,13 @@ typedef struct {
     double loss;
 } problem;
 
-/* Calls the op's forward and backward. `already`: on operands that are rounded. */
-static void run(const rw_op *op, rw_precision precision, bool already, problem *p)
+/* `already`: operands that are rounded. */
+static void make_problem(const rw_op *op, rw_precision precision, bool already, problem *p)
 {
+    const rw_precision emulated = RW_PRECISION_BF16_EMULATED;
     memset(p, 0, sizeof *p);
     fill(p->x, ROWS * IN, 8), fill(p->weight, OUT * IN, 9), fill(p->dy, ROWS * OUT, 10);
     for (int t = 0; t < ROWS; t++) p->targets[t] = 5 * t % OUT;
-    const rw_precision emulated = RW_PRECISION_BF16_EMULATED;
     if (already) {
         rw_round(emulated, ROWS, IN, p->x, IN, 0, p->x);
         rw_round(emulated, OUT, IN, p->weight, IN, 0, p->weight);
@@ -297,25 +297,19 @@ static void run(const rw_op *op, rw_precision precision, bool already, problem *
                         .precision = precision};
     assert_int_equal(op->shape(&p->node), RW_OK);
     assert_int_equal(p->node.derived, rw_rounded_reals(precision, OUT * IN));
+}
+
+/* The op's forward and backward. */
+static void run(const rw_op *op, rw_precision precision, bool already, problem *p)
+{
     real *scratch = NULL;
+    make_problem(op, precision, already, p);
     assert_int_equal(rw_alloc(p->node.scratch + 1, sizeof(real), "a test", &scratch), RW_OK);
-    rw_call call = {.node = &p->node,
-                    .rows = ROWS,
-                    .in = {p->x},
-                    .in_ld = {IN},
-                    .out = p->y,
-                    .out_ld = OUT,
-                    .param = {p->weight},
-                    .dout = p->dy,
-                    .dout_ld = OUT,
-                    .din = {p->dx},
-                    .din_ld = {IN},
-                    .dparam = {p->dweight},
-                    .scratch = scratch,
-                    .derived = p->rounded,
-                    .targets = p->targets,
-                    .loss = &p->loss,
-                    .loss_scale = 1};
+    rw_call call = {.node = &p->node, .rows = ROWS, .scratch = scratch, .derived = p->rounded};
+    call.in[0] = p->x, call.in_ld[0] = IN, call.param[0] = p->weight;
+    call.out = p->y, call.out_ld = OUT, call.dout = p->dy, call.dout_ld = OUT;
+    call.din[0] = p->dx, call.din_ld[0] = IN, call.dparam[0] = p->dweight;
+    call.targets = p->targets, call.loss = &p->loss, call.loss_scale = 1;
     for (int lane = 0; lane < p->node.lanes; lane += 7)
         op->prepare(&p->node, call.param, p->rounded, lane,
                     lane + 7 < p->node.lanes ? lane + 7 : p->node.lanes, scratch);
