@@ -13,4 +13,5 @@ rw_sources += \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
 	src/kernels/polynomial_ring.h \
 	src/kernels/row_sum.h \
-	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h
+	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h \
+	src/kernels/tile_product.c src/kernels/tile_product.h
