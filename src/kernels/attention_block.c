@@ -88,7 +88,7 @@ static void scores_of(const rw_attention_pair *pair, int wide, const real *qt, r
         const int from = clamp(first, wide) / (2 * RW_LANES) * (2 * RW_LANES);
         const rw_strided k = {pair->k + (long)s * pair->k_ld, pair->k_ld, 1};
         rw_tile_product(least(STRIP, pair->keys - s), wide - from, pair->width, k, qt + from, wide,
-                        false, scores + (long)s * wide + from, wide);
+                        0, scores + (long)s * wide + from, wide);
     }
 }
 
@@ -138,8 +138,8 @@ void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scrat
     for (int i = 0; i < width; i++)
         for (int t = 0; t < wide; t++) out[(size_t)i * (size_t)wide + (size_t)t] *= change[t];
     copy_dense(pair->keys, width, width, pair->v, pair->v_ld, values);
-    rw_tile_product(width, wide, pair->keys, (rw_strided){values, 1, width}, scratch, wide, true,
-                    out, wide);
+    rw_tile_product(width, wide, pair->keys, (rw_strided){values, 1, width}, scratch, wide, 1, out,
+                    wide);
 }
 
 void rw_attention_finish(int rows, int width, const real *gathered, real *out, int out_ld,
@@ -226,17 +226,16 @@ static void strip_gradients(const rw_attention_pair *pair, const real *packed,
     real *q = g + STRIP * (size_t)wide, *dout = q + STRIP * (size_t)width;
     copy_dense(rows, width, width, pair->q + (long)begin * pair->q_ld, pair->q_ld, q);
     copy_dense(rows, width, width, grad->dout + (long)begin * grad->dout_ld, grad->dout_ld, dout);
-    rw_tile_product(rows, columns, width, (rw_strided){q, width, 1}, kt, wide, false, p, wide);
-    rw_tile_product(rows, columns, width, (rw_strided){dout, width, 1}, vt, wide, false, g, wide);
+    rw_tile_product(rows, columns, width, (rw_strided){q, width, 1}, kt, wide, 0, p, wide);
+    rw_tile_product(rows, columns, width, (rw_strided){dout, width, 1}, vt, wide, 0, g, wide);
     for (int t = 0; t < rows; t++)
         row_gradients(pair, grad, begin + t, columns, p + (long)t * wide, g + (long)t * wide);
     if (dk) {
-        rw_tile_product(width, columns, rows, (rw_strided){q, 1, width}, g, wide, true, dk, wide);
-        rw_tile_product(width, columns, rows, (rw_strided){dout, 1, width}, p, wide, true, dv,
-                        wide);
+        rw_tile_product(width, columns, rows, (rw_strided){q, 1, width}, g, wide, 1, dk, wide);
+        rw_tile_product(width, columns, rows, (rw_strided){dout, 1, width}, p, wide, 1, dv, wide);
     }
     if (dq)
-        rw_tile_product(rows, deep, seen, (rw_strided){g, wide, 1}, k, deep, true,
+        rw_tile_product(rows, deep, seen, (rw_strided){g, wide, 1}, k, deep, 1,
                         dq + (long)begin * deep, deep);
 }
 

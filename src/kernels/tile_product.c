@@ -12,7 +12,7 @@ INLINE rw_vector load(const real *from)
     return *(const rw_vector_unaligned *)from;
 }
 
-INLINE void tile(int rows, int vectors, int k, rw_strided a, const real *b, long ldb, bool add,
+INLINE void tile(int rows, int vectors, int k, rw_strided a, const real *b, long ldb, real keep,
                  real *c, long ldc)
 {
     rw_vector sum[MOST_ROWS * VECTORS];
@@ -35,25 +35,25 @@ INLINE void tile(int rows, int vectors, int k, rw_strided a, const real *b, long
         for (int v = 0; v < vectors; v++) {
             real *to = c + i * ldc + v * RW_LANES;
             rw_vector value = sum[i * vectors + v];
-            *(rw_vector_unaligned *)to = add ? load(to) + value : value;
+            *(rw_vector_unaligned *)to = keep != 0 ? keep * load(to) + value : value;
         }
 }
 
 /* Columns that fill no vector. */
-static void narrow(int m, int n, int k, rw_strided a, const real *b, long ldb, bool add, real *c,
+static void narrow(int m, int n, int k, rw_strided a, const real *b, long ldb, real keep, real *c,
                    long ldc)
 {
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             real sum = 0;
             for (long s = 0; s < k; s++) sum += a.at[i * a.row + s * a.column] * b[s * ldb + j];
-            c[i * ldc + j] = add ? c[i * ldc + j] + sum : sum;
+            c[i * ldc + j] = keep != 0 ? keep * c[i * ldc + j] + sum : sum;
         }
 }
 
 /* `vectors` vectors of columns: tiles of nearly the same height, for a low one would
  * cost as much as a high one. */
-INLINE void column(int vectors, int m, int k, rw_strided a, const real *b, long ldb, bool add,
+INLINE void column(int vectors, int m, int k, rw_strided a, const real *b, long ldb, real keep,
                    real *c, long ldc)
 {
     const int tiles = (m + MOST_ROWS - 1) / MOST_ROWS;
@@ -64,7 +64,7 @@ INLINE void column(int vectors, int m, int k, rw_strided a, const real *b, long 
         switch (rows) {
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
-        tile(n, vectors, k, part, b, ldb, add, to, ldc);                                           \
+        tile(n, vectors, k, part, b, ldb, keep, to, ldc);                                          \
         break;
             CASE(1)
             CASE(2)
@@ -86,12 +86,12 @@ INLINE void column(int vectors, int m, int k, rw_strided a, const real *b, long 
     }
 }
 
-void rw_tile_product(int m, int n, int k, rw_strided a, const real *b, long ldb, bool add, real *c,
+void rw_tile_product(int m, int n, int k, rw_strided a, const real *b, long ldb, real keep, real *c,
                      long ldc)
 {
     int j = 0;
     for (; j + VECTORS * RW_LANES <= n; j += VECTORS * RW_LANES)
-        column(VECTORS, m, k, a, b + j, ldb, add, c + j, ldc);
-    for (; j + RW_LANES <= n; j += RW_LANES) column(1, m, k, a, b + j, ldb, add, c + j, ldc);
-    if (j < n) narrow(m, n - j, k, a, b + j, ldb, add, c + j, ldc);
+        column(VECTORS, m, k, a, b + j, ldb, keep, c + j, ldc);
+    for (; j + RW_LANES <= n; j += RW_LANES) column(1, m, k, a, b + j, ldb, keep, c + j, ldc);
+    if (j < n) narrow(m, n - j, k, a, b + j, ldb, keep, c + j, ldc);
 }

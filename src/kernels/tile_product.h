@@ -9,8 +9,6 @@
 #ifndef RW_TILE_PRODUCT_H
 #define RW_TILE_PRODUCT_H
 
-#include <stdbool.h>
-
 #include "tensor/real.h"
 
 /* Element (i, k) is at[i * row + k * column]. */
@@ -19,8 +17,9 @@ typedef struct {
     long row, column;
 } rw_strided;
 
-/* c = a b, or c += a b: a (m, k), b (k, n) with rows ldb reals apart, c (m, n), ldc. */
-void rw_tile_product(int m, int n, int k, rw_strided a, const real *b, long ldb, bool add, real *c,
+/* c = keep c + a b: a (m, k), b (k, n) with rows ldb reals apart, c (m, n), ldc; with
+ * keep = 0, c is not read. */
+void rw_tile_product(int m, int n, int k, rw_strided a, const real *b, long ldb, real keep, real *c,
                      long ldc);
 
 #endif
