@@ -9,7 +9,7 @@ bench_long_convolution_SOURCES = bench/bench_long_convolution.c
 bench_long_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_step_SOURCES = bench/bench_step.c
 bench_step_LDADD = libropewalk.a $(rw_libs)
-EXTRA_DIST += bench/exposed_communication.sh
+EXTRA_DIST += bench/exposed_communication.sh bench/loss_by_precision.sh
 
 .PHONY: bench
 bench: $(bench_programs) $(bench_mpi)

@@ -35,6 +35,7 @@ typedef struct {
     rw_recompute recompute;
     bool sharded; /* each rank updates its shard of the weights */
     bool carry;   /* steps go on where the one before ended */
+    rw_precision precision;
 } manner;
 
 /* All that must not depend on the layout. */
@@ -89,7 +90,8 @@ static void train(const test_subject *subject, const rw_optimizer *optimizer,
                                .accumulate = how.accumulate,
                                .training = true,
                                .recompute = how.recompute,
-                               .carry = how.carry};
+                               .carry = how.carry,
+                               .precision = how.precision};
     rw_model *model;
     rw_engine *engine;
     rw_updater *updater;
@@ -146,12 +148,14 @@ static void compare(const outcome *got, const outcome *wanted, const char *where
     mpi_test_all(same_rows(got, wanted), "%s: losses of rows", where);
 }
 
-static void check_layout(const test_subject *subject, const rw_optimizer *optimizer, bool carry,
+static void check_layout(const test_subject *subject, const rw_optimizer *optimizer, manner plain,
                          int dp, int sp, const outcome *wanted)
 {
-    const manner manners[] = {{1, 1, RW_RECOMPUTE_NONE, true, carry},
-                              {2, 1, RW_RECOMPUTE_CHUNK, false, carry},
-                              {2, 2, RW_RECOMPUTE_BLOCK, true, carry}};
+    const bool carry = plain.carry;
+    const rw_precision precision = plain.precision;
+    const manner manners[] = {{1, 1, RW_RECOMPUTE_NONE, true, carry, precision},
+                              {2, 1, RW_RECOMPUTE_CHUNK, false, carry, precision},
+                              {2, 2, RW_RECOMPUTE_BLOCK, true, carry, precision}};
     for (size_t i = 0; i < sizeof manners / sizeof *manners; i++) {
         char where[96];
         rw_layout layout;
@@ -167,29 +171,31 @@ static void check_layout(const test_subject *subject, const rw_optimizer *optimi
     }
 }
 
-static void check_layouts(const test_subject *subject, const rw_optimizer *optimizer, bool carry)
+/* plain: one thread, and nothing to save memory. */
+static void check_layouts(const test_subject *subject, const rw_optimizer *optimizer, manner plain)
 {
     int size;
     rw_layout alone;
     outcome wanted;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     test_ok(rw_layout_alone(1, &alone));
-    train(subject, optimizer, &alone, (manner){1, 1, RW_RECOMPUTE_NONE, false, carry}, &wanted);
+    train(subject, optimizer, &alone, plain, &wanted);
     rw_layout_free(&alone);
     for (int dp = 1; dp <= size; dp++)
-        if (size % dp == 0) check_layout(subject, optimizer, carry, dp, size / dp, &wanted);
+        if (size % dp == 0) check_layout(subject, optimizer, plain, dp, size / dp, &wanted);
     drop(&wanted);
 }
 
 static void check_default_optimizer(const test_subject *subject)
 {
-    check_layouts(subject, rw_optimizer_registry[0], false);
+    check_layouts(subject, rw_optimizer_registry[0], (manner){.threads = 1, .accumulate = 1});
 }
 
 static void check_carry(const test_subject *subject)
 {
     test_skip_unless_carries(subject);
-    check_layouts(subject, rw_optimizer_registry[0], true);
+    check_layouts(subject, rw_optimizer_registry[0],
+                  (manner){.threads = 1, .accumulate = 1, .carry = true});
 }
 
 /* ---- Optimizers -------------------------------------------------------------- */
@@ -200,7 +206,17 @@ static void test_every_optimizer(void **unused)
     (void)unused;
     test_subjects(TEST_HYBRIDS, hybrid, 4);
     for (int i = 1; rw_optimizer_registry[i]; i++)
-        check_layouts(&hybrid[0], rw_optimizer_registry[i], false);
+        check_layouts(&hybrid[0], rw_optimizer_registry[i],
+                      (manner){.threads = 1, .accumulate = 1});
+}
+
+static void test_rounded_products(void **unused)
+{
+    test_subject hybrid;
+    (void)unused;
+    test_subjects(TEST_HYBRIDS, &hybrid, 1);
+    check_layouts(&hybrid, rw_optimizer_registry[0],
+                  (manner){.threads = 1, .accumulate = 1, .precision = RW_PRECISION_BF16_EMULATED});
 }
 
 /* More ranks than there is work for is an error that says so, on every rank. */
@@ -240,12 +256,14 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_optimizer),
+        cmocka_unit_test(test_rounded_products),
         cmocka_unit_test(test_too_many_ranks),
     };
     mpi_test_begin(&argc, &argv);
     int failed = test_run_properties("layouts", properties, 1, TEST_MIXERS | TEST_HYBRIDS);
     failed += test_run_properties("carried", carried, 1, TEST_MIXERS | TEST_CARRYING);
-    failed += cmocka_run_group_tests_name("layouts of optimizers", tests, NULL, NULL);
+    failed +=
+        cmocka_run_group_tests_name("layouts of optimizers and precisions", tests, NULL, NULL);
     MPI_Finalize();
     return failed;
 }

@@ -2,6 +2,7 @@
 # tests_double also to the one for double, as NAME_double.
 unit_tests = \
 	test_attention_block \
+	test_bf16 \
 	test_carry \
 	test_checkpoint \
 	test_checkpoint_damage \
@@ -53,6 +54,8 @@ test_attention_block_LDADD = libropewalk.a $(test_libs)
 test_attention_block_double_SOURCES = tests/test_attention_block.c
 test_attention_block_double_CPPFLAGS = $(double_cppflags)
 test_attention_block_double_LDADD = libropewalk_double.a $(test_libs)
+test_bf16_SOURCES = tests/test_bf16.c
+test_bf16_LDADD = libropewalk.a $(test_libs)
 test_carry_SOURCES = tests/test_carry.c $(engine_fixtures)
 test_carry_LDADD = libropewalk.a $(test_libs)
 test_carry_double_SOURCES = tests/test_carry.c $(engine_fixtures)

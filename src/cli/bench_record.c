@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernels/gemm_bf16.h"
 
 rw_status rw_bench_add_mixer(rw_bench_record *r, const rw_mixer_row *row)
 {
@@ -50,6 +51,11 @@ static void print_limits(const rw_limits *l)
 {
     printf("\nLimits, all ranks and threads at once\n");
     printf("  %-34s %10.1f GFLOP/s\n", "products, float32", 1e-9 * l->products);
+    const char *missing = rw_gemm_stored_missing(RW_STORED_BF16);
+    if (l->products_bf16 > 0)
+        printf("  %-34s %10.1f GFLOP/s\n", "products, bf16", 1e-9 * l->products_bf16);
+    else
+        printf("  %-34s no: %s\n", "products, bf16", missing ? missing : "no memory");
     printf("  %-34s %10.1f GB/s\n", "memory, triad", 1e-9 * l->triad);
     for (int i = 0; i < RW_FFT_SIZES; i++)
         printf("  transforms of %6d reals, FFTW      %10.1f GFLOP/s\n", l->fft_size[i],
@@ -112,8 +118,9 @@ static json_t *limits_json(const rw_limits *l)
     for (int i = 0; i < RW_FFT_SIZES; i++)
         json_array_append_new(
             transforms, json_pack("{si sf}", "points", l->fft_size[i], "flop_per_s", l->fft[i]));
-    return json_pack("{sf sf so}", "products_flop_per_s", l->products, "triad_bytes_per_s",
-                     l->triad, "transforms", transforms);
+    return json_pack("{sf sf sf so}", "products_flop_per_s", l->products,
+                     "products_bf16_flop_per_s", l->products_bf16, "triad_bytes_per_s", l->triad,
+                     "transforms", transforms);
 }
 
 static json_t *mixer_json(const rw_mixer_row *row)

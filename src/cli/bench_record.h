@@ -8,8 +8,9 @@
 enum { RW_FFT_SIZES = 2 };
 
 typedef struct {
-    double products; /* operations a second */
-    double triad;    /* bytes a second */
+    double products;      /* operations a second */
+    double products_bf16; /* 0: none */
+    double triad;         /* bytes a second */
     int fft_size[RW_FFT_SIZES];
     double fft[RW_FFT_SIZES]; /* operations a second */
 } rw_limits;

@@ -17,6 +17,7 @@ static void measure_limits(const rw_layout *layout, rw_limits *out)
     rw_progress(false, "bench: limits of the machine");
     MPI_Barrier(layout->world);
     out->products = of_all_ranks(layout, rw_measure_products(layout->threads, LIMIT_S));
+    out->products_bf16 = of_all_ranks(layout, rw_measure_products_bf16(layout->threads, LIMIT_S));
     out->triad = of_all_ranks(layout, rw_measure_triad(layout->threads, LIMIT_S));
     for (int i = 0; i < RW_FFT_SIZES; i++) {
         out->fft_size[i] = sizes[i];

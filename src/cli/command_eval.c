@@ -80,6 +80,7 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
     rw_evaluation *evaluation = NULL;
     rw_by_position positions;
     rw_loss loss;
+    rw_settings_precision(&saved->settings, layout);
     rw_plan_options plan = rw_settings_plan(&saved->settings, saved->model->chunk, false);
     plan.accumulate = 1;
     rw_status status = rw_agree(

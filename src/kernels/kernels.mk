@@ -5,13 +5,16 @@ rw_sources += \
 	src/kernels/depthwise.c src/kernels/depthwise.h \
 	src/kernels/diagonal.c src/kernels/diagonal.h \
 	src/kernels/elementary.h \
+	src/kernels/dnnl_version.h \
 	src/kernels/gemm.c src/kernels/gemm.h \
+	src/kernels/gemm_bf16.c src/kernels/gemm_bf16.h \
 	src/kernels/lanes.h \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
 	src/kernels/long_fft.c src/kernels/long_fft.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
 	src/kernels/polynomial_ring.h \
+	src/kernels/rounded_product.c src/kernels/rounded_product.h \
 	src/kernels/row_sum.h \
 	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h \
 	src/kernels/tile_product.c src/kernels/tile_product.h

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/memory.h"
+#include "kernels/rounded_product.h"
 #include "measure/rounds.h"
 
 /* ---- Products -------------------------------------------------------------- */
@@ -20,31 +21,63 @@ static bool allocate(size_t floats, float **out)
     return false;
 }
 
+static void fill(bool narrow, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        float x = (float)(i % 7) - 3;
+        if (narrow)
+            ((rw_bf16 *)(void *)out)[i] = rw_bf16_of(x);
+        else
+            out[i] = x;
+    }
+}
+
+static void multiply(bool narrow, const float *a, const float *b, float *c)
+{
+    if (narrow)
+        rw_gemm_stored(RW_STORED_BF16, false, true, GEMM_M, GEMM_N, GEMM_K, a, GEMM_K, b, GEMM_K,
+                       false, c, GEMM_N);
+    else
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, GEMM_M, GEMM_N, GEMM_K, 1, a, GEMM_K,
+                    b, GEMM_K, 0, c, GEMM_N);
+}
+
 /* Products by one thread until `end`; returns how many. */
-static long multiply_until(double end)
+static long multiply_until(bool narrow, double end)
 {
     size_t of_a = (size_t)GEMM_M * GEMM_K, of_b = (size_t)GEMM_K * GEMM_N;
     float *a = NULL;
     long done = 0;
     if (!allocate(of_a + of_b + (size_t)GEMM_M * GEMM_N, &a)) return 0;
     float *b = a + of_a, *c = b + of_b;
-    for (size_t i = 0; i < of_a + of_b; i++) a[i] = (float)(i % 7) - 3;
+    fill(narrow, of_a, a);
+    fill(narrow, of_b, b);
     while (rw_seconds() < end) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, GEMM_M, GEMM_N, GEMM_K, 1, a, GEMM_K,
-                    b, GEMM_K, 0, c, GEMM_N);
+        multiply(narrow, a, b, c);
         done++;
     }
     rw_free(&a);
     return done;
 }
 
-double rw_measure_products(int threads, double seconds)
+static double measure_products(bool narrow, int threads, double seconds)
 {
     double start = rw_seconds();
     long done = 0;
 #pragma omp parallel num_threads(threads) reduction(+ : done)
-    done += multiply_until(start + seconds);
+    done += multiply_until(narrow, start + seconds);
     return 2.0 * GEMM_M * GEMM_N * GEMM_K * (double)done / (rw_seconds() - start);
+}
+
+double rw_measure_products(int threads, double seconds)
+{
+    return measure_products(false, threads, seconds);
+}
+
+double rw_measure_products_bf16(int threads, double seconds)
+{
+    if (rw_gemm_stored_missing(RW_STORED_BF16)) return 0;
+    return measure_products(true, threads, seconds);
 }
 
 /* ---- Memory ---------------------------------------------------------------- */

@@ -12,6 +12,10 @@
  * a thread at a time. */
 double rw_measure_products(int threads, double seconds);
 
+/* The same of operands in bfloat16, with float sums; 0 where
+ * rw_gemm_stored_missing(RW_STORED_BF16) says why there are none. */
+double rw_measure_products_bf16(int threads, double seconds);
+
 /* Bytes a second of a = b + 3 c (STREAM's triad: 12 bytes an element) over
  * float arrays of 32 MiB each, that no cache holds. */
 double rw_measure_triad(int threads, double seconds);

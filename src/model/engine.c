@@ -54,6 +54,9 @@ rw_status rw_engine_new_sharing(rw_model *model, const rw_layout *layout,
                        "this OpenBLAS was built for one thread: several threads would get wrong "
                        "products; install another (apt install libopenblas0-pthread), or use "
                        "--threads 1 and more ranks");
+    const char *missing = rw_precision_missing(options->precision);
+    if (missing)
+        return rw_fail(RW_USAGE, "no products in bf16: %s; use float32 or bf16_emulated", missing);
     RW_TRY(rw_alloc(1, sizeof *e, "the engine", &e));
     e->model = model;
     e->layout = layout;

@@ -84,6 +84,7 @@ static rw_status plan_nodes(rw_plan *p)
     for (int i = 0; i < p->node_count; i++) {
         p->nodes[i] = *rw_graph_node(p->graph, i);
         p->nodes[i].chunk = p->options.chunk;
+        p->nodes[i].precision = p->options.precision;
         /* The state behind all chunks may take the whole tree at once. */
         p->nodes[i].levels = p->tree.inner + p->options.carry;
         if (!p->nodes[i].lanes) p->nodes[i].lanes = 1;

@@ -62,7 +62,8 @@ typedef struct {
     int accumulate; /* micro-batches of a step */
     bool training;  /* plan a backward pass */
     rw_recompute recompute;
-    bool carry; /* a step begins with the states in which the one before ended */
+    bool carry;             /* a step begins with the states in which the one before ended */
+    rw_precision precision; /* of products with weights; the same on all ranks */
 } rw_plan_options;
 
 typedef struct {

@@ -9,6 +9,7 @@
 #include "kernels/elementary.h"
 #include "kernels/gemm.h"
 #include "ops/layers.h"
+#include "ops/weight_product.h"
 
 enum { ROW_FLOATS = 65536, ACCUMULATORS = 16 };
 
@@ -18,13 +19,20 @@ static int block_rows(int vocab)
     return rows < 8 ? 8 : rows > 512 ? 512 : rows;
 }
 
+/* Scratch: logits of a block of rows, then the room of their products. */
+static size_t logits_reals(int vocab)
+{
+    return (size_t)block_rows(vocab) * (size_t)vocab;
+}
+
 static rw_status shape(rw_node *node)
 {
     int vocab = (int)node->param_rows[0];
     if (node->param_cols[0] != node->in_width[0])
         return rw_fail(RW_USAGE, "the output projection takes width %ld, its input has %d",
                        node->param_cols[0], node->in_width[0]);
-    node->scratch = (size_t)block_rows(vocab) * (size_t)vocab;
+    rw_weight_product_shape(node);
+    node->scratch = logits_reals(vocab) + rw_weight_product_room(node, block_rows(vocab));
     return RW_OK;
 }
 
@@ -76,10 +84,10 @@ static bool is_best(const real *logits, int vocab, int32_t target)
 /* Logits of rows [first, first + rows), then loss and gradient in their place. */
 static double block_loss(const rw_call *call, int first, int rows)
 {
-    int vocab = (int)call->node->param_rows[0], width = call->node->in_width[0];
+    int vocab = (int)call->node->param_rows[0];
     const real *x = call->in[0] + (size_t)first * (size_t)call->in_ld[0];
-    rw_gemm(false, true, rows, vocab, width, 1, x, call->in_ld[0], call->param[0], width, 0,
-            call->scratch, vocab);
+    rw_weight_product(call, rows, x, call->in_ld[0], false, call->scratch, vocab,
+                      call->scratch + logits_reals(vocab));
     double sum = 0;
     for (int t = 0; t < rows; t++) {
         real *logits = call->scratch + (size_t)t * (size_t)vocab;
@@ -102,18 +110,23 @@ static void forward(const rw_call *call)
 
 static void backward(const rw_call *call)
 {
-    int vocab = (int)call->node->param_rows[0], width = call->node->in_width[0];
+    int vocab = (int)call->node->param_rows[0];
     int step = block_rows(vocab);
     *call->loss = 0;
     for (int t = 0; t < call->rows; t += step) {
         int rows = call->rows - t < step ? call->rows - t : step;
         *call->loss += block_loss(call, t, rows);
-        rw_gemm(false, false, rows, width, vocab, 1, call->scratch, vocab, call->param[0], width,
-                call->din_add[0] ? 1 : 0, call->din[0] + (size_t)t * (size_t)call->din_ld[0],
-                call->din_ld[0]);
-        rw_gemm(true, false, vocab, width, rows, 1, call->scratch, vocab,
-                call->in[0] + (size_t)t * (size_t)call->in_ld[0], call->in_ld[0], 1,
-                call->dparam[0], width);
+        const rw_weight_gradient gradient = {
+            .rows = rows,
+            .x = call->in[0] + (size_t)t * (size_t)call->in_ld[0],
+            .ldx = call->in_ld[0],
+            .dy = call->scratch,
+            .lddy = vocab,
+            .dx = call->din[0] + (size_t)t * (size_t)call->din_ld[0],
+            .lddx = call->din_ld[0],
+            .add = call->din_add[0],
+        };
+        rw_weight_product_backward(call, &gradient, call->scratch + logits_reals(vocab));
     }
 }
 
@@ -163,6 +176,7 @@ const rw_op rw_op_cross_entropy = {
     .is_loss = true,
     .keeps_in = 1,
     .shape = shape,
+    .prepare = rw_weight_product_prepare,
     .forward = forward,
     .backward = backward,
     .reference = reference,

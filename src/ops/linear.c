@@ -1,8 +1,8 @@
 /* y = x W^T (+ bias): the matrix product. Not rowwise: BLAS wants whole chunks. */
 #include <math.h>
 
-#include "kernels/gemm.h"
 #include "ops/layers.h"
+#include "ops/weight_product.h"
 
 extern const rw_op rw_op_linear;
 
@@ -22,29 +22,34 @@ static rw_status linear_shape(rw_node *node)
         return rw_fail(RW_USAGE, "linear: the bias has %ld elements for %ld outputs",
                        node->param_rows[1] * node->param_cols[1], node->param_rows[0]);
     node->out_width = (int)node->param_rows[0];
-    node->lanes = 1;
+    rw_weight_product_shape(node);
+    node->scratch = rw_weight_product_room(node, node->chunk);
     return RW_OK;
 }
 
 static void linear_forward(const rw_call *call)
 {
-    int in = call->node->in_width[0], out = call->node->out_width;
+    int out = call->node->out_width;
     bool biased = call->node->params == 2;
     for (int t = 0; biased && t < call->rows; t++)
         for (int j = 0; j < out; j++) call->out[(size_t)t * call->out_ld + j] = call->param[1][j];
-    rw_gemm(false, true, call->rows, out, in, 1, call->in[0], call->in_ld[0], call->param[0], in,
-            biased, call->out, call->out_ld);
+    rw_weight_product(call, call->rows, call->in[0], call->in_ld[0], biased, call->out,
+                      call->out_ld, call->scratch);
 }
 
 static void linear_backward(const rw_call *call)
 {
-    int in = call->node->in_width[0], out = call->node->out_width, ld = call->dout_ld;
-    if (call->din[0])
-        rw_gemm(false, false, call->rows, in, out, 1, call->dout, ld, call->param[0], in,
-                call->din_add[0], call->din[0], call->din_ld[0]);
+    int out = call->node->out_width, ld = call->dout_ld;
+    const rw_weight_gradient gradient = {.rows = call->rows,
+                                         .x = call->in[0],
+                                         .ldx = call->in_ld[0],
+                                         .dy = call->dout,
+                                         .lddy = ld,
+                                         .dx = call->din[0],
+                                         .lddx = call->din_ld[0],
+                                         .add = call->din_add[0]};
+    rw_weight_product_backward(call, &gradient, call->scratch);
     if (call->discards) return;
-    rw_gemm(true, false, out, in, call->rows, 1, call->dout, ld, call->in[0], call->in_ld[0], 1,
-            call->dparam[0], in);
     for (int t = 0; call->node->params == 2 && t < call->rows; t++)
         for (int j = 0; j < out; j++) call->dparam[1][j] += call->dout[(size_t)t * ld + j];
 }
@@ -92,6 +97,7 @@ const rw_op rw_op_linear = {
     .carry = RW_CARRY_NONE,
     .keeps_in = 1,
     .shape = linear_shape,
+    .prepare = rw_weight_product_prepare,
     .forward = linear_forward,
     .backward = linear_backward,
     .reference = linear_reference,

@@ -51,6 +51,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/rounded_product.h"
 #include "mpi/span.h"
 #include "tensor/real.h"
 
@@ -84,11 +85,12 @@ typedef struct {
     int block;
     /* Names of what belongs to the node begin with this: "blocks.0." */
     char scope[64];
-    int chunk;    /* tokens of a full chunk, T: set by the engine before op->shape is
-                     called again for planning (0 while building) */
-    int levels;   /* advance will be called with levels 0 .. levels-1; set with chunk */
-    long horizon; /* step will be called for at most this many tokens of a sequence;
-                     0 where it is not called */
+    int chunk;              /* tokens of a full chunk, T: set by the engine before op->shape is
+                               called again for planning (0 while building) */
+    int levels;             /* advance will be called with levels 0 .. levels-1; set with chunk */
+    rw_precision precision; /* of products with weights: set with chunk; float32 in `step` */
+    long horizon;           /* step will be called for at most this many tokens of a sequence;
+                               0 where it is not called */
     int ins, params;
     int in[RW_MAX_INPUTS], in_begin[RW_MAX_INPUTS], in_width[RW_MAX_INPUTS];
     int out;       /* value id, -1: none */

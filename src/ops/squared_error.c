@@ -3,23 +3,30 @@
  * is NAN does not count. */
 #include <math.h>
 
-#include "kernels/gemm.h"
 #include "ops/layers.h"
+#include "ops/weight_product.h"
+
+/* Scratch: predictions of a chunk, then the room of their products. */
+static size_t predictions(const rw_node *node)
+{
+    return (size_t)node->chunk * (size_t)node->param_rows[0];
+}
 
 static rw_status shape(rw_node *node)
 {
     if (node->param_cols[0] != node->in_width[0])
         return rw_fail(RW_USAGE, "the output projection takes width %ld, its input has %d",
                        node->param_cols[0], node->in_width[0]);
-    node->scratch = (size_t)node->chunk * (size_t)node->param_rows[0];
+    rw_weight_product_shape(node);
+    node->scratch = predictions(node) + rw_weight_product_room(node, node->chunk);
     return RW_OK;
 }
 
 static void predict(const rw_call *call, real *out)
 {
-    int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
-    rw_gemm(false, true, call->rows, features, width, 1, call->in[0], call->in_ld[0],
-            call->param[0], width, 0, out, features);
+    int features = (int)call->node->param_rows[0];
+    rw_weight_product(call, call->rows, call->in[0], call->in_ld[0], false, out, features,
+                      call->scratch + predictions(call->node));
     for (int t = 0; t < call->rows; t++)
         for (int f = 0; f < features; f++) out[t * features + f] += call->param[1][f];
 }
@@ -52,12 +59,17 @@ static void forward(const rw_call *call)
 
 static void backward(const rw_call *call)
 {
-    int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
+    int features = (int)call->node->param_rows[0];
+    const rw_weight_gradient gradient = {.rows = call->rows,
+                                         .x = call->in[0],
+                                         .ldx = call->in_ld[0],
+                                         .dy = call->scratch,
+                                         .lddy = features,
+                                         .dx = call->din[0],
+                                         .lddx = call->din_ld[0],
+                                         .add = call->din_add[0]};
     forward(call);
-    rw_gemm(false, false, call->rows, width, features, 1, call->scratch, features, call->param[0],
-            width, call->din_add[0] ? 1 : 0, call->din[0], call->din_ld[0]);
-    rw_gemm(true, false, features, width, call->rows, 1, call->scratch, features, call->in[0],
-            call->in_ld[0], 1, call->dparam[0], width);
+    rw_weight_product_backward(call, &gradient, call->scratch + predictions(call->node));
     for (int t = 0; t < call->rows; t++)
         for (int f = 0; f < features; f++) call->dparam[1][f] += call->scratch[t * features + f];
 }
@@ -100,6 +112,7 @@ const rw_op rw_op_squared_error = {
     .is_loss = true,
     .keeps_in = 1,
     .shape = shape,
+    .prepare = rw_weight_product_prepare,
     .forward = forward,
     .backward = backward,
     .reference = reference,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "optim/schedule.h"
 #include "optim/update.h"
 
@@ -40,8 +41,10 @@ const rw_key rw_train_keys[] = {
     {.name = "precision",
      .type = RW_KEY_STRING,
      .fallback = "float32",
-     .choices = "float32",
-     .doc = "of all arithmetic"},
+     .choices = "float32|bf16|bf16_emulated",
+     .doc = "of products with weights. bf16: operands rounded to bfloat16, sums and all else "
+            "float32; where the processor cannot, float32, with a warning. bf16_emulated: the "
+            "same rounding on any processor, no faster"},
     {.name = "recompute",
      .type = RW_KEY_STRING,
      .fallback = "none",
@@ -128,6 +131,21 @@ static rw_status check_schedule(const rw_settings *s)
     return rw_config_fail(s->schedule, "name", "unknown schedule %s; known: %s", name, known);
 }
 
+/* By rw_precision. */
+static const char *const precisions[] = {"float32", "bf16", "bf16_emulated"};
+
+const char *rw_precision_name(rw_precision precision)
+{
+    return precisions[precision];
+}
+
+static rw_precision precision_of(const char *name)
+{
+    rw_precision p = RW_PRECISION_FLOAT32;
+    while (strcmp(precisions[p], name) != 0) p++;
+    return p;
+}
+
 static rw_status check(rw_settings *s)
 {
     RW_TRY(rw_config_check(s->root, (const rw_key *const[]){sections}, 1));
@@ -150,6 +168,7 @@ static rw_status check(rw_settings *s)
     s->batch = rw_config_int(s->data, "batch");
     s->seed = (uint64_t)rw_config_int(s->train, "seed");
     s->steps = (uint64_t)rw_config_int(s->train, "steps");
+    s->precision = precision_of(rw_config_string(s->train, "precision"));
     return RW_OK;
 }
 
@@ -209,6 +228,22 @@ rw_status rw_settings_layout(const rw_settings *s, rw_layout *out)
     return rw_layout_new(dp, sp, threads, out);
 }
 
+void rw_settings_precision(rw_settings *s, const rw_layout *layout)
+{
+    enum { MOST = 160 };
+    char why[MOST] = "";
+    if (s->precision != RW_PRECISION_BF16) return;
+    const char *missing = rw_precision_missing(s->precision);
+    int rank = missing ? layout->rank : layout->size, first;
+    MPI_Allreduce(&rank, &first, 1, MPI_INT, MPI_MIN, layout->world);
+    if (first == layout->size) return;
+    if (missing) snprintf(why, sizeof why, "%s", missing);
+    MPI_Bcast(why, MOST, MPI_CHAR, first, layout->world);
+    if (layout->rank == 0)
+        rw_warn("no products in bf16: %s (rank %d); all ranks go on in float32", why, first);
+    s->precision = RW_PRECISION_FLOAT32;
+}
+
 rw_status rw_settings_forget_layout(rw_settings *s)
 {
     RW_TRY(rw_config_set(s->parallel, "dp", "auto"));
@@ -233,5 +268,6 @@ rw_plan_options rw_settings_plan(const rw_settings *s, int chunk, bool training)
         .training = training,
         .recompute = recompute_of(s),
         .carry = training && rw_config_bool(s->data, "carry"),
+        .precision = s->precision,
     };
 }

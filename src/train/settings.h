@@ -14,6 +14,7 @@ typedef struct {
     long length, batch;
     uint64_t seed;
     uint64_t steps;
+    rw_precision precision; /* asked for; in force after rw_settings_precision */
 } rw_settings;
 
 /* Tables of the sections that have no home elsewhere. */
@@ -31,6 +32,12 @@ void rw_settings_free(rw_settings *settings);
 /* Makes the layout that parallel.dp, sp and threads ask for; auto shares the
  * batch first, then sequences. Collective over MPI_COMM_WORLD. */
 rw_status rw_settings_layout(const rw_settings *settings, rw_layout *out);
+
+/* Where bf16 is asked for and one rank has no products in it, by its processor or its
+ * build, all go on in float32; rank 0 says why. Collective over the layout. */
+void rw_settings_precision(rw_settings *settings, const rw_layout *layout);
+/* As the configuration calls it. */
+const char *rw_precision_name(rw_precision precision);
 
 /* Sets the layout back to auto: for another number of ranks than the run's. */
 rw_status rw_settings_forget_layout(rw_settings *settings);

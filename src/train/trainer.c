@@ -142,6 +142,7 @@ static void record_start(trainer *t)
     rw_metrics_number(f, "sp", t->layout.sp);
     rw_metrics_number(f, "threads", t->layout.threads);
     rw_metrics_number(f, "memory_mib", megabytes(rw_memory_peak()));
+    rw_metrics_text(f, "precision", rw_precision_name(t->settings.precision));
     rw_metrics_text(f, "data", rw_source_name(t->source));
     rw_metrics_text(f, "host", host);
     rw_metrics_end(f);
@@ -194,6 +195,7 @@ static rw_status set_up(trainer *t)
     RW_TRY(rw_agree_comm(MPI_COMM_WORLD, rw_settings_load(o->config, o->overrides,
                                                           o->override_count, &t->settings)));
     RW_TRY(rw_settings_layout(&t->settings, &t->layout));
+    rw_settings_precision(&t->settings, &t->layout);
     RW_TRY(rw_agree(&t->layout, open_data_and_model(t)));
     RW_TRY(rw_agree(&t->layout, plan(t)));
     RW_TRY(rw_agree(&t->layout, rw_run_folder_name(o->run_dir, o->config, &t->folder)));

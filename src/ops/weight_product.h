@@ -1,0 +1,35 @@
+/* The products of a weight W (out, in), parameter 0 of a node, with rows of a chunk,
+ * in the node's precision. What ops with a weight share: linear, and the losses
+ * with their output projection. */
+#ifndef RW_WEIGHT_PRODUCT_H
+#define RW_WEIGHT_PRODUCT_H
+
+#include "ops/op.h"
+
+/* Part of the op's `shape`: sets node->derived to hold W rounded; 0 for float32. */
+void rw_weight_product_shape(rw_node *node);
+/* The op's `prepare`: rounds W, once a step; lanes are rows of W. */
+void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
+                               int begin, int end, real *scratch);
+
+/* Reals of working memory for products with up to `rows` rows; 0 for float32. */
+size_t rw_weight_product_room(const rw_node *node, int rows);
+
+/* y = x W^T, or with `add` y + x W^T: x (rows, in), y (rows, out). */
+void rw_weight_product(const rw_call *call, int rows, const real *x, int ldx, bool add, real *y,
+                       int ldy, real *room);
+
+/* dx = dy W, or with `add` dx + dy W, unless dx is NULL; and unless call->discards,
+ * dW += dy^T x into call->dparam[0]. x, dx (rows, in); dy (rows, out). */
+typedef struct {
+    int rows;
+    const real *x, *dy;
+    int ldx, lddy;
+    real *dx;
+    int lddx;
+    bool add;
+} rw_weight_gradient;
+void rw_weight_product_backward(const rw_call *call, const rw_weight_gradient *gradient,
+                                real *room);
+
+#endif
