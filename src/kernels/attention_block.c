@@ -54,7 +54,8 @@ static void copy_dense(int rows, int columns, int wide, const real *from, long l
  * the columns, in vectors, and no product needs its operands rearranged.
  *
  *   gathered: m (rows') | l (rows') | scale q^T (width, rows') | o^T (width, rows')
- *   scratch:  scores and weights (keys, rows') | v (keys, width) | e^(m_old - m) (rows') */
+ *   scratch:  scores and weights (keys, rows') | v (keys, width) | e^(m_old - m) (rows')
+ *             | sums of a block (rows') */
 
 size_t rw_attention_gathered_reals(int rows, int width)
 {
@@ -109,20 +110,22 @@ static void raise(const rw_attention_pair *pair, int wide, const real *scores, r
     }
 }
 
-/* Scores become weights, zero where they are not seen; l grows by them. */
+/* Scores become weights, zero where they are not seen; l grows by their sum. */
 static void weigh(const rw_attention_pair *pair, int wide, const real *restrict most,
-                  real *restrict scores, real *restrict sum)
+                  real *restrict scores, real *restrict sum, real *restrict here)
 {
+    memset(here, 0, (size_t)wide * sizeof(real));
     for (int s = 0, from, to, seen = 0; s < pair->keys; s++) {
         real *restrict x = scores + (size_t)s * (size_t)wide;
         seen_by(pair, s, &from, &to, &seen);
         memset(x, 0, (size_t)from * sizeof(real));
         for (int t = from; t < to; t++) {
             x[t] = rw_exp(x[t] - most[t]);
-            sum[t] += x[t];
+            here[t] += x[t];
         }
         memset(x + to, 0, (size_t)(wide - to) * sizeof(real));
     }
+    for (int t = 0; t < wide; t++) sum[t] += here[t];
 }
 
 void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scratch)
@@ -134,7 +137,7 @@ void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scrat
     real *change = values + (size_t)pair->keys * (size_t)width;
     scores_of(pair, wide, qt, scratch);
     raise(pair, wide, scratch, most, sum, change);
-    weigh(pair, wide, most, scratch, sum);
+    weigh(pair, wide, most, scratch, sum, change + wide);
     for (int i = 0; i < width; i++)
         for (int t = 0; t < wide; t++) out[(size_t)i * (size_t)wide + (size_t)t] *= change[t];
     copy_dense(pair->keys, width, width, pair->v, pair->v_ld, values);
@@ -177,7 +180,7 @@ size_t rw_attention_packed_reals(int rows, int width)
 size_t rw_attention_scratch_reals(int rows, int width)
 {
     const size_t wide = (size_t)padded(rows), d = (size_t)width;
-    const size_t forward = wide * wide + wide * d + wide, backward = 2 * STRIP * (wide + d);
+    const size_t forward = wide * wide + wide * d + 2 * wide, backward = 2 * STRIP * (wide + d);
     return forward > backward ? forward : backward;
 }
 
