@@ -1,6 +1,5 @@
 rw_sources += \
 	mpi/butterfly.c mpi/butterfly.h \
-	mpi/fold.c mpi/fold.h \
 	mpi/halo.c mpi/halo.h \
 	mpi/lane_exchange.c mpi/lane_exchange.h \
 	mpi/layout.c mpi/layout.h \

@@ -26,7 +26,7 @@ typedef struct {
     long *first;
     real *in[INPUTS], *grad[INPUTS]; /* (rows, ld) */
     real *y, *dy, *logs, *dots;
-    real *triple, *other, *scratch;
+    real *gathered, *packed, *scratch, *sum[INPUTS]; /* sums: of dq all blocks, dk, dv */
 } problem;
 
 typedef struct {
@@ -82,22 +82,25 @@ static void make(problem *p, sizes s)
     }
     p->y = reals(dense), p->dy = reals(dense);
     p->logs = reals((size_t)s.rows), p->dots = reals((size_t)s.rows);
-    p->triple = reals(rw_attention_triple_reals(s.block, s.width));
-    p->other = reals(rw_attention_triple_reals(s.block, s.width));
-    p->scratch = reals(rw_attention_scratch_reals(s.block));
+    const size_t each = rw_attention_gradient_reals(s.block, s.width);
+    const size_t all = (size_t)((s.rows + s.block - 1) / s.block) * each;
+    p->gathered = reals(rw_attention_gathered_reals(s.block, s.width));
+    p->packed = reals(rw_attention_packed_reals(s.block, s.width));
+    p->sum[Q] = reals(all), p->sum[K] = reals(each), p->sum[V] = reals(each);
+    p->scratch = reals(rw_attention_scratch_reals(s.block, s.width));
     fill(p->dy, dense, 30);
 }
 
 static void drop(problem *p)
 {
-    for (int i = 0; i < INPUTS; i++) rw_free(&p->in[i]), rw_free(&p->grad[i]);
+    for (int i = 0; i < INPUTS; i++) rw_free(&p->in[i]), rw_free(&p->grad[i]), rw_free(&p->sum[i]);
     rw_free(&p->first), rw_free(&p->y), rw_free(&p->dy), rw_free(&p->logs), rw_free(&p->dots);
-    rw_free(&p->triple), rw_free(&p->other), rw_free(&p->scratch);
+    rw_free(&p->gathered), rw_free(&p->packed), rw_free(&p->scratch);
 }
 
 static real *dirty(problem *p)
 {
-    poison(p->scratch, rw_attention_scratch_reals(p->block));
+    poison(p->scratch, rw_attention_scratch_reals(p->block, p->width));
     return p->scratch;
 }
 
@@ -135,16 +138,17 @@ static rw_attention_pair pair_of(const problem *p, int i, int j)
 /* All of the sequence by blocks, of which none is left out. */
 static void attend(problem *p)
 {
-    size_t triples = rw_attention_triple_reals(p->block, p->width);
     for (int i = 0; i < blocks(p); i++) {
         const int at = i * p->block;
-        for (int j = 0; j < blocks(p); j++) {
+        for (int j = blocks(p) - 1; j >= 0; j--) {
             rw_attention_pair pair = pair_of(p, i, j);
-            poison(j ? p->other : p->triple, triples);
-            rw_attention_block_forward(&pair, j ? p->other : p->triple, dirty(p));
-            if (j) rw_attention_combine(rows_of(p, i), p->width, p->triple, p->other, p->triple);
+            if (j == blocks(p) - 1) {
+                poison(p->gathered, rw_attention_gathered_reals(p->block, p->width));
+                rw_attention_start(&pair, p->gathered);
+            }
+            rw_attention_add(&pair, p->gathered, dirty(p));
         }
-        rw_attention_finish(rows_of(p, i), p->width, p->triple, p->y + at * p->width, p->width,
+        rw_attention_finish(rows_of(p, i), p->width, p->gathered, p->y + at * p->width, p->width,
                             p->logs + at, 1);
     }
 }
@@ -204,29 +208,24 @@ static void test_large_scores(void **unused)
     drop(&p);
 }
 
-/* A pair without a visible key gives the identity, which changes no bit. */
+/* A pair without a visible key changes nothing, before and after others. */
 static void test_identity(void **unused)
 {
     problem p;
     (void)unused;
     make(&p, (sizes){64, 7, 32, 0, 0});
-    size_t bytes = sizeof(real) * rw_attention_triple_reals(32, 7);
-    rw_attention_pair pair = pair_of(&p, 1, 0), future = pair_of(&p, 0, 1);
-    for (size_t i = 0; i < count_of(&p); i++) p.in[V][i] = (real)-0.0;
-    real *kept = reals(bytes / sizeof(real)), *out = reals(bytes / sizeof(real));
-    rw_attention_block_forward(&pair, kept, dirty(&p));
-    memcpy(p.triple, kept, bytes);
-    rw_attention_block_forward(&future, p.other, dirty(&p));
-    rw_attention_combine(32, 7, p.triple, p.other, out);
-    assert_memory_equal(out, kept, bytes);
-    rw_attention_combine(32, 7, p.other, p.triple, out);
-    assert_memory_equal(out, kept, bytes);
-    rw_attention_combine(32, 7, p.triple, p.other, p.triple);
-    assert_memory_equal(p.triple, kept, bytes);
-    rw_attention_combine(32, 7, p.other, p.other, out);
-    assert_memory_equal(out, p.other, bytes);
-    for (int t = 0; t < 32; t++) assert_true(out[t] == -INFINITY && out[32 + t] == 0);
-    rw_free(&kept), rw_free(&out);
+    const size_t count = rw_attention_gathered_reals(32, 7), bytes = count * sizeof(real);
+    rw_attention_pair seen = pair_of(&p, 0, 0), future = pair_of(&p, 0, 1);
+    real *wanted = reals(count);
+    rw_attention_start(&seen, wanted);
+    rw_attention_add(&seen, wanted, dirty(&p));
+    rw_attention_start(&future, p.gathered);
+    rw_attention_add(&future, p.gathered, dirty(&p));
+    rw_attention_add(&seen, p.gathered, dirty(&p));
+    assert_memory_equal(p.gathered, wanted, bytes);
+    rw_attention_add(&future, p.gathered, dirty(&p));
+    assert_memory_equal(p.gathered, wanted, bytes);
+    rw_free(&wanted);
     drop(&p);
 }
 
@@ -265,35 +264,51 @@ static rw_attention_rows_grad rows_grad(const problem *p, int i)
         p->dy + at * p->width, p->logs + at, p->dots + at, p->width, 1, 1};
 }
 
-static void add(problem *p, int input, int at, int rows, const real *from)
+enum { TOGETHER, APART };
+
+static real *dq_of(const problem *p, int i)
 {
-    for (int t = 0; t < rows; t++)
-        for (int i = 0; i < p->width; i++)
-            p->grad[input][(at + t) * p->ld + i] += from[t * p->width + i];
+    return p->sum[Q] + (size_t)i * rw_attention_gradient_reals(p->block, p->width);
 }
 
-/* Pair by pair; those of keys are added up by the kernel. */
-static void backward(problem *p)
+/* Keys from the last block to the first, queries upward: pair by pair, all sums at once or
+ * those of queries and keys apart. */
+static void add_pairs(problem *p, int how)
 {
-    loss(p);
+    for (int j = blocks(p) - 1; j >= 0; j--) {
+        const int at = j * p->block;
+        const size_t each = rw_attention_gradient_reals(p->block, p->width) * sizeof(real);
+        memset(p->sum[K], 0, each), memset(p->sum[V], 0, each);
+        for (int i = 0; i < blocks(p); i++) {
+            rw_attention_pair pair = pair_of(p, i, j);
+            rw_attention_rows_grad grad = rows_grad(p, i);
+            real *dq = dq_of(p, i), *dk = p->sum[K], *dv = p->sum[V];
+            poison(p->packed, rw_attention_packed_reals(p->block, p->width));
+            rw_attention_pack(&pair, p->packed);
+            if (how == APART) {
+                rw_attention_gradients(&pair, p->packed, &grad, dq, NULL, NULL, dirty(p));
+                dq = NULL;
+            }
+            rw_attention_gradients(&pair, p->packed, &grad, dq, dk, dv, dirty(p));
+        }
+        rw_attention_put_keys(rows_of(p, j), p->width, p->sum[K], false, p->grad[K] + at * p->ld,
+                              p->ld);
+        rw_attention_put_keys(rows_of(p, j), p->width, p->sum[V], false, p->grad[V] + at * p->ld,
+                              p->ld);
+    }
+}
+
+static void backward(problem *p, int how)
+{
+    const size_t each = rw_attention_gradient_reals(p->block, p->width);
+    attend(p);
     for (int t = 0; t < p->rows; t++)
         p->dots[t] = rw_attention_dot(p->width, p->y + t * p->width, p->dy + t * p->width);
-    for (int j = 0; j < blocks(p); j++) {
-        const int at = j * p->block;
-        for (int i = 0; i < blocks(p); i++) {
-            rw_attention_pair pair = pair_of(p, i, j);
-            rw_attention_rows_grad grad = rows_grad(p, i);
-            rw_attention_key_grad(&pair, &grad, i > 0, p->triple, p->other, dirty(p));
-        }
-        add(p, K, at, rows_of(p, j), p->triple);
-        add(p, V, at, rows_of(p, j), p->other);
-        for (int i = 0; i < blocks(p); i++) {
-            rw_attention_pair pair = pair_of(p, i, j);
-            rw_attention_rows_grad grad = rows_grad(p, i);
-            rw_attention_query_grad(&pair, &grad, p->triple, dirty(p));
-            add(p, Q, i * p->block, rows_of(p, i), p->triple);
-        }
-    }
+    memset(p->sum[Q], 0, (size_t)blocks(p) * each * sizeof(real));
+    add_pairs(p, how);
+    for (int i = 0; i < blocks(p); i++)
+        rw_attention_put_queries(rows_of(p, i), p->width, dq_of(p, i), false,
+                                 p->grad[Q] + i * p->block * p->ld, p->ld);
 }
 
 /* Moves an input along a direction by `step`; the derivative there. */
@@ -332,10 +347,50 @@ static void test_gradients(void **unused)
     for (int i = 0; i < SIZES; i++) {
         problem p;
         make(&p, all_sizes[i]);
-        backward(&p);
+        backward(&p, TOGETHER);
         for (int input = 0; input < INPUTS; input++) check_slope(&p, input);
         drop(&p);
     }
+}
+
+static void test_together_or_apart(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < SIZES; i++) {
+        problem p;
+        make(&p, all_sizes[i]);
+        const size_t bytes = count_of(&p) * sizeof(real);
+        real *kept[INPUTS];
+        backward(&p, TOGETHER);
+        for (int k = 0; k < INPUTS; k++) {
+            kept[k] = reals(count_of(&p));
+            memcpy(kept[k], p.grad[k], bytes);
+        }
+        backward(&p, APART);
+        for (int k = 0; k < INPUTS; k++) {
+            assert_memory_equal(kept[k], p.grad[k], bytes);
+            rw_free(&kept[k]);
+        }
+        drop(&p);
+    }
+}
+
+/* Written, and added to what is there. */
+static void test_put(void **unused)
+{
+    problem p;
+    (void)unused;
+    make(&p, (sizes){32, 5, 32, 0, 0});
+    backward(&p, TOGETHER);
+    for (int k = K; k <= V; k++) {
+        const real before = p.grad[k][p.ld + 2];
+        rw_attention_put_keys(32, 5, p.sum[k], true, p.grad[k], p.ld);
+        if (k == V) assert_true(p.grad[k][p.ld + 2] == 2 * before);
+    }
+    const real before = p.grad[Q][p.ld + 2];
+    rw_attention_put_queries(32, 5, p.sum[Q], true, p.grad[Q], p.ld);
+    assert_true(p.grad[Q][p.ld + 2] == 2 * before);
+    drop(&p);
 }
 
 int main(void)
@@ -346,6 +401,8 @@ int main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_nothing_comes_from_the_future),
         cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_together_or_apart),
+        cmocka_unit_test(test_put),
     };
     return cmocka_run_group_tests_name("attention by blocks", tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ typedef struct {
     rw_call call;
     real x[ROWS * LD], weight[OUT * IN], bias[OUT], y[ROWS * LD], dy[ROWS * LD];
     real dx[ROWS * LD], dweight[OUT * IN], dbias[OUT];
+    real derived[2 * RW_LANES * 2 * (OUT + IN)]; /* both forms of the weight, in panels */
 } problem;
 
 static void fill(real *out, size_t count, uint64_t stream)
@@ -44,7 +45,11 @@ static void make(problem *p, int params)
                         .param_cols = {IN, OUT}};
     assert_int_equal(rw_op_linear.shape(&p->node), RW_OK);
     assert_int_equal(p->node.out_width, OUT);
+    const real *const param[] = {p->weight, p->bias};
+    assert_true(p->node.derived <= sizeof p->derived / sizeof(real));
+    rw_op_linear.prepare(&p->node, param, p->derived, 0, p->node.lanes, NULL);
     p->call = (rw_call){.node = &p->node,
+                        .derived = p->derived,
                         .rows = ROWS,
                         .in = {p->x},
                         .in_ld = {LD},

@@ -13,7 +13,6 @@ unit_tests = \
 	test_data \
 	test_documents \
 	test_execution \
-	test_fold \
 	test_forms \
 	test_linear \
 	test_linear_attention \
@@ -28,6 +27,7 @@ unit_tests = \
 	test_source \
 	test_ssd_chunk \
 	test_tasks \
+	test_tile_product \
 	test_training
 unit_tests_double = \
 	test_attention_block_double \
@@ -41,7 +41,8 @@ unit_tests_double = \
 	test_lssl_kernel_double \
 	test_mamba2_oracle_double \
 	test_packed_product_double \
-	test_ssd_chunk_double
+	test_ssd_chunk_double \
+	test_tile_product_double
 
 test_libs = $(rw_libs) $(CMOCKA_LIBS)
 # Models around whatever is registered, for the tests that drive the engine.
@@ -84,8 +85,6 @@ test_documents_double_CPPFLAGS = $(double_cppflags)
 test_documents_double_LDADD = libropewalk_double.a $(test_libs)
 test_execution_SOURCES = tests/test_execution.c $(engine_fixtures)
 test_execution_LDADD = libropewalk.a $(test_libs)
-test_fold_SOURCES = tests/test_fold.c
-test_fold_LDADD = libropewalk.a $(test_libs)
 test_forms_SOURCES = tests/test_forms.c $(engine_fixtures)
 test_forms_LDADD = libropewalk.a $(test_libs)
 test_forms_double_SOURCES = tests/test_forms.c $(engine_fixtures)
@@ -138,6 +137,11 @@ test_ssd_chunk_double_CPPFLAGS = $(double_cppflags)
 test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
 test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
 test_tasks_LDADD = libropewalk.a $(test_libs)
+test_tile_product_SOURCES = tests/test_tile_product.c
+test_tile_product_LDADD = libropewalk.a $(test_libs)
+test_tile_product_double_SOURCES = tests/test_tile_product.c
+test_tile_product_double_CPPFLAGS = $(double_cppflags)
+test_tile_product_double_LDADD = libropewalk_double.a $(test_libs)
 test_training_SOURCES = tests/test_training.c $(engine_fixtures)
 test_training_LDADD = libropewalk.a $(test_libs)
 

@@ -4,17 +4,18 @@
 #include <string.h>
 
 #include "kernels/elementary.h"
-#include "kernels/gemm.h"
 #include "kernels/row_sum.h"
+#include "kernels/tile_product.h"
 
-size_t rw_attention_triple_reals(int rows, int width)
-{
-    return (size_t)rows * ((size_t)width + 2);
-}
+/* Rows of scores that backward has at a time: those and their gradients stay in the
+ * first-level cache. On the diagonal it skips the columns that none of them sees. */
+enum { STRIP = 32 };
 
-size_t rw_attention_scratch_reals(int rows)
+/* Columns are whole vectors, in pairs: the products have no remainders. */
+static int padded(int columns)
 {
-    return 2 * (size_t)rows * (size_t)rows;
+    const int whole = 2 * RW_LANES;
+    return (columns + whole - 1) / whole * whole;
 }
 
 static int clamp(long at, int most)
@@ -22,95 +23,165 @@ static int clamp(long at, int most)
     return at < 0 ? 0 : at > most ? most : (int)at;
 }
 
-/* Row t sees keys [*from, *to) of the block; *from <= *to. */
-static void seen(const rw_attention_pair *pair, int t, int *from, int *to)
+static int least(int a, int b)
 {
-    *to = clamp(pair->query_begin + t + 1 - pair->key_begin, pair->keys);
-    *from = clamp(pair->first[t] - pair->key_begin, *to);
+    return a < b ? a : b;
 }
 
-/* In lanes of which each has a maximum of its own: compilers vectorise these. */
-static real row_max(int n, const real *restrict x)
+/* to (columns, rows'), rows' = padded(rows), = factor times the transpose. */
+static void transpose(int rows, int columns, real factor, const real *from, long ld, real *to)
 {
-    real lane[RW_SUM_LANES], most = -INFINITY;
-    int i = 0;
-    for (int k = 0; k < RW_SUM_LANES; k++) lane[k] = -INFINITY;
-    for (; i + RW_SUM_LANES <= n; i += RW_SUM_LANES)
-        for (int k = 0; k < RW_SUM_LANES; k++) lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
-    for (int k = 0; k < RW_SUM_LANES; k++) most = lane[k] > most ? lane[k] : most;
-    for (; i < n; i++) most = x[i] > most ? x[i] : most;
-    return most;
-}
-
-/* x = e^(x - shift) in [from, to), zero in the rest of the row. */
-static void weights_of_row(int n, int from, int to, real shift, real *restrict x)
-{
-    memset(x, 0, sizeof(real) * (size_t)from);
-    for (int s = from; s < to; s++) x[s] = rw_exp(x[s] - shift);
-    memset(x + to, 0, sizeof(real) * (size_t)(n - to));
-}
-
-static void scores_of(const rw_attention_pair *pair, real *scores)
-{
-    rw_gemm(false, true, pair->queries, pair->keys, pair->width, pair->scale, pair->q, pair->q_ld,
-            pair->k, pair->k_ld, 0, scores, pair->keys);
-}
-
-void rw_attention_block_forward(const rw_attention_pair *pair, real *triple, real *scratch)
-{
-    const int rows = pair->queries, keys = pair->keys;
-    real *most = triple, *sum = triple + rows, *out = sum + rows;
-    scores_of(pair, scratch);
-    for (int t = 0; t < rows; t++) {
-        real *x = scratch + (size_t)t * (size_t)keys;
-        int from, to;
-        seen(pair, t, &from, &to);
-        most[t] = row_max(to - from, x + from);
-        weights_of_row(keys, from, to, most[t], x);
-        sum[t] = rw_row_sum(to - from, x + from);
+    const int wide = padded(rows);
+    for (int j = 0; j < columns; j++) {
+        real *row = to + (size_t)j * (size_t)wide;
+        for (int i = 0; i < rows; i++) row[i] = factor * from[(size_t)i * (size_t)ld + (size_t)j];
+        memset(row + rows, 0, (size_t)(wide - rows) * sizeof(real));
     }
-    rw_gemm(false, false, rows, pair->width, keys, 1, scratch, keys, pair->v, pair->v_ld, 0, out,
-            pair->width);
 }
 
-/* out = a left + b right, a row; out may be either, which does not hinder vectors. */
-static void blend(int n, real a, const real *left, real b, const real *right, real *out)
+/* to (rows, wide), the columns beyond `columns` zero. */
+static void copy_dense(int rows, int columns, int wide, const real *from, long ld, real *to)
 {
-#pragma omp simd
-    for (int i = 0; i < n; i++) out[i] = a * left[i] + b * right[i];
+    for (int i = 0; i < rows; i++, to += wide) {
+        memcpy(to, from + (size_t)i * (size_t)ld, (size_t)columns * sizeof(real));
+        memset(to + columns, 0, (size_t)(wide - columns) * sizeof(real));
+    }
 }
 
-void rw_attention_combine(int rows, int width, const real *left, const real *right, real *out)
+/* ---- Forward ----------------------------------------------------------------------
+ *
+ * Everything is kept transposed, a query a column: maxima and sums over keys run down
+ * the columns, in vectors, and no product needs its operands rearranged.
+ *
+ *   gathered: m (rows') | l (rows') | scale q^T (width, rows') | o^T (width, rows')
+ *   scratch:  scores and weights (keys, rows') | v (keys, width) | e^(m_old - m) (rows')
+ *             | sums of a block (rows') */
+
+size_t rw_attention_gathered_reals(int rows, int width)
 {
-    const size_t head = 2 * (size_t)rows;
-    for (int t = 0; t < rows; t++) {
-        const size_t row = head + (size_t)t * (size_t)width;
-        const bool no_left = left[t] == -INFINITY, no_right = right[t] == -INFINITY;
-        if (no_left || no_right) { /* the other one, bit for bit */
-            const real *kept = no_left ? right : left;
-            out[t] = kept[t];
-            out[rows + t] = kept[rows + t];
-            memmove(out + row, kept + row, sizeof(real) * (size_t)width);
-            continue;
+    return (size_t)padded(rows) * 2 * (1 + (size_t)width);
+}
+
+void rw_attention_start(const rw_attention_pair *pair, real *gathered)
+{
+    const size_t wide = (size_t)padded(pair->queries), columns = (size_t)pair->width * wide;
+    for (size_t t = 0; t < wide; t++) gathered[t] = -INFINITY;
+    memset(gathered + wide, 0, wide * sizeof(real));
+    transpose(pair->queries, pair->width, pair->scale, pair->q, pair->q_ld, gathered + 2 * wide);
+    memset(gathered + 2 * wide + columns, 0, columns * sizeof(real));
+}
+
+/* The queries [*from, *to) that see key s of the block; *seen is where the search for
+ * *to goes on at the next key. */
+static void seen_by(const rw_attention_pair *pair, int s, int *from, int *to, int *seen)
+{
+    const long key = pair->key_begin + s;
+    while (*seen < pair->queries && pair->first[*seen] <= key) ++*seen;
+    *to = *seen;
+    *from = clamp(key - pair->query_begin, *to);
+}
+
+/* Scores (keys, wide): of the queries that see any of a strip of keys. */
+static void scores_of(const rw_attention_pair *pair, int wide, const real *qt, real *scores)
+{
+    for (int s = 0; s < pair->keys; s += STRIP) {
+        const long first = pair->key_begin + s - pair->query_begin;
+        const int from = clamp(first, wide) / (2 * RW_LANES) * (2 * RW_LANES);
+        const rw_strided k = {pair->k + (long)s * pair->k_ld, pair->k_ld, 1};
+        rw_tile_product(least(STRIP, pair->keys - s), wide - from, pair->width, k, qt + from, wide,
+                        0, scores + (long)s * wide + from, wide);
+    }
+}
+
+/* m = the new maxima, change = e^(old - new), l *= change. */
+static void raise(const rw_attention_pair *pair, int wide, const real *scores, real *restrict most,
+                  real *restrict sum, real *restrict change)
+{
+    memcpy(change, most, (size_t)wide * sizeof(real));
+    for (int s = 0, from, to, seen = 0; s < pair->keys; s++) {
+        const real *restrict x = scores + (size_t)s * (size_t)wide;
+        seen_by(pair, s, &from, &to, &seen);
+        for (int t = from; t < to; t++) most[t] = x[t] > most[t] ? x[t] : most[t];
+    }
+    for (int t = 0; t < wide; t++) {
+        const real shift = most[t] == -INFINITY ? 0 : most[t]; /* has seen none: all zero */
+        change[t] = rw_exp(change[t] - shift);
+        sum[t] *= change[t];
+    }
+}
+
+/* Scores become weights, zero where they are not seen; l grows by their sum. */
+static void weigh(const rw_attention_pair *pair, int wide, const real *restrict most,
+                  real *restrict scores, real *restrict sum, real *restrict here)
+{
+    memset(here, 0, (size_t)wide * sizeof(real));
+    for (int s = 0, from, to, seen = 0; s < pair->keys; s++) {
+        real *restrict x = scores + (size_t)s * (size_t)wide;
+        seen_by(pair, s, &from, &to, &seen);
+        memset(x, 0, (size_t)from * sizeof(real));
+        for (int t = from; t < to; t++) {
+            x[t] = rw_exp(x[t] - most[t]);
+            here[t] += x[t];
         }
-        const real most = left[t] > right[t] ? left[t] : right[t];
-        const real a = rw_exp(left[t] - most), b = rw_exp(right[t] - most);
-        out[t] = most;
-        out[rows + t] = a * left[rows + t] + b * right[rows + t];
-        blend(width, a, left + row, b, right + row, out + row);
+        memset(x + to, 0, (size_t)(wide - to) * sizeof(real));
     }
+    for (int t = 0; t < wide; t++) sum[t] += here[t];
 }
 
-void rw_attention_finish(int rows, int width, const real *triple, real *out, int out_ld, real *logs,
-                         int logs_ld)
+void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scratch)
 {
-    const real *most = triple, *sum = triple + rows, *weighted = sum + rows;
+    const int wide = padded(pair->queries), width = pair->width;
+    real *most = gathered, *sum = most + wide, *qt = sum + wide;
+    real *out = qt + (size_t)width * (size_t)wide;
+    real *values = scratch + (size_t)pair->keys * (size_t)wide;
+    real *change = values + (size_t)pair->keys * (size_t)width;
+    scores_of(pair, wide, qt, scratch);
+    raise(pair, wide, scratch, most, sum, change);
+    weigh(pair, wide, most, scratch, sum, change + wide);
+    for (int i = 0; i < width; i++)
+        for (int t = 0; t < wide; t++) out[(size_t)i * (size_t)wide + (size_t)t] *= change[t];
+    copy_dense(pair->keys, width, width, pair->v, pair->v_ld, values);
+    rw_tile_product(width, wide, pair->keys, (rw_strided){values, 1, width}, scratch, wide, 1, out,
+                    wide);
+}
+
+void rw_attention_finish(int rows, int width, const real *gathered, real *out, int out_ld,
+                         real *logs, int logs_ld)
+{
+    const size_t wide = (size_t)padded(rows);
+    const real *most = gathered, *sum = gathered + wide;
+    const real *weighted = gathered + (2 + (size_t)width) * wide;
     for (int t = 0; t < rows; t++) {
-        const real *from = weighted + (size_t)t * (size_t)width, inverse = 1 / sum[t];
+        const real inverse = 1 / sum[t];
         real *to = out + (size_t)t * (size_t)out_ld;
-        for (int i = 0; i < width; i++) to[i] = from[i] * inverse;
+        for (int i = 0; i < width; i++) to[i] = weighted[(size_t)i * wide + (size_t)t] * inverse;
         logs[(size_t)t * (size_t)logs_ld] = (real)((double)most[t] + log((double)sum[t]));
     }
+}
+
+/* ---- Backward ---------------------------------------------------------------------
+ *
+ * A key is a column, so that its sums do not move while queries pass by.
+ *
+ *   packed:  k^T (width, keys') | v^T (width, keys') | k (keys, width')
+ *   dq (queries, width');  dk^T, dv^T (width, keys')
+ *   scratch: p (STRIP, keys') | g (STRIP, keys') | q (STRIP, width) | do (STRIP, width) */
+
+size_t rw_attention_gradient_reals(int rows, int width)
+{
+    return (size_t)padded(rows) * (size_t)padded(width);
+}
+
+size_t rw_attention_packed_reals(int rows, int width)
+{
+    return 3 * rw_attention_gradient_reals(rows, width);
+}
+
+size_t rw_attention_scratch_reals(int rows, int width)
+{
+    const size_t wide = (size_t)padded(rows), d = (size_t)width;
+    const size_t forward = wide * wide + wide * d + 2 * wide, backward = 2 * STRIP * (wide + d);
+    return forward > backward ? forward : backward;
 }
 
 real rw_attention_dot(int width, const real *out, const real *dout)
@@ -118,46 +189,82 @@ real rw_attention_dot(int width, const real *out, const real *dout)
     return rw_row_dot(width, out, dout);
 }
 
-/* g = scale p (g - D) in place; g comes as do.v. */
-static void gradients_of_row(int n, real scale, real dot, const real *restrict p, real *restrict g)
+void rw_attention_pack(const rw_attention_pair *pair, real *packed)
 {
-    for (int s = 0; s < n; s++) g[s] = p[s] * (scale * (g[s] - dot));
+    const size_t each = (size_t)pair->width * (size_t)padded(pair->keys);
+    transpose(pair->keys, pair->width, 1, pair->k, pair->k_ld, packed);
+    transpose(pair->keys, pair->width, 1, pair->v, pair->v_ld, packed + each);
+    copy_dense(pair->keys, pair->width, padded(pair->width), pair->k, pair->k_ld,
+               packed + 2 * each);
 }
 
-/* p and scale g (queries, keys): what all gradients are products of. */
-static void weights_and_gradients(const rw_attention_pair *pair, const rw_attention_rows_grad *grad,
-                                  real *p, real *g)
+/* One row: x and do.v become p and g, zero where it does not see the key. */
+static void row_gradients(const rw_attention_pair *pair, const rw_attention_rows_grad *grad, int t,
+                          int columns, real *restrict p, real *restrict g)
 {
-    const int keys = pair->keys;
-    scores_of(pair, p);
-    rw_gemm(false, true, pair->queries, keys, pair->width, 1, grad->dout, grad->dout_ld, pair->v,
-            pair->v_ld, 0, g, keys);
-    for (int t = 0; t < pair->queries; t++) {
-        const size_t row = (size_t)t * (size_t)keys;
-        int from, to;
-        seen(pair, t, &from, &to);
-        weights_of_row(keys, from, to, grad->logs[(size_t)t * (size_t)grad->logs_ld], p + row);
-        gradients_of_row(keys, pair->scale, grad->dots[(size_t)t * (size_t)grad->dots_ld], p + row,
-                         g + row);
+    const int to = clamp(pair->query_begin + t + 1 - pair->key_begin, pair->keys);
+    const int from = clamp(pair->first[t] - pair->key_begin, to);
+    const real log_sum = grad->logs[(size_t)t * (size_t)grad->logs_ld];
+    const real dot = grad->dots[(size_t)t * (size_t)grad->dots_ld], scale = pair->scale;
+    memset(p, 0, (size_t)from * sizeof(real));
+    memset(g, 0, (size_t)from * sizeof(real));
+    for (int s = from; s < to; s++) {
+        p[s] = rw_exp(scale * p[s] - log_sum);
+        g[s] = p[s] * (scale * (g[s] - dot));
+    }
+    memset(p + to, 0, (size_t)(columns - to) * sizeof(real));
+    memset(g + to, 0, (size_t)(columns - to) * sizeof(real));
+}
+
+/* Rows [begin, begin + rows) of the queries, which see keys before `seen` only. */
+static void strip_gradients(const rw_attention_pair *pair, const real *packed,
+                            const rw_attention_rows_grad *grad, int begin, int rows, int seen,
+                            real *dq, real *dk, real *dv, real *scratch)
+{
+    const int width = pair->width, wide = padded(pair->keys), deep = padded(width);
+    const int columns = padded(seen);
+    const real *kt = packed, *vt = kt + (size_t)width * (size_t)wide;
+    const real *k = vt + (size_t)width * (size_t)wide;
+    real *p = scratch, *g = p + STRIP * (size_t)wide;
+    real *q = g + STRIP * (size_t)wide, *dout = q + STRIP * (size_t)width;
+    copy_dense(rows, width, width, pair->q + (long)begin * pair->q_ld, pair->q_ld, q);
+    copy_dense(rows, width, width, grad->dout + (long)begin * grad->dout_ld, grad->dout_ld, dout);
+    rw_tile_product(rows, columns, width, (rw_strided){q, width, 1}, kt, wide, 0, p, wide);
+    rw_tile_product(rows, columns, width, (rw_strided){dout, width, 1}, vt, wide, 0, g, wide);
+    for (int t = 0; t < rows; t++)
+        row_gradients(pair, grad, begin + t, columns, p + (long)t * wide, g + (long)t * wide);
+    if (dk) {
+        rw_tile_product(width, columns, rows, (rw_strided){q, 1, width}, g, wide, 1, dk, wide);
+        rw_tile_product(width, columns, rows, (rw_strided){dout, 1, width}, p, wide, 1, dv, wide);
+    }
+    if (dq)
+        rw_tile_product(rows, deep, seen, (rw_strided){g, wide, 1}, k, deep, 1,
+                        dq + (long)begin * deep, deep);
+}
+
+void rw_attention_gradients(const rw_attention_pair *pair, const real *packed,
+                            const rw_attention_rows_grad *grad, real *dq, real *dk, real *dv,
+                            real *scratch)
+{
+    for (int begin = 0; begin < pair->queries; begin += STRIP) {
+        const int rows = least(STRIP, pair->queries - begin);
+        const int seen = clamp(pair->query_begin + begin + rows - pair->key_begin, pair->keys);
+        if (seen > 0) strip_gradients(pair, packed, grad, begin, rows, seen, dq, dk, dv, scratch);
     }
 }
 
-void rw_attention_query_grad(const rw_attention_pair *pair, const rw_attention_rows_grad *grad,
-                             real *dq, real *scratch)
+void rw_attention_put_queries(int rows, int width, const real *sum, bool add, real *out, int ld)
 {
-    real *g = scratch + (size_t)pair->queries * (size_t)pair->keys;
-    weights_and_gradients(pair, grad, scratch, g);
-    rw_gemm(false, false, pair->queries, pair->width, pair->keys, 1, g, pair->keys, pair->k,
-            pair->k_ld, 0, dq, pair->width);
+    for (int t = 0; t < rows; t++, sum += padded(width), out += ld)
+        for (int i = 0; i < width; i++) out[i] = add ? out[i] + sum[i] : sum[i];
 }
 
-void rw_attention_key_grad(const rw_attention_pair *pair, const rw_attention_rows_grad *grad,
-                           bool add, real *dk, real *dv, real *scratch)
+void rw_attention_put_keys(int rows, int width, const real *sum, bool add, real *out, int ld)
 {
-    real *g = scratch + (size_t)pair->queries * (size_t)pair->keys;
-    weights_and_gradients(pair, grad, scratch, g);
-    rw_gemm(true, false, pair->keys, pair->width, pair->queries, 1, g, pair->keys, pair->q,
-            pair->q_ld, add, dk, pair->width);
-    rw_gemm(true, false, pair->keys, pair->width, pair->queries, 1, scratch, pair->keys, grad->dout,
-            grad->dout_ld, add, dv, pair->width);
+    const size_t wide = (size_t)padded(rows);
+    for (int t = 0; t < rows; t++, out += ld)
+        for (int i = 0; i < width; i++) {
+            const real value = sum[(size_t)i * wide + (size_t)t];
+            out[i] = add ? out[i] + value : value;
+        }
 }

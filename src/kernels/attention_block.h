@@ -3,27 +3,25 @@
  *
  *   o_t = sum_s p_ts v_s,   p_ts = e^(x_ts) / sum_s' e^(x_ts'),   x_ts = scale q_t.k_s
  *
- * A row t sees the keys s with first_t <= s <= t. What a block of keys contributes
- * to a block of queries is a triple per row, over the keys that the row sees:
+ * A row t sees the keys s with first_t <= s <= t. Blocks of keys are added one after
+ * another to what a block of queries has gathered (online softmax), per row
  *
  *   m = max x,   l = sum e^(x - m),   o = sum e^(x - m) v
  *
- * Triples of neighbouring blocks of keys combine (online softmax), and so never more
- * than one block of scores exists:
- *
- *   m = max(m', m''),   l = e^(m'-m) l' + e^(m''-m) l'',   o likewise
- *
- * A row that sees no key of the block has the identity, m = -infinity, l = 0, o = 0:
- * combined with it, a triple keeps its bits. Hence a pair of blocks in which no row
- * sees a key may be left out. Source: Milakov and Gimelshein 2018, Online normalizer
- * calculation for softmax, section 3.1; Dao 2023, FlashAttention-2, section 3.1.
+ * so that never more than one block of scores exists; a row that sees no key of a block
+ * keeps what it has. Source: Milakov and Gimelshein 2018, Online normalizer calculation
+ * for softmax, section 3.1; Dao 2023, FlashAttention-2, section 3.1.
  *
  * Backward starts from the logarithm of the sums, z_t = m_t + log l_t:
  *
- *   p_ts = e^(x_ts - z_t)      D_t = o_t.do_t      g_ts = p_ts (do_t.v_s - D_t)
- *   dv_s = sum_t p_ts do_t     dq_t = scale sum_s g_ts k_s     dk_s = scale sum_t g_ts q_t
+ *   p_ts = e^(x_ts - z_t)      D_t = o_t.do_t      g_ts = scale p_ts (do_t.v_s - D_t)
+ *   dv_s = sum_t p_ts do_t     dq_t = sum_s g_ts k_s     dk_s = sum_t g_ts q_t
  *
- * All matrices are row-major, ld = reals from one row to the next. */
+ * and adds what a pair of blocks contributes to the three sums: all of them in one go,
+ * or those of queries or of keys alone, with the same bits.
+ *
+ * All matrices are row-major, ld = reals from one row to the next. Sums are kept in an
+ * order of their own: start, add, finish. */
 #ifndef RW_ATTENTION_BLOCK_H
 #define RW_ATTENTION_BLOCK_H
 
@@ -37,7 +35,7 @@ typedef struct {
     int queries, keys;           /* rows of each */
     int width;                   /* columns of the head, d */
     long query_begin, key_begin; /* place of their first rows in the sequence */
-    const long *first;           /* (queries): the first key that each row sees */
+    const long *first;           /* (queries): the first key that each row sees; ascending */
     real scale;
     const real *q; /* (queries, width) */
     const real *k; /* (keys, width) */
@@ -54,27 +52,32 @@ typedef struct {
     int logs_ld, dots_ld; /* from one row's number to the next */
 } rw_attention_rows_grad;
 
-/* Reals of the triples of `rows` rows: m (rows), l (rows), o (rows, width). */
-size_t rw_attention_triple_reals(int rows, int width);
-/* Working memory of any call below on blocks of at most `rows` rows, in reals. */
-size_t rw_attention_scratch_reals(int rows);
+/* Reals, for blocks of at most `rows` rows: what a block of queries gathers in forward;
+ * one sum of gradients of a block (dq, dk or dv); the keys of a block as backward reads
+ * them; working memory of a call. */
+size_t rw_attention_gathered_reals(int rows, int width);
+size_t rw_attention_gradient_reals(int rows, int width);
+size_t rw_attention_packed_reals(int rows, int width);
+size_t rw_attention_scratch_reals(int rows, int width);
 
-/* The pair's triples. */
-void rw_attention_block_forward(const rw_attention_pair *pair, real *triple, real *scratch);
-/* out = left combined with right, the keys of `left` being before those of
- * `right`; out may be either. */
-void rw_attention_combine(int rows, int width, const real *left, const real *right, real *out);
-/* o / l and z, of rows that see a key. */
-void rw_attention_finish(int rows, int width, const real *triple, real *out, int out_ld, real *logs,
-                         int logs_ld);
+/* Forward. start: of the pair's queries, no key seen yet (reads q alone). add: the keys
+ * of the pair. finish: o / l (rows, width) and z (rows), of rows that have seen a key. */
+void rw_attention_start(const rw_attention_pair *pair, real *gathered);
+void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scratch);
+void rw_attention_finish(int rows, int width, const real *gathered, real *out, int out_ld,
+                         real *logs, int logs_ld);
 
 /* D_t of one row of a head. */
 real rw_attention_dot(int width, const real *out, const real *dout);
-/* The pair's part of dq (queries, width), dense; written. */
-void rw_attention_query_grad(const rw_attention_pair *pair, const rw_attention_rows_grad *grad,
-                             real *dq, real *scratch);
-/* The pair's part of dk and dv (keys, width), dense; written, or added if `add`. */
-void rw_attention_key_grad(const rw_attention_pair *pair, const rw_attention_rows_grad *grad,
-                           bool add, real *dk, real *dv, real *scratch);
+
+/* The keys and values of a pair (reads those alone), for the calls below. */
+void rw_attention_pack(const rw_attention_pair *pair, real *packed);
+/* Adds the pair's part to dq, and to dk and dv; each may be NULL, dk and dv both. */
+void rw_attention_gradients(const rw_attention_pair *pair, const real *packed,
+                            const rw_attention_rows_grad *grad, real *dq, real *dk, real *dv,
+                            real *scratch);
+/* A sum of gradients as rows (rows, width), written or added: dq; dk or dv. */
+void rw_attention_put_queries(int rows, int width, const real *sum, bool add, real *out, int ld);
+void rw_attention_put_keys(int rows, int width, const real *sum, bool add, real *out, int ld);
 
 #endif

@@ -13,7 +13,9 @@ rw_sources += \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
 	src/kernels/long_fft.c src/kernels/long_fft.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
+	src/kernels/panel_product.c src/kernels/panel_product.h \
 	src/kernels/polynomial_ring.h \
 	src/kernels/rounded_product.c src/kernels/rounded_product.h \
 	src/kernels/row_sum.h \
-	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h
+	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h \
+	src/kernels/tile_product.c src/kernels/tile_product.h

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/elementary.h"
-#include "kernels/gemm.h"
+#include "kernels/tile_product.h"
 
 #define BLOCK RW_SSD_BLOCK
 #define STRIP 16 /* entries of a row of a (BLOCK, BLOCK) matrix treated at once */
@@ -17,6 +17,8 @@ typedef struct {
     real *scores;       /* (padded, BLOCK): C_t.B_s of the block of t */
     real *mix;          /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
     real *scaled;       /* (BLOCK, N): B or C, each row scaled */
+    real *x, *dy;       /* (BLOCK, P): those of a block of a head, dense */
+    real *flipped;      /* (N or P, BLOCK or N): the transpose of what a product needs so */
     real *states;       /* (blocks, N, P): a head's state at the start of each block */
     /* Backward only: */
     real *dstate;   /* (N, P): d loss / d (a head's state at the end of a block) */
@@ -38,11 +40,18 @@ static int padded_rows(int rows)
     return (rows + BLOCK - 1) / BLOCK * BLOCK;
 }
 
+static size_t flipped_reals(int head_width, int state)
+{
+    size_t most = (size_t)(head_width > state ? head_width : state);
+    return most * (most > BLOCK ? most : BLOCK);
+}
+
 size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state)
 {
     size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
     size_t matrix = (size_t)state * head_width;
     return 2 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
+           2 * BLOCK * (size_t)head_width + flipped_reals(head_width, state) +
            (blocks + 1) * matrix;
 }
 
@@ -57,7 +66,10 @@ static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
     work.scores = work.cum + heads * padded;
     work.mix = work.scores + padded * BLOCK;
     work.scaled = work.mix + BLOCK * BLOCK;
-    work.states = work.scaled + BLOCK * (size_t)chunk->state;
+    work.x = work.scaled + BLOCK * (size_t)chunk->state;
+    work.dy = work.x + BLOCK * (size_t)chunk->head_width;
+    work.flipped = work.dy + BLOCK * (size_t)chunk->head_width;
+    work.states = work.flipped + flipped_reals(chunk->head_width, chunk->state);
     work.dstate = work.states + (size_t)work.blocks * matrix;
     work.dscores = work.dstate + matrix;
     work.pairs = work.dscores + padded * BLOCK;
@@ -68,6 +80,34 @@ static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
 static real transition(const rw_ssd_chunk *chunk, int head)
 {
     return -(real)exp((double)chunk->a_log[head]);
+}
+
+static rw_strided rows_of(const real *matrix, long ld)
+{
+    return (rw_strided){matrix, ld, 1};
+}
+
+static rw_strided columns_of(const real *matrix, long ld)
+{
+    return (rw_strided){matrix, 1, ld};
+}
+
+/* (rows, columns) to its transpose (columns, wide); what is beyond the rows is zero. */
+static const real *flip(const workspace *work, int rows, int columns, int wide, const real *from,
+                        long ld)
+{
+    for (int j = 0; j < columns; j++) {
+        real *to = work->flipped + (size_t)j * (size_t)wide;
+        for (int i = 0; i < rows; i++) to[i] = from[(size_t)i * (size_t)ld + (size_t)j];
+        memset(to + rows, 0, sizeof(real) * (size_t)(wide - rows));
+    }
+    return work->flipped;
+}
+
+static void copy_dense(int rows, int columns, const real *from, long ld, real *to)
+{
+    for (int i = 0; i < rows; i++, from += ld, to += columns)
+        memcpy(to, from, sizeof(real) * (size_t)columns);
 }
 
 /* dt and cum of all heads. */
@@ -89,16 +129,17 @@ static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
 }
 
 /* C_t.B_s inside each block: shared by the heads. Strips may reach past the rows of
- * a short block: zeros there. */
+ * a short block: zeros there, and in what is beyond its columns. */
 static void block_scores(const rw_ssd_chunk *chunk, const workspace *work)
 {
     for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
         int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
         size_t first = (size_t)begin * chunk->ld;
         real *scores = work->scores + (size_t)begin * BLOCK;
+        const real *b = flip(work, rows, chunk->state, BLOCK, chunk->b + first, chunk->ld);
         if (rows < BLOCK) memset(scores, 0, sizeof(real) * BLOCK * BLOCK);
-        rw_gemm(false, true, rows, rows, chunk->state, 1, chunk->c + first, chunk->ld,
-                chunk->b + first, chunk->ld, 0, scores, BLOCK);
+        rw_tile_product(rows, BLOCK, chunk->state, rows_of(chunk->c + first, chunk->ld), b, BLOCK,
+                        0, scores, BLOCK);
     }
 }
 
@@ -141,13 +182,19 @@ static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *restrict
     }
 }
 
-/* h = decay h + (scaled B)^T x for one block; scaled is overwritten. */
-static void advance_state(const rw_ssd_chunk *chunk, const block *part, real *scaled, real keep,
-                          real *h, int ldh)
+static void load_x(const rw_ssd_chunk *chunk, const workspace *work, const block *part)
 {
-    scale_b(chunk, part, scaled);
-    rw_gemm(true, false, chunk->state, chunk->head_width, part->rows, 1, scaled, chunk->state,
-            part->x, chunk->ld, keep, h, ldh);
+    copy_dense(part->rows, chunk->head_width, part->x, chunk->ld, work->x);
+}
+
+/* h = keep h + (scaled B)^T x for one block, whose x is loaded; overwrites scaled. */
+static void advance_state(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                          real keep, real *h, int ldh)
+{
+    scale_b(chunk, part, work->scaled);
+    rw_tile_product(chunk->state, chunk->head_width, part->rows,
+                    columns_of(work->scaled, chunk->state), work->x, chunk->head_width, keep, h,
+                    ldh);
 }
 
 void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scratch)
@@ -159,7 +206,8 @@ void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scr
         real total = 0;
         for (int i = 0; i < work.blocks; i++) {
             block part = block_at(chunk, &work, h, i);
-            advance_state(chunk, &part, work.scaled, i ? part.decay : 0,
+            load_x(chunk, &work, &part);
+            advance_state(chunk, &work, &part, i ? part.decay : 0,
                           state + (size_t)h * chunk->head_width, width);
             total += part.cum[part.rows - 1];
         }
@@ -214,11 +262,15 @@ static void block_output(const rw_ssd_chunk *chunk, const workspace *work, const
     int width = chunk->head_width;
     real *out = y + (size_t)part->begin * ldy + (size_t)part->head * width;
     fill_mix(part, work->scores + (size_t)part->begin * BLOCK, chunk->skip[part->head], work->mix);
-    rw_gemm(false, false, part->rows, width, part->rows, 1, work->mix, BLOCK, part->x, chunk->ld, 0,
-            out, ldy);
+    load_x(chunk, work, part);
+    for (int t = 0; t < part->rows; t += STRIP) {
+        int rows = part->rows - t < STRIP ? part->rows - t : STRIP;
+        rw_tile_product(rows, width, t + rows, rows_of(work->mix + t * BLOCK, BLOCK), work->x,
+                        width, 0, out + (size_t)t * ldy, ldy);
+    }
     scale_c(chunk, part, work->scaled);
-    rw_gemm(false, false, part->rows, width, chunk->state, 1, work->scaled, chunk->state, h, width,
-            1, out, ldy);
+    rw_tile_product(part->rows, width, chunk->state, rows_of(work->scaled, chunk->state), h, width,
+                    1, out, ldy);
 }
 
 void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, int ldy,
@@ -234,25 +286,27 @@ void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, in
             block part = block_at(chunk, &work, head, i);
             block_output(chunk, &work, &part, work.states, y, ldy);
             if (i + 1 < work.blocks)
-                advance_state(chunk, &part, work.scaled, part.decay, work.states,
-                              chunk->head_width);
+                advance_state(chunk, &work, &part, part.decay, work.states, chunk->head_width);
         }
     }
 }
 
-/* dstate = keep dstate + (scaled C)^T dy for one block; scaled is overwritten. */
-static void retreat_state(const rw_ssd_chunk *chunk, const block *part, const real *dy, int lddy,
-                          real *scaled, real keep, real *dstate, int ld)
+static void load_dy(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                    const real *dy, int lddy)
 {
-    scale_c(chunk, part, scaled);
-    rw_gemm(true, false, chunk->state, chunk->head_width, part->rows, 1, scaled, chunk->state, dy,
-            lddy, keep, dstate, ld);
+    const real *from = dy + (size_t)part->begin * lddy + (size_t)part->head * chunk->head_width;
+    copy_dense(part->rows, chunk->head_width, from, lddy, work->dy);
 }
 
-static const real *block_rows(const rw_ssd_chunk *chunk, const block *part, const real *dy,
-                              int lddy)
+/* dstate = keep dstate + (scaled C)^T dy for one block, whose dy is loaded; overwrites
+ * scaled. */
+static void retreat_state(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
+                          real keep, real *dstate, int ld)
 {
-    return dy + (size_t)part->begin * lddy + (size_t)part->head * chunk->head_width;
+    scale_c(chunk, part, work->scaled);
+    rw_tile_product(chunk->state, chunk->head_width, part->rows,
+                    columns_of(work->scaled, chunk->state), work->dy, chunk->head_width, keep,
+                    dstate, ld);
 }
 
 void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *dstate_in,
@@ -264,8 +318,8 @@ void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *d
     for (int head = 0; head < chunk->heads; head++)
         for (int i = work.blocks - 1; i >= 0; i--) {
             block part = block_at(chunk, &work, head, i);
-            retreat_state(chunk, &part, block_rows(chunk, &part, dy, lddy), lddy, work.scaled,
-                          i + 1 < work.blocks ? part.decay : 0,
+            load_dy(chunk, &work, &part, dy, lddy);
+            retreat_state(chunk, &work, &part, i + 1 < work.blocks ? part.decay : 0,
                           dstate_in + (size_t)head * chunk->head_width, width);
         }
 }
@@ -342,12 +396,11 @@ static void pairs_backward(const block *part, const workspace *work, real skip,
 
 /* dC and dcum from e^{cum_t} C_t.(h_in dy_t). */
 static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
-                              const real *dy, int lddy, const real *h, const rw_ssd_grad *grad,
-                              token_sums *sums)
+                              const real *h, const rw_ssd_grad *grad, token_sums *sums)
 {
     int states = chunk->state, width = chunk->head_width;
-    rw_gemm(false, true, part->rows, states, width, 1, dy, lddy, h, width, 0, work->products,
-            states);
+    rw_tile_product(part->rows, states, width, rows_of(work->dy, width),
+                    flip(work, states, width, states, h, width), states, 0, work->products, states);
     for (int t = 0; t < part->rows; t++) {
         real factor = rw_exp(part->cum[t]);
         const real *restrict product = work->products + (size_t)t * states;
@@ -364,8 +417,9 @@ static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work,
 {
     int states = chunk->state, width = chunk->head_width, last = part->rows - 1;
     real end = part->decay * dot(work->dstate, h, states * width);
-    rw_gemm(false, true, part->rows, states, width, 1, part->x, chunk->ld, work->dstate, width, 0,
-            work->products, states);
+    rw_tile_product(part->rows, states, width, rows_of(work->x, width),
+                    flip(work, states, width, states, work->dstate, width), states, 0,
+                    work->products, states);
     for (int s = 0; s < part->rows; s++) {
         real factor = rw_exp(part->cum[last] - part->cum[s]), weight = factor * part->dt[s];
         const real *restrict product = work->products + (size_t)s * states;
@@ -385,15 +439,19 @@ static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work,
 
 /* dx = mix^T dy + (scaled B) g. */
 static void input_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
-                           const real *dy, int lddy, const rw_ssd_grad *grad)
+                           const rw_ssd_grad *grad)
 {
     int width = chunk->head_width;
     real *dx = grad->x + (size_t)part->begin * grad->ld + (size_t)part->head * width;
-    rw_gemm(true, false, part->rows, width, part->rows, 1, work->mix, BLOCK, dy, lddy, grad->add,
-            dx, grad->ld);
+    for (int s = 0; s < part->rows; s += STRIP) {
+        int rows = part->rows - s < STRIP ? part->rows - s : STRIP;
+        rw_tile_product(rows, width, part->rows - s, columns_of(work->mix + s * BLOCK + s, BLOCK),
+                        work->dy + (size_t)s * width, width, grad->add, dx + (size_t)s * grad->ld,
+                        grad->ld);
+    }
     scale_b(chunk, part, work->scaled);
-    rw_gemm(false, false, part->rows, width, chunk->state, 1, work->scaled, chunk->state,
-            work->dstate, width, 1, dx, grad->ld);
+    rw_tile_product(part->rows, width, chunk->state, rows_of(work->scaled, chunk->state),
+                    work->dstate, width, 1, dx, grad->ld);
 }
 
 /* From what the tokens collected to raw, dt_bias and a_log. The running sum is
@@ -419,17 +477,20 @@ static void gates_backward(const rw_ssd_chunk *chunk, const block *part, const t
     grad->a_log[head] += (real)(dtransition * a);
 }
 
+/* One block of one head, whose x and dy are loaded. */
 static void block_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
-                           const real *h, const real *dy, int lddy, const rw_ssd_grad *grad)
+                           const real *h, const rw_ssd_grad *grad)
 {
+    const int width = chunk->head_width;
     token_sums sums;
     real trace = 0;
-    rw_gemm(false, true, part->rows, part->rows, chunk->head_width, 1, dy, lddy, part->x, chunk->ld,
-            0, work->pairs, BLOCK);
+    rw_tile_product(part->rows, BLOCK, width, rows_of(work->dy, width),
+                    flip(work, part->rows, width, BLOCK, work->x, width), BLOCK, 0, work->pairs,
+                    BLOCK);
     pairs_backward(part, work, chunk->skip[part->head], &sums);
-    state_in_backward(chunk, work, part, dy, lddy, h, grad, &sums);
+    state_in_backward(chunk, work, part, h, grad, &sums);
     state_out_backward(chunk, work, part, h, grad, &sums);
-    if (grad->x) input_backward(chunk, work, part, dy, lddy, grad);
+    if (grad->x) input_backward(chunk, work, part, grad);
     gates_backward(chunk, part, &sums, grad);
     for (int t = 0; t < part->rows; t++) trace += work->pairs[(size_t)t * BLOCK + t];
     grad->skip[part->head] += trace;
@@ -443,10 +504,10 @@ static void scores_backward(const rw_ssd_chunk *chunk, const workspace *work,
         int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
         size_t first = (size_t)begin * chunk->ld, out = (size_t)begin * grad->ld;
         const real *dscores = work->dscores + (size_t)begin * BLOCK;
-        rw_gemm(false, false, rows, chunk->state, rows, 1, dscores, BLOCK, chunk->b + first,
-                chunk->ld, 1, grad->c + out, grad->ld);
-        rw_gemm(true, false, rows, chunk->state, rows, 1, dscores, BLOCK, chunk->c + first,
-                chunk->ld, 1, grad->b + out, grad->ld);
+        rw_tile_product(rows, chunk->state, rows, rows_of(dscores, BLOCK), chunk->b + first,
+                        chunk->ld, 1, grad->c + out, grad->ld);
+        rw_tile_product(rows, chunk->state, rows, columns_of(dscores, BLOCK), chunk->c + first,
+                        chunk->ld, 1, grad->b + out, grad->ld);
     }
 }
 
@@ -462,15 +523,15 @@ static void head_backward(const rw_ssd_chunk *chunk, const workspace *work, int 
         block part = block_at(chunk, work, head, i);
         real *h = work->states + (size_t)i * matrix;
         memcpy(h + matrix, h, sizeof(real) * matrix);
-        advance_state(chunk, &part, work->scaled, part.decay, h + matrix, chunk->head_width);
+        load_x(chunk, work, &part);
+        advance_state(chunk, work, &part, part.decay, h + matrix, chunk->head_width);
     }
     for (int i = work->blocks - 1; i >= 0; i--) {
         block part = block_at(chunk, work, head, i);
-        const real *rows = block_rows(chunk, &part, dy, lddy);
-        block_backward(chunk, work, &part, work->states + (size_t)i * matrix, rows, lddy, grad);
-        if (i > 0)
-            retreat_state(chunk, &part, rows, lddy, work->scaled, part.decay, work->dstate,
-                          chunk->head_width);
+        load_x(chunk, work, &part);
+        load_dy(chunk, work, &part, dy, lddy);
+        block_backward(chunk, work, &part, work->states + (size_t)i * matrix, grad);
+        if (i > 0) retreat_state(chunk, work, &part, part.decay, work->dstate, chunk->head_width);
     }
 }
 

@@ -64,8 +64,8 @@ void rw_attention_heads_backward(const rw_attention_plan *plan, const rw_global 
     work.dout = gather(plan, WHOLE_OUT, g->dout, g->dout_ld);
     work.logs = gather(plan, WHOLE_LOGS, g->saved, heads);
     work.dots = gather(plan, WHOLE_DOTS, plan->dots, heads);
-    rw_attention_backward_queries(&work, to_whole(plan, WHOLE_DQ));
-    rw_attention_backward_keys(&work, to_whole(plan, WHOLE_DK), to_whole(plan, WHOLE_DV));
+    rw_attention_backward(&work, to_whole(plan, WHOLE_DQ), to_whole(plan, WHOLE_DK),
+                          to_whole(plan, WHOLE_DV));
     for (int k = 0; k < ATTENTION_INS; k++)
         scatter(plan, gradients[k], g->din[k], g->din_ld[k], g->din_add[k]);
 }

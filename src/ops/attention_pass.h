@@ -1,9 +1,9 @@
-/* The sums of attention over blocks: for each block of queries the triples of all
- * blocks of keys that it sees and its gradient, for each block of keys the gradients
- * by way of all queries that see it. Each sum is taken on the canonical tree
- * (mpi/fold.h), over leaves that may come in several arrivals: keys from the nearest
- * to the farthest, so in decreasing order, queries in increasing order. So its bits
- * do not depend on who computes it, nor on how the rows got there. */
+/* The sums of attention over blocks: for each block of queries what all blocks of keys
+ * that it sees add up to, and its gradient, for each block of keys the gradients by way
+ * of all queries that see it. They may come in several arrivals: keys from the nearest to
+ * the farthest, so in decreasing order, queries in increasing order; each sum is taken in
+ * this order, block after block. So its bits do not depend on who computes it, nor on how
+ * the rows got there. */
 #ifndef RW_ATTENTION_PASS_H
 #define RW_ATTENTION_PASS_H
 
@@ -59,5 +59,9 @@ void rw_attention_backward_queries(const rw_attention_work *work, rw_attention_t
 /* For the rows of keys: dk, dv (width), over queries that have arrived. */
 void rw_attention_backward_keys(const rw_attention_work *work, rw_attention_target dk,
                                 rw_attention_target dv);
+/* Both, the same bits, where all rows of a sequence are there (not resumed): with enough
+ * lanes for the threads, weights are computed once instead of twice. */
+void rw_attention_backward(const rw_attention_work *work, rw_attention_target dq,
+                           rw_attention_target dk, rw_attention_target dv);
 
 #endif

@@ -96,9 +96,9 @@ static void alone_backward(const rw_attention_plan *plan, const rw_global *g)
     work.dout = rw_attention_in_place(plan, g->dout, g->dout_ld, columns);
     work.logs = rw_attention_in_place(plan, g->saved, heads, plan->group);
     work.dots = rw_attention_in_place(plan, plan->dots, heads, plan->group);
-    rw_attention_backward_queries(&work, to_gradient(plan, g, ATTENTION_Q, columns));
-    rw_attention_backward_keys(&work, to_gradient(plan, g, ATTENTION_K, plan->width),
-                               to_gradient(plan, g, ATTENTION_V, plan->width));
+    rw_attention_backward(&work, to_gradient(plan, g, ATTENTION_Q, columns),
+                          to_gradient(plan, g, ATTENTION_K, plan->width),
+                          to_gradient(plan, g, ATTENTION_V, plan->width));
 }
 
 /* ---- All rows of a rank ----------------------------------------------------------- */

@@ -1,5 +1,7 @@
 #include "ops/weight_product.h"
 
+#include "kernels/panel_product.h"
+
 static int outs(const rw_node *node)
 {
     return (int)node->param_rows[0];
@@ -10,10 +12,36 @@ static int ins(const rw_node *node)
     return (int)node->param_cols[0];
 }
 
+/* float32: derived holds W^T, then W, in panels; lanes are panels. Else W rounded; lanes are
+ * its rows. */
+static bool packed(const rw_node *node)
+{
+    return node->precision == RW_PRECISION_FLOAT32;
+}
+
+static size_t forward_reals(const rw_node *node)
+{
+    return rw_packed_reals(ins(node), outs(node));
+}
+
 void rw_weight_product_shape(rw_node *node)
 {
-    node->derived = rw_rounded_reals(node->precision, (size_t)outs(node) * (size_t)ins(node));
-    node->lanes = outs(node);
+    if (packed(node)) {
+        node->derived = forward_reals(node) + rw_packed_reals(outs(node), ins(node));
+        node->lanes = rw_panels(outs(node)) + rw_panels(ins(node));
+    } else {
+        node->derived = rw_rounded_reals(node->precision, (size_t)outs(node) * (size_t)ins(node));
+        node->lanes = outs(node);
+    }
+}
+
+static void pack(const rw_node *node, const real *weight, int lane, real *derived)
+{
+    const int in = ins(node), out = outs(node), forward = rw_panels(out);
+    if (lane < forward)
+        rw_pack_panel(in, out, weight, true, lane, derived);
+    else
+        rw_pack_panel(out, in, weight, false, lane - forward, derived + forward_reals(node));
 }
 
 void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
@@ -21,9 +49,11 @@ void rw_weight_product_prepare(const rw_node *node, const real *const *param, re
 {
     int width = ins(node);
     (void)scratch;
-    if (node->precision == RW_PRECISION_FLOAT32) return;
-    rw_round(node->precision, end - begin, width, param[0] + (size_t)begin * (size_t)width, width,
-             begin, derived);
+    if (packed(node))
+        for (int lane = begin; lane < end; lane++) pack(node, param[0], lane, derived);
+    else
+        rw_round(node->precision, end - begin, width, param[0] + (size_t)begin * (size_t)width,
+                 width, begin, derived);
 }
 
 static size_t reals(const rw_node *node, int rows, int columns)
@@ -34,11 +64,6 @@ static size_t reals(const rw_node *node, int rows, int columns)
 size_t rw_weight_product_room(const rw_node *node, int rows)
 {
     return reals(node, rows, ins(node)) + reals(node, rows, outs(node));
-}
-
-static const real *weight(const rw_call *call)
-{
-    return call->node->precision == RW_PRECISION_FLOAT32 ? call->param[0] : call->derived;
 }
 
 /* Rows as the product wants them, in room unless they are so already. */
@@ -55,21 +80,35 @@ void rw_weight_product(const rw_call *call, int rows, const real *x, int ldx, bo
                        int ldy, real *room)
 {
     int in = ins(call->node), out = outs(call->node);
+    if (packed(call->node)) {
+        rw_panel_product(rows, out, in, x, ldx, call->derived, add, y, ldy);
+        return;
+    }
     const real *from = rounded(call, rows, in, x, &ldx, room);
-    rw_rounded_product(call->node->precision, false, true, rows, out, in, from, ldx, weight(call),
+    rw_rounded_product(call->node->precision, false, true, rows, out, in, from, ldx, call->derived,
                        in, add, y, ldy);
+}
+
+/* dx of rounded dy. */
+static void input_gradient(const rw_call *call, const rw_weight_gradient *g, const real *dy,
+                           int lddy)
+{
+    int in = ins(call->node), out = outs(call->node);
+    if (packed(call->node))
+        rw_panel_product(g->rows, in, out, dy, lddy, call->derived + forward_reals(call->node),
+                         g->add, g->dx, g->lddx);
+    else
+        rw_rounded_product(call->node->precision, false, false, g->rows, in, out, dy, lddy,
+                           call->derived, in, g->add, g->dx, g->lddx);
 }
 
 void rw_weight_product_backward(const rw_call *call, const rw_weight_gradient *g, real *room)
 {
     int in = ins(call->node), out = outs(call->node), lddy = g->lddy, ldx = g->ldx;
-    rw_precision precision = call->node->precision;
     const real *dy = rounded(call, g->rows, out, g->dy, &lddy, room);
-    if (g->dx)
-        rw_rounded_product(precision, false, false, g->rows, in, out, dy, lddy, weight(call), in,
-                           g->add, g->dx, g->lddx);
+    if (g->dx) input_gradient(call, g, dy, lddy);
     if (call->discards) return;
     const real *x = rounded(call, g->rows, in, g->x, &ldx, room + reals(call->node, g->rows, out));
-    rw_rounded_product(precision, true, false, out, in, g->rows, dy, lddy, x, ldx, true,
+    rw_rounded_product(call->node->precision, true, false, out, in, g->rows, dy, lddy, x, ldx, true,
                        call->dparam[0], in);
 }

@@ -6,9 +6,10 @@
 
 #include "ops/op.h"
 
-/* Part of the op's `shape`: sets node->derived to hold W rounded; 0 for float32. */
+/* Part of the op's `shape`: sets node->derived to hold W as the products want it, packed
+ * (kernels/panel_product.h) or rounded, and node->lanes. */
 void rw_weight_product_shape(rw_node *node);
-/* The op's `prepare`: rounds W, once a step; lanes are rows of W. */
+/* The op's `prepare`: packs or rounds W, once a step for all chunks. */
 void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
                                int begin, int end, real *scratch);
 
