@@ -1,5 +1,5 @@
 # Benchmarks: built and run by `make bench` only; those in bench_mpi on two ranks.
-bench_programs = bench_convolution bench_step
+bench_programs = bench_convolution
 bench_mpi = bench_long_convolution
 EXTRA_PROGRAMS = $(bench_programs) $(bench_mpi)
 CLEANFILES += $(bench_programs) $(bench_mpi)
@@ -7,8 +7,6 @@ bench_convolution_SOURCES = bench/bench_convolution.c
 bench_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_long_convolution_SOURCES = bench/bench_long_convolution.c
 bench_long_convolution_LDADD = libropewalk.a $(rw_libs)
-bench_step_SOURCES = bench/bench_step.c
-bench_step_LDADD = libropewalk.a $(rw_libs)
 EXTRA_DIST += bench/exposed_communication.sh
 
 .PHONY: bench
