@@ -109,8 +109,11 @@ static json_t *invariance_json(const void *rows, size_t i)
     const rw_invariance_figures *f = &row->figures;
     json_t *out = sizes_json("model", row->name, f->length, f->batch, f->rounds, f->reason);
     if (f->rounds)
-        add_new(out, json_pack("{sf sf sf sf}", "step_seconds", f->step, "tree_seconds", f->tree,
-                               "plain_seconds", f->plain, "cost_of_step", f->share));
+        add_new(out, json_pack("{sf sf sf sf sf sf sf}", "step_seconds", f->step,
+                               "sums_tree_seconds", f->sums_tree, "sums_plain_seconds",
+                               f->sums_plain, "carries_tree_seconds", f->scans_tree,
+                               "carries_plain_seconds", f->scans_plain, "sums_cost_of_step",
+                               f->sums_share, "carries_cost_of_step", f->scans_share));
     return out;
 }
 
@@ -137,7 +140,7 @@ static json_t *record_json(const rw_bench_record *r)
 {
     json_t *root =
         json_pack("{si si si si si ss}", "dp", r->dp, "sp", r->sp, "threads", r->threads, "width",
-                  r->width, "chunk_of_ops", r->chunk, "recompute_in_steps", r->recompute);
+                  r->width, "chunk_of_ops", r->chunk, "recompute", r->recompute);
     if (r->has_limits) json_object_set_new(root, "limits", limits_json(&r->limits));
     json_object_set_new(root, "ops", rows_json(&r->ops, op_json));
     json_object_set_new(root, "mixers", rows_json(&r->mixers, mixer_json));

@@ -51,7 +51,7 @@ typedef struct {
 
 typedef struct {
     int dp, sp, threads, width, chunk; /* chunk: of ops */
-    const char *recompute;             /* of steps */
+    const char *recompute;             /* of mixers and steps */
     bool has_limits;
     rw_limits limits;
     rw_bench_rows ops, mixers, steps, scaling, invariance, primitives;

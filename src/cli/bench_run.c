@@ -79,6 +79,7 @@ static rw_status measure_lengths(const rw_bench_parts *parts, rw_model_speed *sp
 {
     speed->rounds = parts->rounds;
     speed->limit = parts->limit;
+    rw_bench_recompute(parts->recompute, &speed->recompute);
     speed->progress = show_round;
     for (int i = 0; i < parts->length_count; i++) {
         rw_model_row row = {.name = speed->name};
@@ -103,7 +104,6 @@ static rw_status measure_steps(const rw_bench_parts *parts, const rw_layout *lay
 {
     rw_model_speed speed = {
         .layout = layout, .name = model->name, .blocks = model->blocks, .updates = true};
-    rw_bench_recompute(parts->recompute, &speed.recompute);
     return measure_lengths(parts, &speed, &record->steps);
 }
 
@@ -126,7 +126,7 @@ static rw_status measure_invariance(const rw_bench_parts *parts, const rw_layout
 {
     for (int i = 0; i < parts->length_count; i++) {
         rw_invariance_row row = {.name = model->name};
-        rw_progress(false, "bench: sums of %s, %ld tokens", row.name, parts->lengths[i]);
+        rw_progress(false, "bench: invariance of %s, %ld tokens", row.name, parts->lengths[i]);
         RW_TRY(rw_invariance_run(layout, model, parts->lengths[i], parts->rounds, &row.figures));
         RW_TRY(rw_agree(layout, rw_bench_add(&record->invariance, &row, sizeof row)));
     }

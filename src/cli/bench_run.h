@@ -15,7 +15,7 @@ typedef struct {
     long lengths[RW_BENCH_MOST]; /* ascending */
     int length_count;
     int width, rounds;
-    const char *recompute; /* of steps: none, block or chunk */
+    const char *recompute; /* none, block or chunk */
     double limit;          /* seconds of a step */
 } rw_bench_parts;
 

@@ -90,8 +90,10 @@ static void print_mixer(const rw_model_row *row)
 static void print_mixers(const rw_bench_record *r)
 {
     const rw_model_row *rows = r->mixers.rows;
-    printf("\nMixers: a block of width %d, in a model of bytes; a step is forward and backward\n",
-           r->width);
+    printf("\nMixers: a block of width %d, in a model of bytes; a step is forward and backward; "
+           "recompute "
+           "%s\n",
+           r->width, r->recompute);
     printf("  %-18s %8s %6s %32s %13s %13s %19s %9s\n", "", "", "", "tokens/s", "of products",
            "of limits", "sent, B/token", "memory");
     printf("  %-18s %8s %6s %10s %10s %10s %6s %6s %6s %6s %9s %9s %9s\n", "mixer", "length",
@@ -158,15 +160,20 @@ static void print_scaling(const rw_bench_record *r)
 static void print_invariance(const rw_bench_record *r)
 {
     const rw_invariance_row *row = r->invariance.rows;
-    printf("\nInvariance: sums of gradients on the chunk tree and by all-reduce, and what the tree "
-           "costs more, of a step\n");
-    printf("  %-18s %8s %6s %9s %9s %9s %8s\n", "model", "length", "batch", "step, s", "tree, s",
-           "plain, s", "cost");
+    printf("\nInvariance: sums of gradients, and carries, on the chunk tree and in the cheapest "
+           "order that differs\nby layout; cost: what the tree takes more, of a step\n");
+    printf("  %-18s %8s %6s %9s %20s %20s %26s\n", "", "", "", "", "sums, ms", "carries, ms",
+           "cost");
+    printf("  %-18s %8s %6s %9s %10s %9s %10s %9s %8s %8s %8s\n", "model", "length", "batch",
+           "step, ms", "tree", "plain", "tree", "plain", "sums", "carries", "both");
     for (const rw_invariance_row *end = row + r->invariance.count; row < end; row++) {
         const rw_invariance_figures *f = &row->figures;
         printf("  %-18s %8ld %6ld", row->name, f->length, f->batch);
         if (f->rounds)
-            printf(" %9.3f %9.4f %9.4f %7.2f%%\n", f->step, f->tree, f->plain, 100 * f->share);
+            printf(" %9.1f %10.2f %9.2f %10.2f %9.2f %7.2f%% %7.2f%% %7.2f%%\n", 1e3 * f->step,
+                   1e3 * f->sums_tree, 1e3 * f->sums_plain, 1e3 * f->scans_tree,
+                   1e3 * f->scans_plain, 100 * f->sums_share, 100 * f->scans_share,
+                   100 * (f->sums_share + f->scans_share));
         else
             printf("  not measured: %s\n", f->reason);
     }

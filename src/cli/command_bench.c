@@ -31,7 +31,7 @@ static const struct argp_option options[] = {
     {"limit", OPTION_LIMIT, "SECONDS", 0,
      "Leave out lengths at which a step would take longer (default: 30)", 0},
     {"recompute", OPTION_RECOMPUTE, "none|block|chunk", 0,
-     "What steps compute again to store less (default: none)", 0},
+     "What mixers and steps compute again to store less (default: none)", 0},
     {"only", OPTION_ONLY, "TEXT", 0, "Of ops and models, those with TEXT in their name", 0},
     {"json", OPTION_JSON, "FILE", 0, "Also write the figures to FILE", 0},
     {0},

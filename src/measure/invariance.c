@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "measure/roofline.h"
 #include "measure/rounds.h"
+#include "measure/scan_cost.h"
 #include "measure/trainee.h"
 #include "model/gradient_sum.h"
 
@@ -17,6 +18,7 @@ typedef struct {
     const rw_layout *layout;
     rw_plan *plan;
     rw_gradient_sum *sum;
+    rw_scan_cost *scans;
     size_t part;          /* reals that backward of a segment reads on a chunk */
     real *values, *sinks; /* those of all chunks; what is made of them, a cache line a thread */
     real *plain;          /* (FLIGHTS, threads, largest leaf) */
@@ -43,6 +45,7 @@ static rw_status open_rig(const rw_layout *layout, const rw_model *model,
     for (int i = 0; i < FLIGHTS; i++) r->request[i] = MPI_REQUEST_NULL;
     RW_TRY(rw_plan_new(model->graph, layout, options, &r->plan));
     RW_TRY(rw_gradient_sum_new(r->plan, layout, &r->sum));
+    RW_TRY(rw_scan_cost_new(model, r->plan, layout->threads, &r->scans));
     size_t threads = (size_t)layout->threads;
     long passes = local_sequences(r->plan) * local_chunks(r->plan) * r->plan->segment_count;
     r->part = r->plan->arena / (size_t)passes;
@@ -54,6 +57,7 @@ static rw_status open_rig(const rw_layout *layout, const rw_model *model,
 
 static void close_rig(rig *r)
 {
+    rw_scan_cost_destroy(&r->scans);
     rw_gradient_sum_destroy(&r->sum);
     rw_plan_destroy(&r->plan);
     rw_free(&r->values);
@@ -177,22 +181,49 @@ static double timed(rig *r, void (*run)(rig *))
     return rw_over_ranks(r->layout, rw_seconds() - start, MPI_MAX);
 }
 
+static void scan_tree(rig *r)
+{
+    rw_scan_cost_tree(r->scans);
+}
+
+static void scan_plainly(rig *r)
+{
+    rw_scan_cost_pass(r->scans);
+}
+
+/* The tree's way and the plain one, in turn. */
+typedef struct {
+    void (*tree)(rig *), (*plain)(rig *);
+    rw_rounds tree_seconds, plain_seconds, share;
+} comparison;
+
+static void compare(comparison *c, rig *r, double step, bool counts)
+{
+    double tree = timed(r, c->tree), plain = timed(r, c->plain);
+    if (!counts) return;
+    rw_rounds_add(&c->tree_seconds, tree);
+    rw_rounds_add(&c->plain_seconds, plain);
+    rw_rounds_add(&c->share, (tree - plain) / step);
+}
+
 static void run_rounds(rw_trainee *t, rig *r, int rounds, rw_invariance_figures *out)
 {
-    rw_rounds step = {.count = 0}, tree = step, plain = step, share = step;
+    rw_rounds step = {.count = 0};
+    comparison sums = {.tree = sum_on_tree, .plain = sum_plainly};
+    comparison scans = {.tree = scan_tree, .plain = scan_plainly};
     for (int i = 0; i <= rounds; i++) {
-        double whole = rw_trainee_step(t, (uint64_t)i);
-        double ordered = timed(r, sum_on_tree), unordered = timed(r, sum_plainly);
-        if (i == 0) continue; /* warms up */
-        rw_rounds_add(&step, whole);
-        rw_rounds_add(&tree, ordered);
-        rw_rounds_add(&plain, unordered);
-        rw_rounds_add(&share, (ordered - unordered) / whole);
+        double seconds = rw_trainee_step(t, (uint64_t)i);
+        if (i > 0) rw_rounds_add(&step, seconds); /* the first warms up */
+        compare(&sums, r, seconds, i > 0);
+        compare(&scans, r, seconds, i > 0);
     }
     out->step = rw_rounds_median(&step);
-    out->tree = rw_rounds_median(&tree);
-    out->plain = rw_rounds_median(&plain);
-    out->share = rw_rounds_median(&share);
+    out->sums_tree = rw_rounds_median(&sums.tree_seconds);
+    out->sums_plain = rw_rounds_median(&sums.plain_seconds);
+    out->sums_share = rw_rounds_median(&sums.share);
+    out->scans_tree = rw_rounds_median(&scans.tree_seconds);
+    out->scans_plain = rw_rounds_median(&scans.plain_seconds);
+    out->scans_share = rw_rounds_median(&scans.share);
     out->rounds = rounds;
 }
 

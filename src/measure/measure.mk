@@ -10,5 +10,6 @@ rw_sources += \
 	src/measure/roofline.c src/measure/roofline.h \
 	src/measure/rounds.c src/measure/rounds.h \
 	src/measure/scaling.c src/measure/scaling.h \
+	src/measure/scan_cost.c src/measure/scan_cost.h \
 	src/measure/step_models.c src/measure/step_models.h \
 	src/measure/trainee.c src/measure/trainee.h
