@@ -6,9 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* More than the caches of today's processors; a rank's. And the length of sequences
- * where all rows are seen at once. */
-#define WORKING_SET_BYTES (128.0 * 1024 * 1024)
+/* The length of sequences where all rows are seen at once, and a bound on their number. */
 enum { GLOBAL_LENGTH = 4096, MOST_SLOTS = 1 << 16 };
 
 /* ---- Sizes ------------------------------------------------------------------- */
@@ -54,14 +52,14 @@ static void set_sizes(rw_op_rig *r)
     r->per[RW_RIG_DATA] = rows * (size_t)data_columns(node);
 }
 
-/* As many as fill the working set, the same number for every thread. */
-static void set_slots(rw_op_rig *r)
+/* As many as fill the bytes, the same number for every thread. */
+static void set_slots(rw_op_rig *r, double bytes)
 {
     size_t reals = 0;
     long unit = is_global(r) ? 1 : r->layout->threads;
     if (r->node.op->carry == RW_CARRY_SEQUENCE) unit *= RW_MAX_TOGETHER;
     for (int a = 0; a < RW_RIG_ARRAYS; a++) reals += r->per[a];
-    double wanted = WORKING_SET_BYTES / ((double)(reals + 1) * (double)sizeof(real));
+    double wanted = bytes / ((double)(reals + 1) * (double)sizeof(real));
     long slots = wanted < MOST_SLOTS ? (long)wanted : MOST_SLOTS;
     r->slots = (slots / unit + 1) * unit;
     r->span.sequences = r->span.most = r->slots;
@@ -119,12 +117,13 @@ static rw_status allocate(rw_op_rig *r)
     return rw_alloc(threads, sizeof *r->losses, "losses", &r->losses);
 }
 
-rw_status rw_op_rig_open(const rw_layout *layout, const rw_model *model, int index, rw_op_rig *r)
+rw_status rw_op_rig_open(const rw_layout *layout, const rw_model *model, int index, double bytes,
+                         rw_op_rig *r)
 {
     *r = (rw_op_rig){.layout = layout, .model = model};
     RW_TRY(rw_model_node(model, index, &r->node));
     set_sizes(r);
-    set_slots(r);
+    set_slots(r, bytes);
     if (is_global(r) && r->node.op->fits) RW_TRY(r->node.op->fits(&r->node, &r->span));
     RW_TRY(allocate(r));
     rw_op_rig_prepare(r);

@@ -39,9 +39,11 @@ typedef struct {
     double *losses; /* of each thread */
 } rw_op_rig;
 
-/* Node `index` of a model, on chunks of its length; the model is borrowed. Not collective.
- * RW_USAGE where the op cannot run on this layout. */
-rw_status rw_op_rig_open(const rw_layout *layout, const rw_model *model, int index, rw_op_rig *out);
+/* Node `index` of a model, on chunks of its length, so many that this rank's arrays take
+ * `bytes` or a little more; the model is borrowed. Not collective, but every rank must call it
+ * alike; to be closed, also after an error. RW_USAGE where the op cannot run on this layout. */
+rw_status rw_op_rig_open(const rw_layout *layout, const rw_model *model, int index, double bytes,
+                         rw_op_rig *out);
 void rw_op_rig_close(rw_op_rig *rig);
 
 /* What all ranks together do in a pass, and on how many tokens. */

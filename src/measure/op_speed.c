@@ -10,6 +10,8 @@
 #define LIMIT_S 0.04
 #define ROUND_S 0.04
 #define OP_S    3.0 /* after so long no further round begins */
+/* More than the caches of a rank's share of today's processors. */
+#define WORKING_SET (128.0 * 1024 * 1024)
 enum { MOST_REPEATS = 1000 };
 
 typedef struct {
@@ -90,7 +92,8 @@ rw_status rw_op_speed_run(const rw_layout *layout, const rw_op_use *use, int rou
 {
     rw_op_rig rig;
     *out = (rw_op_figures){.rounds = 0};
-    rw_status status = rw_agree(layout, rw_op_rig_open(layout, use->model, use->node, &rig));
+    rw_status status =
+        rw_agree(layout, rw_op_rig_open(layout, use->model, use->node, WORKING_SET, &rig));
     set_columns(&rig.node, out);
     if (status == RW_OK) measure(&rig, rounds, out);
     rw_op_rig_close(&rig);
