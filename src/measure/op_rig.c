@@ -6,8 +6,9 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* The length of sequences where all rows are seen at once, and a bound on their number. */
-enum { GLOBAL_LENGTH = 4096, MOST_SLOTS = 1 << 16 };
+/* Where all rows are seen at once: the length of sequences, and the most of them, since the
+ * work may grow with the square of the length. Elsewhere: the most chunks. */
+enum { GLOBAL_LENGTH = 4096, MOST_SEQUENCES = 8, MOST_CHUNKS = 1 << 16 };
 
 /* ---- Sizes ------------------------------------------------------------------- */
 
@@ -60,7 +61,8 @@ static void set_slots(rw_op_rig *r, double bytes)
     if (r->node.op->carry == RW_CARRY_SEQUENCE) unit *= RW_MAX_TOGETHER;
     for (int a = 0; a < RW_RIG_ARRAYS; a++) reals += r->per[a];
     double wanted = bytes / ((double)(reals + 1) * (double)sizeof(real));
-    long slots = wanted < MOST_SLOTS ? (long)wanted : MOST_SLOTS;
+    long most = is_global(r) ? MOST_SEQUENCES : MOST_CHUNKS;
+    long slots = wanted < (double)most ? (long)wanted : most - 1;
     r->slots = (slots / unit + 1) * unit;
     r->span.sequences = r->span.most = r->slots;
 }
