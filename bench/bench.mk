@@ -1,20 +1,16 @@
-# Benchmarks: built and run by `make bench` only; those in bench_mpi on two ranks.
-bench_programs = bench_convolution bench_products bench_step
-bench_mpi = bench_long_convolution
-EXTRA_PROGRAMS = $(bench_programs) $(bench_mpi)
-CLEANFILES += $(bench_programs) $(bench_mpi)
+# Benchmarks: built and run by `make bench` only. What is measured on whole ops and
+# models is part of the program: ropewalk bench.
+bench_programs = bench_convolution bench_long_convolution bench_products
+EXTRA_PROGRAMS = $(bench_programs)
+CLEANFILES += $(bench_programs) bench.json bench_ranks.json
 bench_convolution_SOURCES = bench/bench_convolution.c
 bench_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_long_convolution_SOURCES = bench/bench_long_convolution.c
 bench_long_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_products_SOURCES = bench/bench_products.c
 bench_products_LDADD = libropewalk.a $(rw_libs)
-bench_step_SOURCES = bench/bench_step.c
-bench_step_LDADD = libropewalk.a $(rw_libs)
-EXTRA_DIST += bench/exposed_communication.sh bench/loss_by_precision.sh
+EXTRA_DIST += bench/bench_all.sh bench/exposed_communication.sh bench/loss_by_precision.sh
 
 .PHONY: bench
-bench: $(bench_programs) $(bench_mpi)
-	@for program in $(bench_programs); do echo "== $$program"; ./$$program || exit 1; done
-	@for program in $(bench_mpi); do echo "== $$program, 2 ranks"; \
-		MPIRUN='$(MPIRUN)' $(srcdir)/tests/mpi_runner $${program}_2.np || exit 1; done
+bench: ropewalk $(bench_programs)
+	@MPIRUN='$(MPIRUN)' $(srcdir)/bench/bench_all.sh

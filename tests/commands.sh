@@ -68,28 +68,88 @@ doctor() {
     expect_exit "$(grep -c '^FAIL' "$dir/out")" "doctor (1 if a line says FAIL)"
 }
 
+# Is the file JSON? With jq also: is what PATH names in it?
+holds_json() { # FILE PATH WHAT
+    [[ $(head -c 1 "$1") == "{" ]] || fail "$3: no JSON"
+    command -v jq >/dev/null || return 0
+    jq -e "$2" "$1" >"$dir/err" 2>&1 || fail "$3: not JSON, or without $2"
+}
+
 # Every mixer at a tiny size, alone and on ranks that share the sequence.
 bench() {
     local mixer
-    does "bench" bench --length 64,96 --width 32 --rounds 1 --threads 1 --json "$dir/bench.json"
+    does "bench" bench limits mixers --length 64,96 --width 32 --rounds 1 --threads 1 \
+        --json "$dir/bench.json"
     out_says '^ +products, float32 +[0-9.]+ GFLOP/s$' "bench"
     out_says '^ +products, bf16 +([0-9.]+ GFLOP/s|no: .+)$' "bench"
     for mixer in $("$program" mixers | sed -n 's/^\([a-z0-9_]*\):.*/\1/p'); do
-        out_says "^ +$mixer +96 +43 +([0-9.]+ +){5}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"
+        out_says "^ +$mixer +96 +43 +([0-9.]+ +){7}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"
     done
-    out_says '^ +ssd +64 +64 +([0-9.]+ +){7}[0-9.]+$' "bench"
+    out_says '^ +ssd +64 +64 +([0-9.]+ +){9}[0-9.]+$' "bench"
     expect_line "$dir/bench.json" '"triad_bytes_per_s": [1-9]' "bench --json"
-    expect_line "$dir/bench.json" '"mixer": "ssd"' "bench --json"
+    holds_json "$dir/bench.json" '.mixers[] | select(.mixer == "ssd") | .step_share_of_limits > 0' \
+        "bench --json"
     run_ranks 3 bench ssd primitives --length 5k --width 32 --rounds 1 --threads 1
     expect_exit 0 "bench on 3 ranks"
     out_says '^3 ranks \(dp 1 x sp 3\)' "bench on 3 ranks"
-    out_says '^ +ssd +5120 +1 +([0-9.]+ +){5}[1-9][0-9.]* +[1-9][0-9.]* ' "bench on 3 ranks"
+    out_says '^ +ssd +5120 +1 +([0-9.]+ +){7}[1-9][0-9.]* +[1-9][0-9.]* ' "bench on 3 ranks"
     out_says '^ +tree scan +state +4096 +16400 +16400 ' "bench on 3 ranks"
     does "bench --limit" bench s4d --length 20k --width 32 --rounds 1 --limit 0
     out_says '^ +s4d +20480 .*not measured: a step would take ' "bench --limit"
+}
+
+# Ops of all kinds: without a carry, with each kind of it, losses, of a mixer alone, without
+# a backward pass; and those that run on several ranks at once.
+bench_ops() {
+    local op pass='[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ (products|memory) +'
+    for op in softplus cross_entropy short_conv ssd lstm delays; do
+        does "bench ops $op" bench ops --only "$op" --width 32 --rounds 1 --threads 2 \
+            --json "$dir/bench.json"
+        out_says "^ +$op +[a-z0-9_]+ +[0-9]+ +[0-9]+ +($pass){2}[0-9.]+\$" "bench ops $op"
+        holds_json "$dir/bench.json" ".ops[0].op == \"$op\" and .ops[0].backward.share_of_limit > 0" \
+            "bench ops $op --json"
+    done
+    does "bench ops positions" bench ops --only positions --width 32 --rounds 1 --threads 1
+    out_says "^ +positions +longconv +0 +33 +$pass(- +){5}[0-9.]+\$" "bench ops positions"
+    run_ranks 3 bench ops --only reverse --width 32 --rounds 1 --threads 1
+    expect_exit 0 "bench ops on 3 ranks"
+    out_says "^ +reverse +sample +32 +32 +($pass){2}" "bench ops on 3 ranks"
+}
+
+# Whole steps of models; what ranks gain; what the order of sums costs.
+bench_steps() {
+    does "bench steps" bench steps --only "s4d 4x256" --length 64,5k --rounds 1 --threads 1 \
+        --recompute chunk --json "$dir/bench.json"
+    out_says ' recompute chunk;' "bench steps"
+    out_says '^ +s4d 4x256 +64 +64 +[0-9.]+ +[0-9]+ +[0-9.]+ +1\.00 +([0-9.]+ +){4}[0-9]+$' \
+        "bench steps"
+    out_says '^ +s4d 4x256 +5120 +1 +([0-9.]+ +){8}[0-9]+$' "bench steps"
+    holds_json "$dir/bench.json" '.steps[1].length == 5120 and .steps[1].tokens_per_s > 0' \
+        "bench steps --json"
+    run_ranks 2 bench scaling invariance --only "s4d 4x256" --length 512 --rounds 1 --threads 1 \
+        --json "$dir/bench.json"
+    expect_exit 0 "bench on 2 ranks"
+    out_says '^ +s4d 4x256 +512 +8 +([0-9.]+ +){4}[0-9.]+$' "bench scaling"
+    out_says '^ +s4d 4x256 +512 +8 +([0-9.]+ +){5}(-?[0-9.]+% *){3}$' "bench invariance"
+    holds_json "$dir/bench.json" '.scaling[0].sp_gain > 0 and .invariance[0].carries_tree_seconds > 0' \
+        "bench on 2 ranks --json"
+}
+
+bench_refuses() {
     run bench no_such_mixer
     expect_exit 2 "bench of what there is not"
     expect_line "$dir/err" 'no_such_mixer' "bench of what there is not"
+    run bench invariences
+    expect_exit 2 "bench of a misspelt part"
+    expect_line "$dir/err" 'did you mean invariance' "bench of a misspelt part"
+    run bench steps --recompute sometimes
+    expect_exit 2 "bench --recompute sometimes"
+    expect_line "$dir/err" 'none, block or chunk' "bench --recompute sometimes"
+    run bench scaling
+    expect_exit 2 "bench scaling on one rank"
+    expect_line "$dir/err" 'mpirun -n' "bench scaling on one rank"
+    run bench steps --only no_such_model
+    expect_exit 2 "bench --only of what there is not"
     run bench limits --json "$dir/nowhere/bench.json"
     expect_exit 1 "bench --json where nothing can be written"
 }
@@ -253,6 +313,9 @@ helps
 catalogs
 doctor
 bench
+bench_ops
+bench_steps
+bench_refuses
 data
 data_damage
 run_folder

@@ -2,43 +2,71 @@
 #ifndef RW_BENCH_RECORD_H
 #define RW_BENCH_RECORD_H
 
-#include "measure/mixer_speed.h"
+#include "measure/invariance.h"
+#include "measure/model_speed.h"
+#include "measure/op_speed.h"
 #include "measure/primitive_speed.h"
+#include "measure/scaling.h"
 
 enum { RW_FFT_SIZES = 2 };
 
 typedef struct {
-    double products;      /* operations a second */
-    double products_bf16; /* 0: none */
-    double triad;         /* bytes a second */
+    rw_rates rates;
+    double products_bf16; /* operations a second; 0: none */
     int fft_size[RW_FFT_SIZES];
     double fft[RW_FFT_SIZES]; /* operations a second */
 } rw_limits;
 
 typedef struct {
-    const char *mixer;
-    rw_mixer_figures figures;
-} rw_mixer_row;
+    const char *op;
+    const char *where; /* the mixer in which it was found, "mlp" or "sample" */
+    rw_op_figures figures;
+} rw_op_row;
+
+/* Of a mixer, or of a model's whole steps. */
+typedef struct {
+    const char *name;
+    rw_model_figures figures;
+} rw_model_row;
+
+typedef struct {
+    const char *name;
+    rw_scaling_figures figures;
+} rw_scaling_row;
+
+typedef struct {
+    const char *name;
+    rw_invariance_figures figures;
+} rw_invariance_row;
 
 typedef struct {
     const rw_primitive *primitive;
     rw_primitive_figures figures;
 } rw_primitive_row;
 
+/* Rows of one kind. */
 typedef struct {
-    int dp, sp, threads, width;
+    void *rows;
+    size_t count, capacity;
+} rw_bench_rows;
+
+typedef struct {
+    int dp, sp, threads, width, chunk; /* chunk: of ops */
+    const char *recompute, *precision; /* of mixers and steps */
     bool has_limits;
     rw_limits limits;
-    rw_mixer_row *mixers;
-    size_t mixer_count, mixer_capacity;
-    rw_primitive_row *primitives;
-    size_t primitive_count, primitive_capacity;
+    rw_bench_rows ops, mixers, steps, scaling, invariance, primitives;
 } rw_bench_record;
 
-/* Rows are copied. Not collective. */
-rw_status rw_bench_add_mixer(rw_bench_record *record, const rw_mixer_row *row);
-rw_status rw_bench_add_primitive(rw_bench_record *record, const rw_primitive_row *row);
+/* A copy of the row (size bytes) becomes the last. Not collective. */
+rw_status rw_bench_add(rw_bench_rows *rows, const void *row, size_t size);
 void rw_bench_free(rw_bench_record *record);
+
+/* A training step without its forward pass, which is taken to last as long as an
+ * evaluation: seconds. */
+double rw_bench_backward(const rw_model_figures *figures);
+/* amount / seconds; 0 where there is no time. */
+double rw_bench_rate(double amount, double seconds);
 
 /* Tables to standard output. Not collective. */
 void rw_bench_print(const rw_bench_record *record);

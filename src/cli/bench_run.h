@@ -3,21 +3,28 @@
 #define RW_BENCH_RUN_H
 
 #include "cli/bench_record.h"
+#include "mixers/mixer.h"
 
 enum { RW_BENCH_MOST = 64 };
 
 typedef struct {
-    bool limits, primitives;
+    bool limits, ops, steps, scaling, invariance, primitives;
     const rw_mixer *mixers[RW_BENCH_MOST];
     int mixer_count;
+    const char *only;            /* of ops and models, those whose name has this in it; NULL: all */
     long lengths[RW_BENCH_MOST]; /* ascending */
     int length_count;
     int width, rounds;
+    const char *recompute; /* none, block or chunk */
+    rw_precision precision;
     double limit; /* seconds of a step */
 } rw_bench_parts;
 
-/* Fills the record. Collective over the layout. The caller frees the record,
- * also after an error: it holds what was measured until then. RW_ERROR where a
+/* What `recompute` names; false if it is none of them. */
+bool rw_bench_recompute(const char *name, rw_recompute *out);
+
+/* Fills the record. Collective over the layout, which is of all ranks. The caller frees the
+ * record, also after an error: it holds what was measured until then. RW_ERROR where a
  * primitive did not send what it predicts. */
 rw_status rw_bench_run(const rw_bench_parts *parts, const rw_layout *layout,
                        rw_bench_record *record);

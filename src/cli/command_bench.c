@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +16,26 @@ enum {
     OPTION_THREADS,
     OPTION_ROUNDS,
     OPTION_LIMIT,
+    OPTION_RECOMPUTE,
+    OPTION_PRECISION,
+    OPTION_ONLY,
     OPTION_JSON
 };
 
 static const struct argp_option options[] = {
-    {"length", 'l', "L[,L...]", 0, "Tokens of a sequence (default: 1k,16k,128k)", 0},
-    {"width", OPTION_WIDTH, "D", 0, "Features of a token (default: 256)", 0},
+    {"length", 'l', "L[,L...]", 0, "Tokens of a sequence (default: 4k,16k)", 0},
+    {"width", OPTION_WIDTH, "D", 0, "Features of a token, of ops and mixers (default: 256)", 0},
     {"dp", OPTION_DP, "N", 0, "Ranks that share the batch (default: 1)", 0},
     {"sp", OPTION_SP, "N", 0, "Ranks that share each sequence (default: all)", 0},
     {"threads", OPTION_THREADS, "N", 0, "OpenMP threads of each rank", 0},
-    {"rounds", OPTION_ROUNDS, "N", 0, "Timings of each figure; medians are shown (default: 5)", 0},
+    {"rounds", OPTION_ROUNDS, "N", 0, "Timings of each figure; medians are shown (default: 3)", 0},
     {"limit", OPTION_LIMIT, "SECONDS", 0,
      "Leave out lengths at which a step would take longer (default: 30)", 0},
+    {"recompute", OPTION_RECOMPUTE, "none|block|chunk", 0,
+     "What mixers and steps compute again to store less (default: none)", 0},
+    {"precision", OPTION_PRECISION, "float32|bf16|bf16_emulated", 0,
+     "Of products with weights in mixers and steps (default: float32)", 0},
+    {"only", OPTION_ONLY, "TEXT", 0, "Of ops and models, those with TEXT in their name", 0},
     {"json", OPTION_JSON, "FILE", 0, "Also write the figures to FILE", 0},
     {0},
 };
@@ -45,11 +54,36 @@ static error_t add_all_mixers(rw_bench_parts *parts)
     return 0;
 }
 
+/* Parts that are one flag each. */
+static const struct {
+    const char *name;
+    size_t flag;
+} parts_by_name[] = {
+    {"limits", offsetof(rw_bench_parts, limits)},
+    {"ops", offsetof(rw_bench_parts, ops)},
+    {"steps", offsetof(rw_bench_parts, steps)},
+    {"scaling", offsetof(rw_bench_parts, scaling)},
+    {"invariance", offsetof(rw_bench_parts, invariance)},
+    {"primitives", offsetof(rw_bench_parts, primitives)},
+};
+
+static bool add_flag(rw_bench_parts *parts, const char *name)
+{
+    for (size_t i = 0; i < sizeof parts_by_name / sizeof *parts_by_name; i++)
+        if (strcmp(name, parts_by_name[i].name) == 0) {
+            *(bool *)((char *)parts + parts_by_name[i].flag) = true;
+            return true;
+        }
+    return false;
+}
+
 static error_t refuse_part(struct argp_state *state, const char *name)
 {
-    const char *known[RW_BENCH_MOST] = {"limits", "mixers", "primitives"};
+    const char *known[RW_BENCH_MOST] = {"mixers"};
     char advice[RW_NAME_ADVICE];
-    int count = 3;
+    int count = 1;
+    for (size_t i = 0; i < sizeof parts_by_name / sizeof *parts_by_name; i++)
+        known[count++] = parts_by_name[i].name;
     for (int i = 0; rw_mixer_registry[i] && count < RW_BENCH_MOST; i++)
         known[count++] = rw_mixer_registry[i]->name;
     argp_error(state, "there is nothing called %.60s to measure%s", name,
@@ -60,13 +94,9 @@ static error_t refuse_part(struct argp_state *state, const char *name)
 static error_t add_part(struct argp_state *state, rw_bench_parts *parts, const char *name)
 {
     const rw_mixer *mixer = rw_mixer_find(name);
-    if (strcmp(name, "limits") == 0)
-        parts->limits = true;
-    else if (strcmp(name, "primitives") == 0)
-        parts->primitives = true;
-    else if (strcmp(name, "mixers") == 0)
-        return add_all_mixers(parts);
-    else if (mixer && parts->mixer_count < RW_BENCH_MOST)
+    if (add_flag(parts, name)) return 0;
+    if (strcmp(name, "mixers") == 0) return add_all_mixers(parts);
+    if (mixer && parts->mixer_count < RW_BENCH_MOST)
         parts->mixers[parts->mixer_count++] = mixer;
     else
         return refuse_part(state, name);
@@ -107,6 +137,27 @@ static error_t set_count(struct argp_state *state, const char *option, const cha
     return error;
 }
 
+static error_t set_recompute(struct argp_state *state, rw_bench_parts *parts, const char *value)
+{
+    rw_recompute known;
+    parts->recompute = value;
+    if (rw_bench_recompute(value, &known)) return 0;
+    argp_error(state, "--recompute takes none, block or chunk, not %.60s", value);
+    return EINVAL;
+}
+
+static error_t set_precision(struct argp_state *state, rw_bench_parts *parts, const char *value)
+{
+    const char *missing = NULL;
+    if (!rw_precision_find(value, &parts->precision))
+        argp_error(state, "--precision takes float32, bf16 or bf16_emulated, not %.60s", value);
+    else if ((missing = rw_precision_missing(parts->precision)))
+        argp_error(state, "no products in %s: %s", value, missing);
+    else
+        return 0;
+    return EINVAL;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
@@ -125,6 +176,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return set_count(state, "rounds", value, &a->parts.rounds);
     case OPTION_LIMIT:
         return rw_command_number(state, "limit", value, 0, INFINITY, &a->parts.limit);
+    case OPTION_RECOMPUTE:
+        return set_recompute(state, &a->parts, value);
+    case OPTION_PRECISION:
+        return set_precision(state, &a->parts, value);
+    case OPTION_ONLY:
+        a->parts.only = value;
+        return 0;
     case OPTION_JSON:
         a->json = value;
         return 0;
@@ -140,18 +198,22 @@ static const struct argp bench_argp = {
     .parser = parse,
     .args_doc = "[PART...]",
     .doc = "Measures this machine and this build. PART is limits (rates of matrix products, memory "
-           "and FFTW), mixers or the names of some (training of one block of each), or primitives "
-           "(what the exchanges between ranks send, and how fast); without any, limits and "
-           "mixers, and primitives where there are several ranks. Run it alone, under mpirun -n N, "
-           "or under srun, on a machine that does nothing else.",
+           "and FFTW), ops (each op alone, forward and backward, against these limits), mixers or "
+           "the names of some (training of one block of each), steps (whole training steps of "
+           "models), and on several ranks scaling (steps on one rank and on all, in turn), "
+           "primitives (what the exchanges between ranks send, and how fast) or invariance (what "
+           "equal bits on any layout cost, of a step). Without any: limits, ops, mixers, steps, "
+           "and on several ranks primitives. Run it alone, under mpirun -n N, or under srun, on a "
+           "machine that does nothing else; as it is, it takes some five minutes.",
 };
 
 static void choose_defaults(arguments *a, int ranks)
 {
     rw_bench_parts *p = &a->parts;
-    static const long lengths[] = {1 << 10, 1 << 14, 1 << 17};
-    if (!p->limits && !p->primitives && p->mixer_count == 0) {
-        p->limits = true;
+    static const long lengths[] = {1 << 12, 1 << 14};
+    if (!p->limits && !p->ops && !p->steps && !p->scaling && !p->invariance && !p->primitives &&
+        p->mixer_count == 0) {
+        p->limits = p->ops = p->steps = true;
         add_all_mixers(p);
         p->primitives = ranks > 1;
     }
@@ -190,13 +252,16 @@ static rw_status measure(const arguments *a, const rw_layout *layout)
 
 static rw_status run(int argc, char **argv)
 {
-    arguments a = {.parts = {.width = 256, .rounds = 5, .limit = 30}};
+    arguments a = {.parts = {.width = 256, .rounds = 3, .limit = 30, .recompute = "none"}};
     rw_layout layout = {0};
     int stop, ranks;
     RW_TRY(rw_command_parse(&bench_argp, argc, argv, &a, &stop));
     if (stop) return RW_OK;
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     choose_defaults(&a, ranks);
+    if (a.parts.scaling && ranks == 1)
+        return rw_fail(RW_USAGE,
+                       "scaling compares one rank with several; start it under mpirun -n N");
     RW_TRY(rw_layout_new((int)a.dp, (int)a.sp, (int)a.threads, &layout));
     rw_status status = measure(&a, &layout);
     rw_layout_free(&layout);
@@ -205,6 +270,6 @@ static rw_status run(int argc, char **argv)
 
 const rw_command rw_command_bench = {
     .name = "bench",
-    .summary = "Measure the machine, the mixers, the exchanges",
+    .summary = "Measure the machine, ops, mixers, training steps, exchanges",
     .run = run,
 };

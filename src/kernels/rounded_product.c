@@ -5,6 +5,25 @@
 
 #include "kernels/gemm.h"
 
+static const char *const names[] = {[RW_PRECISION_FLOAT32] = "float32",
+                                    [RW_PRECISION_BF16] = "bf16",
+                                    [RW_PRECISION_BF16_EMULATED] = "bf16_emulated"};
+
+const char *rw_precision_name(rw_precision precision)
+{
+    return names[precision];
+}
+
+bool rw_precision_find(const char *name, rw_precision *out)
+{
+    for (int p = RW_PRECISION_FLOAT32; p <= RW_PRECISION_BF16_EMULATED; p++)
+        if (strcmp(name, names[p]) == 0) {
+            *out = (rw_precision)p;
+            return true;
+        }
+    return false;
+}
+
 const char *rw_precision_missing(rw_precision precision)
 {
     if (precision != RW_PRECISION_BF16) return NULL;

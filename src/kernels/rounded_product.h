@@ -21,6 +21,10 @@ typedef enum {
     RW_PRECISION_BF16_EMULATED,
 } rw_precision;
 
+/* float32, bf16, bf16_emulated; `find`: false if the name is none of them. */
+const char *rw_precision_name(rw_precision precision);
+bool rw_precision_find(const char *name, rw_precision *out);
+
 /* NULL: products in this precision are to be had, in this build and on this
  * processor. Else: why not, half a sentence to show. */
 const char *rw_precision_missing(rw_precision precision);

@@ -296,16 +296,23 @@ bool rw_model_sees_ahead(const rw_model *model)
     return false;
 }
 
+rw_status rw_model_node(const rw_model *model, int index, rw_node *out)
+{
+    *out = *rw_graph_node(model->graph, index);
+    out->chunk = model->chunk;
+    out->levels = 1;
+    if (!out->lanes) out->lanes = 1;
+    return out->op->shape(out);
+}
+
 double rw_model_step_flops(const rw_model *model, long length, double tokens)
 {
     int whole = length < INT_MAX ? (int)length : INT_MAX;
     int rows = whole < model->chunk ? whole : model->chunk;
     double each = 0;
     for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
-        rw_node node = *rw_graph_node(model->graph, i);
-        node.chunk = model->chunk;
-        node.levels = 1;
-        if (node.op->shape(&node) != RW_OK) continue;
+        rw_node node;
+        if (rw_model_node(model, i, &node) != RW_OK) continue;
         /* What sees all rows at once may do more than so much a row. */
         if (node.op->carry == RW_CARRY_GLOBAL)
             each += node.op->flops(&node, whole) / whole * rows;

@@ -32,6 +32,8 @@ void rw_model_destroy(rw_model **model);
 long rw_model_parameters(const rw_model *model);
 /* Does a prediction depend on later tokens of the sequence? */
 bool rw_model_sees_ahead(const rw_model *model);
+/* Node `index` of the graph, sized for chunks of the model's length. */
+rw_status rw_model_node(const rw_model *model, int index, rw_node *out);
 /* Floating-point operations of one training step on `tokens` tokens (forward
  * plus twice that for backward), nothing recomputed. */
 double rw_model_step_flops(const rw_model *model, long length, double tokens);

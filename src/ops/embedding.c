@@ -41,6 +41,12 @@ static double flops(const rw_node *node, int rows)
     return 0;
 }
 
+/* Rows of the table that the tokens name, not the table. */
+static double bytes(const rw_node *node, int rows, bool backward)
+{
+    return (backward ? 3.0 : 2.0) * rows * node->out_width * (double)sizeof(real);
+}
+
 static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     int table;
@@ -58,6 +64,7 @@ const rw_op rw_op_embedding = {
     .backward = backward,
     .reference = reference,
     .flops = flops,
+    .bytes = bytes,
     .sample = sample,
 };
 

@@ -245,6 +245,9 @@ struct rw_op {
     /* Floating-point operations of forward (with summary) on `rows` tokens (global
      * carry: on a sequence of so many); backward counts twice that. */
     double (*flops)(const rw_node *node, int rows);
+    /* Bytes that forward (with summary) or backward (with adjoint) has to move to or from
+     * memory, on as many rows. NULL: what follows from the node (ops/op_cost.h). */
+    double (*bytes)(const rw_node *node, int rows, bool backward);
 
     /* A small use of the op on `x` (any width that is a multiple of 8), for the
      * tests and the benchmark that every op gets. Losses return no value. */

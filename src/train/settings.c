@@ -131,21 +131,6 @@ static rw_status check_schedule(const rw_settings *s)
     return rw_config_fail(s->schedule, "name", "unknown schedule %s; known: %s", name, known);
 }
 
-/* By rw_precision. */
-static const char *const precisions[] = {"float32", "bf16", "bf16_emulated"};
-
-const char *rw_precision_name(rw_precision precision)
-{
-    return precisions[precision];
-}
-
-static rw_precision precision_of(const char *name)
-{
-    rw_precision p = RW_PRECISION_FLOAT32;
-    while (strcmp(precisions[p], name) != 0) p++;
-    return p;
-}
-
 static rw_status check(rw_settings *s)
 {
     RW_TRY(rw_config_check(s->root, (const rw_key *const[]){sections}, 1));
@@ -168,7 +153,7 @@ static rw_status check(rw_settings *s)
     s->batch = rw_config_int(s->data, "batch");
     s->seed = (uint64_t)rw_config_int(s->train, "seed");
     s->steps = (uint64_t)rw_config_int(s->train, "steps");
-    s->precision = precision_of(rw_config_string(s->train, "precision"));
+    rw_precision_find(rw_config_string(s->train, "precision"), &s->precision);
     return RW_OK;
 }
 

@@ -36,8 +36,6 @@ rw_status rw_settings_layout(const rw_settings *settings, rw_layout *out);
 /* Where bf16 is asked for and one rank has no products in it, by its processor or its
  * build, all go on in float32; rank 0 says why. Collective over the layout. */
 void rw_settings_precision(rw_settings *settings, const rw_layout *layout);
-/* As the configuration calls it. */
-const char *rw_precision_name(rw_precision precision);
 
 /* Sets the layout back to auto: for another number of ranks than the run's. */
 rw_status rw_settings_forget_layout(rw_settings *settings);

@@ -1,0 +1,153 @@
+#include "measure/scan_cost.h"
+
+#include <omp.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "mpi/tree_scan.h"
+
+/* The carry of one node: (sequences, chunks, map) and (sequences, chunks, state). */
+typedef struct {
+    const rw_node *node;
+    real *derived, *map, *part, *out;
+} carry;
+
+struct rw_scan_cost {
+    const rw_model *model;
+    rw_layout layout; /* this rank alone */
+    rw_scan *scan;
+    long sequences, chunks;
+    carry *carries;
+    int count;
+};
+
+/* ---- Making ---------------------------------------------------------------------- */
+
+static rw_status numbers(size_t count, real **out)
+{
+    rw_random random = rw_random_stream(1, RW_RANDOM_TEST, count);
+    RW_TRY(rw_alloc(count, sizeof(real), "carries", out));
+    for (size_t i = 0; i < count; i++) (*out)[i] = (real)(rw_random_uniform(random, i) - 0.5);
+    return RW_OK;
+}
+
+static rw_status prepare(const rw_scan_cost *s, carry *c)
+{
+    const rw_node *node = c->node;
+    const real *param[RW_MAX_OP_PARAMS];
+    real *scratch = NULL;
+    RW_TRY(rw_alloc(node->derived, sizeof(real), "derived parameters", &c->derived));
+    if (!node->op->prepare) return RW_OK;
+    for (int k = 0; k < node->params; k++)
+        param[k] = s->model->weights + rw_graph_param_at(s->model->graph, node->param[k])->offset;
+    RW_TRY(rw_alloc(node->scratch, sizeof(real), "scratch memory", &scratch));
+    node->op->prepare(node, param, c->derived, 0, node->lanes, scratch);
+    rw_free(&scratch);
+    return RW_OK;
+}
+
+static rw_status new_carry(rw_scan_cost *s, const rw_node *node)
+{
+    size_t chunks = (size_t)(s->sequences * s->chunks);
+    carry *c = &s->carries[s->count++];
+    c->node = node;
+    RW_TRY(numbers(chunks * node->map, &c->map));
+    RW_TRY(numbers(chunks * node->state, &c->part));
+    RW_TRY(numbers(chunks * node->state, &c->out));
+    return prepare(s, c);
+}
+
+static rw_status fill(rw_scan_cost *s, const rw_plan *p, int threads)
+{
+    size_t map = 0, state = 0;
+    s->sequences = p->sequences.end - p->sequences.begin;
+    s->chunks = p->chunks.end - p->chunks.begin;
+    RW_TRY(rw_layout_alone(threads, &s->layout));
+    RW_TRY(rw_alloc((size_t)p->node_count, sizeof *s->carries, "carries", &s->carries));
+    for (int i = 0; i < p->node_count; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (node->op->carry != RW_CARRY_TREE) continue;
+        if (node->map > map) map = node->map;
+        if (node->state > state) state = node->state;
+        RW_TRY(new_carry(s, node));
+    }
+    return rw_scan_new(&s->layout, 1, s->sequences, s->chunks, map, state, false, &s->scan);
+}
+
+rw_status rw_scan_cost_new(const rw_model *model, const rw_plan *plan, int threads,
+                           rw_scan_cost **out)
+{
+    RW_TRY(rw_alloc(1, sizeof **out, "carries", out));
+    (*out)->model = model;
+    rw_status status = fill(*out, plan, threads);
+    if (status != RW_OK) rw_scan_cost_destroy(out);
+    return status;
+}
+
+void rw_scan_cost_destroy(rw_scan_cost **cost)
+{
+    rw_scan_cost *s = *cost;
+    if (!s) return;
+    for (int i = 0; i < s->count; i++) {
+        rw_free(&s->carries[i].derived);
+        rw_free(&s->carries[i].map);
+        rw_free(&s->carries[i].part);
+        rw_free(&s->carries[i].out);
+    }
+    rw_free(&s->carries);
+    rw_scan_destroy(&s->scan);
+    rw_layout_free(&s->layout);
+    rw_free(cost);
+}
+
+/* ---- On the tree ------------------------------------------------------------------- */
+
+static void advance(const void *context, const real *map, int level, bool transpose, int begin,
+                    int end, const real *x, const real *b, real *y)
+{
+    const carry *c = context;
+    c->node->op->advance(c->node, c->derived, map, level, transpose, begin, end, x, b, y);
+}
+
+static void compose(const void *context, const real *left, const real *right, real *out)
+{
+    const carry *c = context;
+    c->node->op->compose(c->node, left, right, out);
+}
+
+void rw_scan_cost_tree(rw_scan_cost *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        const carry *c = &s->carries[i];
+        rw_affine affine = {c->node->map, c->node->state, c->node->lanes, c, advance, compose};
+        for (int mirrored = 0; mirrored < 2; mirrored++)
+            rw_scan_run(s->scan, &affine, s->sequences, mirrored, NULL, NULL, c->map, c->part,
+                        c->out);
+    }
+}
+
+/* ---- In one pass --------------------------------------------------------------------- */
+
+/* Lanes of one sequence. Mirrored, chunk 0 is the last one. */
+static void pass(const carry *c, long chunks, long sequence, bool mirrored, rw_range lanes)
+{
+    const rw_node *node = c->node;
+    long first = sequence * chunks + (mirrored ? chunks - 1 : 0), step = mirrored ? -1 : 1;
+    for (long k = 1; k < chunks; k++) {
+        size_t from = (size_t)(first + (k - 1) * step), to = (size_t)(first + k * step);
+        const real *x = k > 1 ? c->out + from * node->state : NULL;
+        advance(c, c->map + from * node->map, 0, mirrored, (int)lanes.begin, (int)lanes.end, x,
+                c->part + from * node->state, c->out + to * node->state);
+    }
+}
+
+void rw_scan_cost_pass(rw_scan_cost *s)
+{
+#pragma omp parallel num_threads(s->layout.threads)
+    for (int i = 0; i < s->count; i++) {
+        const carry *c = &s->carries[i];
+        rw_range lanes = rw_split(c->node->lanes, omp_get_num_threads(), omp_get_thread_num());
+        for (long b = 0; b < s->sequences; b++)
+            for (int mirrored = 0; mirrored < 2; mirrored++) pass(c, s->chunks, b, mirrored, lanes);
+    }
+}

@@ -1,0 +1,22 @@
+/* The carries of a model's tree ops over the chunks of one rank, evaluated on the
+ * chunk tree as training does, and by one pass from chunk to chunk, which is all that a
+ * rank would have to do if the order of its operations were its own affair. */
+#ifndef RW_SCAN_COST_H
+#define RW_SCAN_COST_H
+
+#include "model/model.h"
+#include "model/plan.h"
+
+typedef struct rw_scan_cost rw_scan_cost;
+
+/* All tree carries of the plan's nodes, forward and mirrored, on this rank's chunks. Borrows
+ * all. Not collective. */
+rw_status rw_scan_cost_new(const rw_model *model, const rw_plan *plan, int threads,
+                           rw_scan_cost **out);
+void rw_scan_cost_destroy(rw_scan_cost **cost);
+
+/* Not collective. */
+void rw_scan_cost_tree(rw_scan_cost *cost);
+void rw_scan_cost_pass(rw_scan_cost *cost);
+
+#endif
