@@ -5,7 +5,7 @@
  * A matrix of n columns has rw_panels(n) panels of RW_PANEL columns, each dense and row
  * after row, the last one padded with zeros (kernels/packed_product.h, whose
  * rw_pack_panel packs weights). Faster than a library's product, which packs its operands
- * anew in every call: docs/decisions/0019-tile-product.md. */
+ * anew in every call: docs/decisions/0023-tile-product.md. */
 #ifndef RW_PANEL_PRODUCT_H
 #define RW_PANEL_PRODUCT_H
 

@@ -1,7 +1,7 @@
 /* Products of small matrices that lie in cache, as the chunk kernels need them: no
  * packing, no copies, no pass over the result before the product. A library's
  * product spends a third of its time on these where one dimension is a head's 32 or 64
- * columns (docs/decisions/0019-tile-product.md).
+ * columns (docs/decisions/0023-tile-product.md).
  *
  * b and c are row-major; a is any strided matrix, so that a transpose is free. Every
  * element of c is a sum over the inner index in order, in one accumulator: its bits
