@@ -1,15 +1,16 @@
 """One process of the peer: builds a model, then waits for lines on standard input.
 
-A line with a number asks for so many training steps (forward, backward, AdamW); the answer
-is one line of JSON. Waiting takes no processor time. The first line of output tells that
-the model is ready, warmed up and, if asked, compiled. With RANK and WORLD_SIZE in the
+A line with a number asks for so many training steps (forward, backward, AdamW) behind one
+that does not count; the answer is one line of JSON. Waiting takes no processor time and
+little memory. The first line of output tells that the model is ready, warmed up and, if
+asked, compiled. With RANK and WORLD_SIZE in the
 environment the processes share the batch by DistributedDataParallel on gloo.
 """
 
 import argparse
+import ctypes
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+import resident
 from models import VOCAB, Model, optimizer_of, parameters
 
 WARM_UP = 2  # steps that the memory allocator and the FFT plans need
@@ -28,7 +30,7 @@ def arguments() -> argparse.Namespace:
     for name in ("layers", "width", "length", "batch", "threads"):
         parser.add_argument(name, type=int)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--memory", type=float, default=0, help="GiB, at most; 0: no limit")
+    parser.add_argument("--memory", type=float, default=16, help="GiB, at most")
     return parser.parse_args()
 
 
@@ -36,12 +38,9 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def limit_memory(gib: float) -> None:
-    """Of writable private memory: mapped libraries do not count. torch then raises an
-    error instead of taking the machine down."""
-    if gib > 0:
-        most = int(gib * 2**30)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+def give_back_memory() -> None:
+    """What the C library keeps for the next step: others are to use it meanwhile."""
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def forget_peak() -> None:
@@ -89,18 +88,22 @@ def serve(options: argparse.Namespace) -> None:
     training = Training(options)
     for _ in range(WARM_UP):
         last = training.step()
-    forget_peak()
     say(parameters=training.count, seconds=last, torch=torch.__version__)
+    give_back_memory()
     for line in sys.stdin:
+        forget_peak()
+        training.step()
         seconds = [training.step() for _ in range(int(line))]
-        say(seconds=seconds, peak_mib=peak_mib())
+        peak = peak_mib()
+        give_back_memory()
+        say(seconds=seconds, peak_mib=peak)
 
 
 def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
-    limit_memory(options.memory)
     try:
+        resident.limit(options.memory)
         serve(options)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
