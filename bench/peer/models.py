@@ -29,12 +29,25 @@ class RMSNorm(nn.Module):
 # ---- State spaces -------------------------------------------------------------------
 
 
-def long_convolution(u: Tensor, kernel: Tensor) -> Tensor:
-    """Causal: u (B, D, L) with kernel (D, L), by FFT over the zero-padded sequence."""
-    length = u.shape[-1]
-    n = 2 * length
-    product = torch.fft.rfft(u, n) * torch.fft.rfft(kernel, n)
-    return torch.fft.irfft(product, n)[..., :length]
+class LongConvolution(torch.autograd.Function):
+    """Causal: u (B, D, L) with kernel (D, L), by FFT over the zero-padded sequence. The
+    derivatives that torch has for its real transforms take complex ones of twice the size."""
+
+    @staticmethod
+    def forward(ctx, u: Tensor, kernel: Tensor) -> Tensor:
+        length = u.shape[-1]
+        seen, answer = torch.fft.rfft(u, 2 * length), torch.fft.rfft(kernel, 2 * length)
+        ctx.save_for_backward(seen, answer)
+        return torch.fft.irfft(seen * answer, 2 * length)[..., :length]
+
+    @staticmethod
+    def backward(ctx, dy: Tensor) -> tuple[Tensor, Tensor]:
+        seen, answer = ctx.saved_tensors
+        length = dy.shape[-1]
+        asked = torch.fft.rfft(dy, 2 * length)
+        du = torch.fft.irfft(asked * answer.conj(), 2 * length)
+        dkernel = torch.fft.irfft((asked * seen.conj()).sum(0), 2 * length)
+        return du[..., :length], dkernel[..., :length]
 
 
 def two_steps(length: int) -> tuple[int, int]:
@@ -62,7 +75,7 @@ class StateSpace(nn.Module):
         # The skip connection is one more term at lag 0.
         kernel = torch.cat([kernel[:, :1] + self.skip[:, None], kernel[:, 1:]], 1)
         u, z = torch.matmul(self.in_.weight, x.transpose(1, 2)).chunk(2, 1)
-        y = F.gelu(long_convolution(u, kernel), approximate="tanh") * F.silu(z)
+        y = F.gelu(LongConvolution.apply(u, kernel), approximate="tanh") * F.silu(z)
         return F.linear(y.transpose(1, 2), self.out.weight, self.out.bias)
 
 
@@ -76,18 +89,33 @@ class S4D(StateSpace):
         self.imag = nn.Parameter(math.pi * torch.arange(modes).float().repeat(width, 1))
 
     def kernel(self, length: int) -> Tensor:
-        """e^((a small + b) dt A) is a product: two small tables and a matrix product."""
+        """e^((a small + b) dt A) is a product: two small tables and a matrix product. In real
+        numbers, whose elementary functions are the faster ones."""
         large, small = two_steps(length)
-        A = torch.complex(-torch.exp(self.log_real), self.imag)
-        rate = A * torch.exp(self.log_dt)[:, None]
+        re, im = -torch.exp(self.log_real), self.imag
+        dt = torch.exp(self.log_dt)[:, None]
+        weight_re, weight_im = self.weight(re, im, dt)
+        times = torch.arange(max(large, small), dtype=re.dtype)
+        size, cos, sin = self.powers(re * dt, im * dt, small * times[:large, None])
+        left_re = size * (weight_re[:, None] * cos - weight_im[:, None] * sin)
+        left_im = size * (weight_re[:, None] * sin + weight_im[:, None] * cos)
+        size, cos, sin = self.powers(re * dt, im * dt, times[:small, None])
+        left = torch.cat([left_re, -left_im], 2)
+        right = torch.cat([size * cos, size * sin], 2)
+        return torch.bmm(left, right.transpose(1, 2)).flatten(1)[:, :length]
+
+    def weight(self, re: Tensor, im: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
+        """2 C (e^(dt A) - 1) / A, real and imaginary part."""
+        A = torch.complex(re, im)
         C = torch.view_as_complex(self.C.view(*A.shape, 2))
-        weight = 2 * C * (torch.exp(rate) - 1) / A
-        steps = torch.arange(max(large, small), device=A.device, dtype=self.C.dtype)
-        left = weight[:, None] * torch.exp(rate[:, None] * (small * steps[:large, None]))
-        right = torch.exp(rate[:, :, None] * steps[:small])
-        left = torch.cat([left.real, -left.imag], 2)
-        right = torch.cat([right.real, right.imag], 1)
-        return torch.bmm(left, right).flatten(1)[:, :length]
+        weight = torch.view_as_real(2 * C * (torch.exp(A * dt) - 1) / A)
+        return weight[..., 0], weight[..., 1]
+
+    @staticmethod
+    def powers(re: Tensor, im: Tensor, times: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of e^(t (re + i im)), (D, times, modes): absolute value, cosine, sine."""
+        angle = im[:, None] * times
+        return torch.exp(re[:, None] * times), torch.cos(angle), torch.sin(angle)
 
 
 class LSSL(StateSpace):
@@ -202,12 +230,9 @@ class ShortConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        taps = self.weight.shape[1]
-        padded = F.pad(x, (0, 0, taps - 1, 0))
-        y = self.bias
-        for i in range(taps):
-            y = torch.addcmul(y, padded[:, i : i + x.shape[1]], self.weight[:, i])
-        return y
+        padded = F.pad(x.transpose(1, 2), (self.weight.shape[1] - 1, 0))
+        y = F.conv1d(padded, self.weight[:, None], self.bias, groups=len(self.weight))
+        return y.transpose(1, 2).contiguous()
 
 
 class SSD(nn.Module):
