@@ -62,6 +62,7 @@ class Machine:
     threads: int  # of a rank
     memory: float  # GiB, of a process
     steps: int  # of a round that count, behind one that does not
+    patience: float  # seconds after which a round of ropewalk counts as hanging
 
 
 @dataclass
@@ -122,10 +123,17 @@ class Ropewalk:
         for old in self.folder.glob("peak.*"):
             old.unlink()
         shutil.rmtree(self.folder / "run", ignore_errors=True)
-        done = subprocess.run(
-            self.command(), capture_output=True, text=True, env=surroundings(self.machine)
-        )
-        if done.returncode == -signal.SIGKILL or "memory" in last_line(done.stderr):
+        try:
+            done = subprocess.run(
+                self.command(),
+                capture_output=True,
+                text=True,
+                env=surroundings(self.machine),
+                timeout=self.machine.patience,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"not done after {self.machine.patience:.0f} s") from None
+        if done.returncode == 128 + signal.SIGKILL or OUT_OF_MEMORY in done.stderr:
             raise Failed(OUT_OF_MEMORY)
         if done.returncode != 0:
             raise Failed(last_line(done.stderr))
