@@ -209,7 +209,8 @@ def ssd(x: Tensor, B: Tensor, C: Tensor, dt: Tensor, A: Tensor, chunk: int) -> T
     x = (x * dt[..., None]).view(*cut, heads, width)
     log_decay = (dt * A).view(*cut, heads).permute(0, 3, 1, 2)
     total = log_decay.cumsum(-1)
-    scores = torch.matmul(C, B.transpose(2, 3))[:, :, None] * decays(log_decay, False).transpose(1, 2)
+    scores = torch.matmul(C, B.transpose(2, 3))[:, :, None]
+    scores = scores * decays(log_decay, False).transpose(1, 2)
     y = torch.matmul(scores, x.transpose(2, 3)).transpose(2, 3)
     to_end = torch.exp(total[..., -1:] - total).permute(0, 2, 3, 1)
     added = torch.matmul(B.transpose(2, 3), (x * to_end[..., None]).flatten(3))
