@@ -9,8 +9,20 @@ bench_long_convolution_SOURCES = bench/bench_long_convolution.c
 bench_long_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_products_SOURCES = bench/bench_products.c
 bench_products_LDADD = libropewalk.a $(rw_libs)
-EXTRA_DIST += bench/bench_all.sh bench/exposed_communication.sh bench/loss_by_precision.sh
+EXTRA_DIST += bench/bench_all.sh bench/exposed_communication.sh bench/loss_by_precision.sh \
+	bench/peer/check_equal.py \
+	bench/peer/compare \
+	bench/peer/contenders.py \
+	bench/peer/environment.py \
+	bench/peer/models.py \
+	bench/peer/report.py \
+	bench/peer/resident.py \
+	bench/peer/worker.py
 
-.PHONY: bench
+.PHONY: bench bench-peer
 bench: ropewalk $(bench_programs)
 	@MPIRUN='$(MPIRUN)' $(srcdir)/bench/bench_all.sh
+
+# Training steps beside plain PyTorch's, docs/benchmarks.md. PEER_OPTIONS: those of compare.
+bench-peer: ropewalk$(EXEEXT)
+	ROPEWALK=./ropewalk$(EXEEXT) $(srcdir)/bench/peer/compare $(PEER_OPTIONS)

@@ -1,6 +1,7 @@
 EXTRA_DIST += \
 	docs/add-a-mixer.md \
 	docs/architecture.md \
+	docs/benchmarks.md \
 	docs/checkpoint-format.md \
 	docs/config.md \
 	docs/dataset-format.md \

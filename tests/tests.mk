@@ -222,6 +222,7 @@ script_tests = \
 	tests/learns_mqar.sh \
 	tests/learns_text.sh \
 	tests/mixer_page.sh \
+	tests/peer_models.sh \
 	tests/resume.sh \
 	tests/slurm_requeue.sh
 
