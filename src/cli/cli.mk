@@ -10,4 +10,6 @@ cli_sources = \
 	src/cli/doctor_libraries.c \
 	src/cli/doctor_machine.c \
 	src/cli/doctor_speed.c \
-	src/cli/overrides.c src/cli/overrides.h
+	src/cli/overrides.c src/cli/overrides.h \
+	src/cli/program.c src/cli/program.h \
+	src/cli/rank_processors.c src/cli/rank_processors.h

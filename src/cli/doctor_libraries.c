@@ -15,7 +15,6 @@
 #include "cli/doctor.h"
 
 /* OpenBLAS's own, absent from other libraries. */
-char *openblas_get_corename(void) __attribute__((weak));
 char *openblas_get_config(void) __attribute__((weak));
 int openblas_get_num_threads(void) __attribute__((weak));
 
@@ -51,12 +50,12 @@ void rw_doctor_mpi(rw_doctor *doctor, rw_job_shape shape)
 
 static void say_blas(rw_doctor *doctor)
 {
-    if (!openblas_get_corename || !openblas_get_config || !openblas_get_num_threads) {
+    if (!openblas_get_config || !openblas_get_num_threads) {
         rw_doctor_say(doctor, RW_VERDICT_WARN, "BLAS", "not OpenBLAS");
         rw_doctor_advise("make sure that it uses one thread (OMP, MKL, BLIS: *_NUM_THREADS=1)");
         return;
     }
-    const char *core = openblas_get_corename(), *version = openblas_get_config();
+    const char *core = rw_gemm_kernels(), *version = openblas_get_config();
     size_t name = strcspn(version, " "); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
     if (version[name]) name += 1 + strcspn(version + name + 1, " ");
     int threads = openblas_get_num_threads();

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/doctor.h"
+#include "cli/program.h"
 #include "storage/durable_file.h"
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
@@ -32,55 +33,31 @@ static bool read_line(const char *path, const char *name, char *value, size_t si
     return found;
 }
 
-static const char *built_for(void)
+/* Has the processor wider vectors than the program makes use of? */
+static bool has_wider(void)
 {
 #if defined(__AVX512F__)
-    return "AVX-512";
+    return false;
 #elif defined(__AVX2__)
-    return "AVX2";
-#elif defined(__AVX__)
-    return "AVX";
+    return __builtin_cpu_supports("avx512f");
+#elif defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
-    return "portable vectors";
-#endif
-}
-
-/* How the processor compares with the build: < 0 it lacks what was built for,
- * > 0 it has wider vectors. */
-static int compare_vectors(void)
-{
-#if defined(__x86_64__)
-    int built = 0, has = 0;
-#if defined(__AVX512F__)
-    built = 3;
-#elif defined(__AVX2__)
-    built = 2;
-#elif defined(__AVX__)
-    built = 1;
-#endif
-    if (__builtin_cpu_supports("avx")) has = 1;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) has = 2;
-    if (__builtin_cpu_supports("avx512f")) has = 3;
-    return has - built;
-#else
-    return 0;
+    return false;
 #endif
 }
 
 void rw_doctor_processor(rw_doctor *doctor)
 {
     char model[128] = "unknown processor";
+    const rw_program *program = rw_program_self();
     read_line("/proc/cpuinfo", "model name", model, sizeof model);
-    int difference = compare_vectors();
-    rw_verdict verdict = difference < 0   ? RW_VERDICT_FAIL
-                         : difference > 0 ? RW_VERDICT_WARN
-                                          : RW_VERDICT_OK;
-    rw_doctor_say(doctor, verdict, "processor", "%s; built for %s", model, built_for());
-    if (difference < 0)
-        rw_doctor_advise("it lacks these instructions: build for it with "
-                         "./configure --with-march=CPU (or on this machine)");
-    if (difference > 0)
-        rw_doctor_advise("it has wider vectors: build on this machine, or with --with-march=CPU");
+    bool wider = has_wider();
+    rw_doctor_say(doctor, wider ? RW_VERDICT_WARN : RW_VERDICT_OK, "processor",
+                  "%s; instruction set %s (%s)", model, program->name, program->vectors);
+    if (wider)
+        rw_doctor_advise("it has wider vectors: unset ROPEWALK_ISA; else build on this machine, or "
+                         "with --with-march=dispatch");
 }
 
 /* Cores that the container's quota allows; 0: no quota. */

@@ -1,100 +1,112 @@
-/* The program: starts MPI, finds the command, lets it run on every rank, and
- * turns the agreed status into one message and the exit code. */
-#include <mpi.h>
+/* main(): starts the program of the instruction set that suits this processor.
+ * Compiled for any processor, and calls nothing that is not, until it knows. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/config.h"
-#include "base/log.h"
-#include "cli/command.h"
-#include "kernels/gemm.h"
-#include "mpi/layout.h"
+#include "cli/program.h"
 
-static const rw_command *find(const char *name)
+enum { EXIT_ERROR = 1, EXIT_USAGE = 2 };
+
+/* MPI has not been started: the launchers' variables tell ranks apart. One rank
+ * of each host speaks, hosts may differ. */
+static bool speaks(void)
 {
-    for (const rw_command *const *it = rw_command_registry; *it; it++)
-        if (strcmp((*it)->name, name) == 0) return *it;
+    static const char *const variables[] = {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID",
+                                            "MPI_LOCALRANKID"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *rank = getenv(variables[i]);
+        if (rank) return strcmp(rank, "0") == 0;
+    }
+    return true;
+}
+
+__attribute__((format(printf, 2, 3))) _Noreturn static void refuse(int code, const char *format,
+                                                                   ...)
+{
+    char host[256] = "this host";
+    gethostname(host, sizeof host - 1);
+    if (speaks()) {
+        fprintf(stderr, "ropewalk: on %s: ", host);
+        va_list arguments;
+        va_start(arguments, format);
+        vfprintf(stderr, format, arguments);
+        va_end(arguments);
+        fputc('\n', stderr);
+    }
+    exit(code);
+}
+
+/* What the program uses and this processor lacks, the first of it; NULL: nothing. */
+static const char *lacking(const rw_program *program)
+{
+    static const char *const names[] = {
+#define NAME(name, macro) name,
+        RW_INSTRUCTIONS(NAME) NULL};
+    const bool has[] = {
+#define HAS(name, macro) __builtin_cpu_supports(name) != 0,
+        RW_INSTRUCTIONS(HAS) true};
+    for (size_t i = 0; names[i]; i++)
+        if (program->uses[i][0] == '1' && !has[i]) return names[i];
     return NULL;
 }
 
-static rw_status refuse_unknown(const char *name)
+static const rw_program *named(const char *name)
 {
-    enum { MOST = 64 };
-    const char *names[MOST];
-    char advice[RW_NAME_ADVICE];
-    int count = 0;
-    for (; count < MOST && rw_command_registry[count]; count++)
-        names[count] = rw_command_registry[count]->name;
-    return rw_fail(RW_USAGE, "there is no command %.60s%s", name,
-                   rw_name_advice(name, "commands", names, count, advice));
-}
-
-static void print_help(void)
-{
-    puts("Usage: ropewalk COMMAND [OPTION...]\n"
-         "Trains long-context sequence models on CPU clusters: the same bits on any layout.\n\n"
-         "Commands:");
-    for (const rw_command *const *it = rw_command_registry; *it; it++)
-        printf("  %-12s %s\n", (*it)->name, (*it)->summary);
-    puts("\n"
-         "  ropewalk COMMAND --help   the options of a command\n"
-         "  ropewalk --version        the version\n\n"
-         "Runs alone, or on many ranks: mpirun -n 4 ropewalk train CONFIG.yaml, srun ropewalk ...\n"
-         "Exit codes: 0 done, 1 error, 2 usage, 75 stopped at a signal after a checkpoint.");
-}
-
-/* Runs what the arguments say. *name: the command's name for messages. */
-static rw_status run(int argc, char **argv, int rank, char *name, size_t size)
-{
-    if (argc < 2) return rw_fail(RW_USAGE, "no command given; ropewalk --help lists them");
-    const char *word = argv[1];
-    bool help = strcmp(word, "--help") == 0 || strcmp(word, "-?") == 0 || strcmp(word, "-h") == 0;
-    if (help || strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        if (rank == 0 && help) print_help();
-        if (rank == 0 && !help) puts(PACKAGE_NAME " " PACKAGE_VERSION);
-        return RW_OK;
+    char known[256] = "";
+    for (const rw_program *const *it = rw_program_registry; *it; it++) {
+        if (strcmp((*it)->name, name) == 0) return *it;
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", (*it)->name);
     }
-    const rw_command *command = find(word);
-    if (!command) return refuse_unknown(word);
-    snprintf(name, size, "ropewalk %s", command->name);
-    argv[1] = name;
-    return command->run(argc - 1, argv + 1);
+    refuse(EXIT_USAGE,
+           "ROPEWALK_ISA=%.60s: this program was built for %s; unset it, or build "
+           "others with ./configure --with-march=dispatch",
+           name, known);
 }
 
-static rw_status finish_output(rw_status status)
+static const rw_program *widest(void)
 {
-    int failed = fflush(stdout) != 0;
-    failed = ferror(stdout) || failed;
-    if (failed && status == RW_OK)
-        return rw_fail(RW_ERROR, "cannot write all of the output; is the disk full?");
-    return status;
+    const rw_program *found = NULL;
+    for (const rw_program *const *it = rw_program_registry; *it; it++)
+        if (!lacking(*it)) found = *it;
+    if (found) return found;
+    const rw_program *first = rw_program_registry[0];
+    refuse(EXIT_ERROR,
+           "this program was built for %s (%s), and the processor lacks %s; build it "
+           "here, or with ./configure --with-march=dispatch for any processor",
+           first->name, first->vectors, lacking(first));
 }
 
-/* Usage errors that argp has explained leave no message. */
-static void report(rw_status status, const char *name)
+/* BLAS chooses its kernels by itself, when it is loaded: before main(). With a set
+ * that was asked for it shall not use wider ones, which would round otherwise; so
+ * the program begins again with BLAS told. */
+static void tell_blas(const rw_program *program, char **argv)
 {
-    const char *message = rw_message();
-    if (status == RW_ERROR)
-        rw_info("ropewalk: error: %s", message[0] ? message : "failed without saying why");
-    else if (status != RW_OK && message[0])
-        rw_info("%s: %s", name, message);
+    if (!program->blas || getenv("OPENBLAS_CORETYPE")) return;
+    setenv("OPENBLAS_CORETYPE", program->blas, 1);
+    execv("/proc/self/exe", argv);
+    refuse(EXIT_ERROR,
+           "ROPEWALK_ISA=%s: cannot start again from /proc/self/exe (%s); set "
+           "OPENBLAS_CORETYPE=%s too",
+           program->name, strerror(errno), program->blas);
 }
 
 int main(int argc, char **argv)
 {
-    int provided, rank;
-    char name[64] = "ropewalk";
-    /* Alone, Open MPI would start a daemon of its own, which needs ssh and time. */
-    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    rw_log_speak(rank == 0);
-    rw_gemm_one_thread();
-    rw_status status = finish_output(run(argc, argv, rank, name, sizeof name));
-    status = rw_agree_comm(MPI_COMM_WORLD, status);
-    if (rank == 0) report(status, name);
-    rw_log_close();
-    MPI_Finalize();
-    return status;
+    const char *asked = getenv("ROPEWALK_ISA");
+    if (!asked || !asked[0]) return widest()->run(argc, argv);
+    const rw_program *program = named(asked);
+    const char *lacks = lacking(program);
+    if (lacks)
+        refuse(EXIT_USAGE,
+               "ROPEWALK_ISA=%s: the processor lacks %s; unset it, or name one that "
+               "all hosts have",
+               asked, lacks);
+    tell_blas(program, argv);
+    return program->run(argc, argv);
 }

@@ -12,6 +12,10 @@
  * nothing for libraries other than OpenBLAS. */
 void rw_gemm_one_thread(void);
 
+/* The processor whose kernels BLAS uses, as OPENBLAS_CORETYPE names it: they decide
+ * how products round. "of another library" if it is not OpenBLAS. */
+const char *rw_gemm_kernels(void);
+
 /* May several threads multiply at once? Not with an OpenBLAS that was built for
  * a single thread and without locks (Debian's serial variant): its threads share
  * a buffer, and results are silently wrong (docs/decisions/0011-threaded-blas.md). */
