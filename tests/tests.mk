@@ -217,6 +217,7 @@ script_tests = \
 	tests/batch_script.sh \
 	tests/commands.sh \
 	tests/hosts_layout.sh \
+	tests/instruction_sets.sh \
 	tests/layouts.sh \
 	tests/learns_delay.sh \
 	tests/learns_mqar.sh \
@@ -225,6 +226,12 @@ script_tests = \
 	tests/peer_models.sh \
 	tests/resume.sh \
 	tests/slurm_requeue.sh
+
+# What tests/instruction_sets.sh starts.
+check_PROGRAMS += two_sets no_set
+two_sets_SOURCES = src/cli/main.c tests/two_sets.c
+no_set_SOURCES = src/cli/main.c tests/two_sets.c
+no_set_CPPFLAGS = $(AM_CPPFLAGS) -DNOTHING_RUNS
 
 check_PROGRAMS += $(unit_tests) $(unit_tests_double) $(mpi_tests)
 TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
