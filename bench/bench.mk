@@ -17,7 +17,8 @@ EXTRA_DIST += bench/bench_all.sh bench/exposed_communication.sh bench/loss_by_pr
 	bench/peer/models.py \
 	bench/peer/report.py \
 	bench/peer/resident.py \
-	bench/peer/worker.py
+	bench/peer/worker.py \
+	bench/settings.sh
 
 .PHONY: bench bench-peer
 bench: ropewalk $(bench_programs)

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	docs/decisions/0016-long-convolution.md \
 	docs/decisions/0017-global-carry.md \
 	docs/decisions/0018-carry-between-steps.md \
+	docs/decisions/0019-processors.md \
 	docs/decisions/0020-openblas-and-onednn.md \
 	docs/decisions/0021-bf16.md \
 	docs/decisions/README.md \

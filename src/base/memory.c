@@ -5,34 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The size stands in front of each block, on a line of its own so that the
- * block stays aligned:  | size, padding to RW_ALIGNMENT | block ... | */
+/* In front of each block, which is aligned to RW_ALIGNMENT and padded to it:
+ * | ... header | block ... | padding | */
+typedef struct {
+    size_t bytes; /* of the block */
+    void *base;   /* what calloc gave */
+} header;
+
 static atomic_size_t in_use, peak, allocations;
 static atomic_long fail_after;
 
+/* calloc takes large blocks from the kernel, where they are zero already, and leaves
+ * their pages to whoever touches them first: they are then near the thread that uses
+ * them, and those that nobody uses cost nothing (docs/decisions/0019-processors.md). */
 static void *take(size_t bytes)
 {
     long left = atomic_load(&fail_after);
     if (left > 0 && atomic_fetch_sub(&fail_after, 1) == 1) return NULL;
-    if (bytes > SIZE_MAX - 2 * RW_ALIGNMENT) return NULL;
-    size_t whole = (bytes + 2 * RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT;
-    char *base = aligned_alloc(RW_ALIGNMENT, whole);
+    if (bytes > SIZE_MAX - 3 * RW_ALIGNMENT) return NULL;
+    size_t padded = (bytes + RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT;
+    char *base = calloc(1, padded + 2 * RW_ALIGNMENT);
     if (!base) return NULL;
-    memcpy(base, &bytes, sizeof bytes);
-    memset(base + RW_ALIGNMENT, 0, whole - RW_ALIGNMENT);
+    char *block = base + sizeof(header);
+    block += -(uintptr_t)block % RW_ALIGNMENT;
+    header front = {.bytes = bytes, .base = base};
+    memcpy(block - sizeof front, &front, sizeof front);
     size_t now = atomic_fetch_add(&in_use, bytes) + bytes;
     size_t most = atomic_load(&peak);
     while (now > most && !atomic_compare_exchange_weak(&peak, &most, now)) {
     }
     atomic_fetch_add(&allocations, 1);
-    return base + RW_ALIGNMENT;
-}
-
-static size_t size_of(const void *block)
-{
-    size_t bytes;
-    memcpy(&bytes, (const char *)block - RW_ALIGNMENT, sizeof bytes);
-    return bytes;
+    return block;
 }
 
 rw_status rw_alloc(size_t count, size_t size, const char *what, void *out)
@@ -76,8 +79,10 @@ void rw_free(void *pointer)
     void *block;
     memcpy(&block, pointer, sizeof block);
     if (!block) return;
-    atomic_fetch_sub(&in_use, size_of(block));
-    free((char *)block - RW_ALIGNMENT);
+    header front;
+    memcpy(&front, (char *)block - sizeof front, sizeof front);
+    atomic_fetch_sub(&in_use, front.bytes);
+    free(front.base);
     block = NULL;
     memcpy(pointer, &block, sizeof block);
 }

@@ -11,7 +11,9 @@
 #define RW_ALIGNMENT 64 /* bytes; a cache line and the widest vector register */
 
 /* Sets *out to `count * size` zeroed bytes, aligned to RW_ALIGNMENT. A zero
- * size gives a valid pointer. On failure *out is NULL and a message names
+ * size gives a valid pointer. A large block has no pages before they are written
+ * to, by the thread that they are to be near; reads before that all see one page of
+ * zeroes, so measurements of memory write first. On failure *out is NULL and a message names
  * `what`. The caller owns the memory and releases it with rw_free. */
 rw_status rw_alloc(size_t count, size_t size, const char *what, void *out);
 

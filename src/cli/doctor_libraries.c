@@ -79,8 +79,10 @@ void rw_doctor_libraries(rw_doctor *doctor)
     say_blas(doctor);
     int threads = omp_get_max_threads();
     const char *setting = getenv("OMP_NUM_THREADS");
-    rw_doctor_say(doctor, RW_VERDICT_OK, "OpenMP", "%d thread%s (OMP_NUM_THREADS %s)", threads,
-                  threads == 1 ? "" : "s", setting ? setting : "not set");
+    bool bound = omp_get_proc_bind() != omp_proc_bind_false;
+    rw_doctor_say(doctor, RW_VERDICT_OK, "OpenMP", "%d thread%s (OMP_NUM_THREADS %s), %s", threads,
+                  threads == 1 ? "" : "s", setting ? setting : "not set",
+                  bound ? "each bound to its place" : "free to move between the cores");
     rw_doctor_say(doctor, RW_VERDICT_OK, "FFTW", "%s", fftwf_version);
     rw_hdf5_lock();
     H5get_libversion(&major, &minor, &release);

@@ -100,13 +100,6 @@ void rw_doctor_memory(rw_doctor *doctor)
     rw_doctor_say(doctor, scarce ? RW_VERDICT_WARN : RW_VERDICT_OK, "memory",
                   "%.1f GiB of %.1f GiB available", available, total);
     if (scarce) rw_doctor_advise("close other programs; a small model needs about 1 GiB");
-    char pages[64] = "";
-    if (!read_line("/sys/kernel/mm/transparent_hugepage/enabled", "", pages, sizeof pages)) return;
-    bool never = strstr(pages, "[never]") != NULL;
-    rw_doctor_say(doctor, never ? RW_VERDICT_WARN : RW_VERDICT_OK, "huge pages", "%s", pages);
-    if (never)
-        rw_doctor_advise("ask for 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled: "
-                         "large arrays are read faster");
 }
 
 /* Checkpoints are committed by write, fsync, rename and fsync of the folder. */

@@ -2,7 +2,9 @@
  * on every rank, and turns the agreed status into one message and the exit code. */
 #include "cli/program.h"
 
+#include <dirent.h>
 #include <mpi.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,12 +122,33 @@ static void report(rw_status status, const char *name)
         rw_info("%s: %s", name, message);
 }
 
+/* Is there a file in the folder? */
+static bool has_entries(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    struct dirent *entry = NULL;
+    bool found = false;
+    while (entries && !found && (entry = readdir(entries))) found = entry->d_name[0] != '.';
+    if (entries) closedir(entries);
+    return found;
+}
+
+/* What Open MPI is to know; what the user has set, stays. */
+static void advise_mpi(void)
+{
+    /* Alone, it would start a daemon of its own, which needs ssh and time. */
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    /* It loads the libraries of all fast networks before it finds that there is none,
+     * which takes longer than all else at the start (docs/decisions/0019-processors.md). */
+    bool fast_network = has_entries("/sys/class/infiniband") || has_entries("/sys/class/cxi");
+    if (!fast_network && !getenv("OMPI_MCA_mtl")) setenv("OMPI_MCA_pml", "ob1", 0);
+}
+
 static int start(int argc, char **argv)
 {
     int provided, rank;
     char name[64] = "ropewalk";
-    /* Alone, Open MPI would start a daemon of its own, which needs ssh and time. */
-    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    advise_mpi();
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_log_speak(rank == 0);

@@ -2,7 +2,7 @@
  * compiled for any processor; it looks at the one it runs on and starts the
  * widest of them that runs here, or the one that ROPEWALK_ISA names. The list
  * is RW_SETS in configure.ac, how they are built src/cli/sets.mk, why so
- * docs/decisions/0019-instruction-sets.md. */
+ * docs/decisions/0019-processors.md. */
 #ifndef RW_PROGRAM_H
 #define RW_PROGRAM_H
 

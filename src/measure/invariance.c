@@ -50,6 +50,7 @@ static rw_status open_rig(const rw_layout *layout, const rw_model *model,
     long passes = local_sequences(r->plan) * local_chunks(r->plan) * r->plan->segment_count;
     r->part = r->plan->arena / (size_t)passes;
     RW_TRY(rw_alloc(r->plan->arena, sizeof(real), "memory to read", &r->values));
+    memset(r->values, 0, r->plan->arena * sizeof(real)); /* so that there is memory to read */
     RW_TRY(rw_alloc(16 * threads, sizeof(real), "sums", &r->sinks));
     return rw_alloc(FLIGHTS * threads * r->plan->largest_leaf, sizeof(real), "gradients",
                     &r->plain);

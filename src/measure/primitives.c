@@ -21,7 +21,9 @@ static long count(rw_range range)
 
 static rw_status take_memory(rw_trial *t, size_t reals)
 {
-    return rw_alloc(reals, sizeof(real), "a primitive's data", &t->memory);
+    RW_TRY(rw_alloc(reals, sizeof(real), "a primitive's data", &t->memory));
+    memset(t->memory, 0, reals * sizeof(real)); /* pages of its own, also where it is only sent */
+    return RW_OK;
 }
 
 static void close_memory(rw_trial *t)
