@@ -34,9 +34,12 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/ropewalk-$name.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 
+# To standard error: the output of who fails may be going into a file.
 fail() {
-    echo "FAIL: $name: $*"
-    if [[ -f $dir/err ]]; then tail -n 20 "$dir/err" | sed 's/^/    /'; fi
+    {
+        echo "FAIL: $name: $*"
+        if [[ -f $dir/err ]]; then tail -n 20 "$dir/err" | sed 's/^/    /'; fi
+    } >&2
     exit 1
 }
 

@@ -133,15 +133,24 @@ static bool has_entries(const char *folder)
     return found;
 }
 
+/* Without mpirun or srun, which tell the ranks who they are. */
+static bool is_alone(void)
+{
+    return !getenv("PMIX_NAMESPACE") && !getenv("PMI_RANK") && !getenv("PMI_FD");
+}
+
 /* What Open MPI is to know; what the user has set, stays. */
 static void advise_mpi(void)
 {
     /* Alone, it would start a daemon of its own, which needs ssh and time. */
     setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    /* Programs that are alone would all use one folder of /tmp, and fail when one of
+     * them removes it while another starts. */
+    if (is_alone()) setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
     /* It loads the libraries of all fast networks before it finds that there is none,
      * which takes longer than all else at the start (docs/decisions/0019-processors.md). */
     bool fast_network = has_entries("/sys/class/infiniband") || has_entries("/sys/class/cxi");
-    if (!fast_network && !getenv("OMPI_MCA_mtl")) setenv("OMPI_MCA_pml", "ob1", 0);
+    if ((is_alone() || !fast_network) && !getenv("OMPI_MCA_mtl")) setenv("OMPI_MCA_pml", "ob1", 0);
 }
 
 static int start(int argc, char **argv)
