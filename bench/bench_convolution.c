@@ -1,5 +1,7 @@
-/* Speed of the chunk convolution on one core, against FFTW and against matrix
- * products in the same run. All are timed in turn, several times; medians. */
+/* Speed of the chunk convolution on one core, against FFTW, against the product with
+ * a Toeplitz matrix for every channel, and against matrix products in the same run. All
+ * are timed in turn, several times; medians. The Toeplitz products have all in their
+ * favour: the matrix is there, many chunks are its columns, and it is cut to the triangle. */
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +12,15 @@
 #include "base/random.h"
 #include "kernels/convolution.h"
 #include "kernels/convolution_fftw.h"
+#include "kernels/tile_product.h"
 
 enum { MIN_CHUNK = 64, MAX_CHUNK = 4096, GEMM_SIZE = 384, ROUNDS = 9 };
-#define WORK 250000 /* channel-samples of one timing */
+enum { COLUMNS = 64, STRIP = 32 }; /* of a Toeplitz product: chunks; rows that share a cut */
+#define WORK 250000                /* channel-samples of one timing */
 
 static const int all_channels[] = {32, 128, 512};
 
-enum { FORWARD, BACKWARD, KERNEL, FFTW, GEMM, SUBJECTS };
+enum { FORWARD, BACKWARD, KERNEL, FFTW, TOEPLITZ, GEMM, SUBJECTS };
 
 /* One shape: its arrays, and the seconds of every subject and round. */
 typedef struct {
@@ -25,6 +29,7 @@ typedef struct {
     rw_conv_fftw *fftw;
     real *fftw_spectrum, *fftw_scratch;
     real *a, *b, *c;
+    real *toeplitz, *columns, *products; /* (T, T), (T, COLUMNS), (T, COLUMNS) */
     double seconds[SUBJECTS][ROUNDS];
 } shape;
 
@@ -60,6 +65,9 @@ static rw_status prepare(shape *s)
     RW_TRY(numbers(square, &s->a));
     RW_TRY(numbers(square, &s->b));
     RW_TRY(numbers(square, &s->c));
+    RW_TRY(numbers((size_t)s->chunk * (size_t)s->chunk, &s->toeplitz));
+    RW_TRY(numbers((size_t)s->chunk * COLUMNS, &s->columns));
+    RW_TRY(numbers((size_t)s->chunk * COLUMNS, &s->products));
     rw_conv_plan_init(s->chunk, s->plan);
     rw_conv_transform(s->chunk, s->plan, s->channels, 0, s->channels, s->kernel, s->spectrum,
                       s->scratch);
@@ -69,8 +77,9 @@ static rw_status prepare(shape *s)
 
 static void release(shape *s)
 {
-    real **all[] = {&s->plan,    &s->spectrum,      &s->scratch,      &s->kernel, &s->x, &s->y,
-                    &s->dkernel, &s->fftw_spectrum, &s->fftw_scratch, &s->a,      &s->b, &s->c};
+    real **all[] = {&s->plan, &s->spectrum, &s->scratch,       &s->kernel,       &s->x,
+                    &s->y,    &s->dkernel,  &s->fftw_spectrum, &s->fftw_scratch, &s->a,
+                    &s->b,    &s->c,        &s->toeplitz,      &s->columns,      &s->products};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) rw_free(all[i]);
     rw_conv_fftw_destroy(&s->fftw);
 }
@@ -84,6 +93,15 @@ static void multiply_matrices(shape *s)
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, GEMM_SIZE, GEMM_SIZE, GEMM_SIZE, 1, s->a,
                 GEMM_SIZE, s->b, GEMM_SIZE, 0, s->c, GEMM_SIZE);
 #endif
+}
+
+/* One channel of COLUMNS chunks. */
+static void multiply_toeplitz(shape *s)
+{
+    for (int t = 0; t < s->chunk; t += STRIP)
+        rw_tile_product(STRIP, COLUMNS, t + STRIP,
+                        (rw_strided){s->toeplitz + (size_t)t * (size_t)s->chunk, s->chunk, 1},
+                        s->columns, COLUMNS, 0, s->products + (size_t)t * COLUMNS, COLUMNS);
 }
 
 static void run_once(shape *s, int subject)
@@ -102,6 +120,9 @@ static void run_once(shape *s, int subject)
     case FFTW:
         rw_conv_fftw_forward(s->fftw, D, T, s->fftw_spectrum, s->x, D, s->y, D, 0, s->fftw_scratch);
         break;
+    case TOEPLITZ:
+        multiply_toeplitz(s);
+        break;
     default:
         multiply_matrices(s);
     }
@@ -113,10 +134,11 @@ static void time_all(shape *s)
     for (int round = 0; round < ROUNDS; round++)
         for (int subject = 0; subject < SUBJECTS; subject++) {
             int times = subject == GEMM ? 1 : repeats;
+            double samples = subject == TOEPLITZ ? (double)s->channels / COLUMNS : 1;
             run_once(s, subject); /* brings its arrays back into the caches */
             double start = now();
             for (int i = 0; i < times; i++) run_once(s, subject);
-            s->seconds[subject][round] = (now() - start) / times;
+            s->seconds[subject][round] = samples * (now() - start) / times;
         }
 }
 
@@ -157,8 +179,9 @@ static void print_row(const shape *s)
         printf("%6.2f %6.1f |", 1e9 * seconds / samples,
                1e-9 * transforms[i] * transform / seconds);
     }
-    printf("%6.2f %6.1f |%6.1f %6.2f\n", 1e9 * median(s->seconds[FFTW]) / samples,
-           median_ratio(s, FFTW, FORWARD), 1e-9 * gemm / median(s->seconds[GEMM]),
+    printf("%6.2f %6.1f |%6.2f %6.1f |%6.1f %6.2f\n", 1e9 * median(s->seconds[FFTW]) / samples,
+           median_ratio(s, FFTW, FORWARD), 1e9 * median(s->seconds[TOEPLITZ]) / samples,
+           median_ratio(s, TOEPLITZ, FORWARD), 1e-9 * gemm / median(s->seconds[GEMM]),
            2 * transform / gemm * median_ratio(s, GEMM, FORWARD));
 }
 
@@ -180,10 +203,10 @@ int main(void)
     printf("One core, " RW_REAL_NAME ", vectors of %d bytes; ns: per channel-sample; GF/s: "
            "2.5 N log2 N a transform, N = 2T\n",
            RW_VECTOR_BYTES);
-    printf("               |   forward    |   backward   | kernel grad. | FFTW forward | %s\n",
-           "matrix product");
-    printf("    T channels |    ns   GF/s |    ns   GF/s |    ns   GF/s |    ns  slower|  GF/s  "
-           "fwd/it\n");
+    printf("               |   forward    |   backward   | kernel grad. | FFTW forward |%s| %s\n",
+           "   Toeplitz   ", "matrix product");
+    printf("    T channels |    ns   GF/s |    ns   GF/s |    ns   GF/s |    ns  slower|    ns  "
+           "slower|  GF/s  fwd/it\n");
     for (int chunk = MIN_CHUNK; chunk <= MAX_CHUNK; chunk *= 2)
         for (size_t i = 0; i < sizeof all_channels / sizeof all_channels[0]; i++)
             if (measure(chunk, all_channels[i]) != RW_OK) {
