@@ -84,7 +84,10 @@ static void check_reference(const test_subject *subject)
 
 /* ---- Gradients -------------------------------------------------------------- */
 
-enum { SAMPLES = 10 }; /* elements of a tensor that are checked, with the largest */
+/* Elements of a tensor that are checked, with the largest; of whole models fewer. */
+enum { SAMPLES = 10, SAMPLES_OF_WHOLE = 2 };
+/* Of a gradient, relative to it or to the largest elements. */
+static const double gradient_tolerance = 1e-6;
 
 /* d loss / d weight at `place`, by central differences of fourth order. */
 static double difference_at(test_rig *rig, size_t place, double h)
@@ -108,7 +111,7 @@ static double nearest_difference(test_rig *rig, size_t place, double value, doub
     for (double h = 1e-3; h > 1e-6; h /= 5) {
         double found = difference_at(rig, place, h);
         if (fabs(found - value) < fabs(best - value)) best = found;
-        if (fabs(best - value) <= 1e-7 * fmax(floor, fabs(value))) break;
+        if (fabs(best - value) <= gradient_tolerance * fmax(floor, fabs(value))) break;
     }
     return best;
 }
@@ -121,33 +124,43 @@ static size_t largest_of(const real *x, long count)
     return (size_t)at;
 }
 
-/* The i-th element of those that are checked: all if they are few, else a
+/* The i-th of `samples` elements that are checked: all if they are few, else a
  * random choice. */
-static size_t chosen(const rw_param *param, long i)
+static size_t chosen(const rw_param *param, long samples, long i)
 {
     long count = param->rows * param->cols;
     rw_random choice = rw_random_stream(17, RW_RANDOM_TEST, param->offset);
-    return count <= SAMPLES ? (size_t)i : rw_random_below(choice, (uint64_t)i, (uint64_t)count);
+    return count <= samples ? (size_t)i : rw_random_below(choice, (uint64_t)i, (uint64_t)count);
 }
 
-static void check_tensor(test_rig *rig, const real *gradient, const rw_param *param, double floor)
+static void check_tensor(test_rig *rig, const real *gradient, const rw_param *param, long samples,
+                         double floor)
 {
-    long count = param->rows * param->cols, samples = count < SAMPLES ? count : SAMPLES;
+    long count = param->rows * param->cols;
     const real *own = gradient + param->offset;
     size_t top = largest_of(own, count);
     floor = fmax(floor, 1e-3 * fabs((double)own[top]));
+    if (samples > count) samples = count;
     for (long i = 0; i <= samples; i++) {
-        size_t place = i < samples ? chosen(param, i) : top;
+        size_t place = i < samples ? chosen(param, samples, i) : top;
         double value = (double)own[place];
         double wanted = nearest_difference(rig, param->offset + place, value, floor);
         double scale = fmax(floor, fmax(fabs(wanted), fabs(value)));
-        assert_near(value, wanted, 1e-6 * scale, param->name, (long)place);
+        assert_near(value, wanted, gradient_tolerance * scale, param->name, (long)place);
     }
+}
+
+/* Differences of whole models take long: one size of them and few elements, all of
+ * what they are made of. */
+static bool is_whole_model(const test_subject *subject)
+{
+    return !subject->op && !subject->mixer && !subject->objective;
 }
 
 /* The training loss is differenced: with dropout, under the mask of the step. */
 static void check_gradient_at(const test_subject *subject, sizes s, bool carry)
 {
+    const long samples = is_whole_model(subject) ? SAMPLES_OF_WHOLE : SAMPLES;
     rw_plan_options options = options_of(s, true);
     test_rig rig;
     options.carry = carry;
@@ -163,16 +176,9 @@ static void check_gradient_at(const test_subject *subject, sizes s, bool carry)
     double floor = 1e-4 * fabs((double)gradient[largest_of(gradient, (long)reals)]);
     assert_true(floor > 0);
     for (int i = 0; i < rw_graph_params(rig.model->graph); i++)
-        check_tensor(&rig, gradient, rw_graph_param_at(rig.model->graph, i), floor);
+        check_tensor(&rig, gradient, rw_graph_param_at(rig.model->graph, i), samples, floor);
     rw_free(&gradient);
     test_rig_close(&rig);
-}
-
-/* Differences of whole models take long: one size of them, all of what they are
- * made of. */
-static bool is_whole_model(const test_subject *subject)
-{
-    return !subject->op && !subject->mixer && !subject->objective;
 }
 
 static void check_gradient(const test_subject *subject)

@@ -18,9 +18,9 @@
 #include "mpi_testing.h"
 #include "testing.h"
 
-/* Lengths and batches that nothing divides: 32 chunks of which the last is
+/* Lengths and batches that nothing divides: 19 chunks of which the last is
  * short, 5 sequences. */
-enum { CHUNK = 32, LENGTH = 1000, BATCH = 5, STEPS = 3, SEED = 9 };
+enum { CHUNK = 32, LENGTH = 600, BATCH = 5, STEPS = 3, SEED = 9 };
 
 /* What is carried from step to step ends with a whole chunk. */
 static long length(bool carry)

@@ -182,6 +182,7 @@ const rw_op rw_op_cross_entropy = {
     .reference = reference,
     .step = step,
     .flops = flops,
+    .bytes = rw_weight_product_bytes,
     .sample = sample,
 };
 

@@ -102,5 +102,6 @@ const rw_op rw_op_linear = {
     .backward = linear_backward,
     .reference = linear_reference,
     .flops = linear_flops,
+    .bytes = rw_weight_product_bytes,
     .sample = linear_sample,
 };

@@ -118,6 +118,7 @@ const rw_op rw_op_squared_error = {
     .reference = reference,
     .step = step,
     .flops = flops,
+    .bytes = rw_weight_product_bytes,
     .sample = sample,
 };
 

@@ -56,6 +56,15 @@ void rw_weight_product_prepare(const rw_node *node, const real *const *param, re
                  width, begin, derived);
 }
 
+double rw_weight_product_bytes(const rw_node *node, int rows, bool backward)
+{
+    double in = ins(node), weight = in * outs(node), bias = node->params > 1 ? outs(node) : 0;
+    double read = packed(node) ? weight : (double)node->derived;
+    double moved = read + bias + rows * (in + node->out_width);
+    if (backward) moved += weight + bias + rows * in;
+    return moved * (double)sizeof(real);
+}
+
 static size_t reals(const rw_node *node, int rows, int columns)
 {
     return rw_rounded_reals(node->precision, (size_t)rows * (size_t)columns);

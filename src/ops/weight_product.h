@@ -13,6 +13,9 @@ void rw_weight_product_shape(rw_node *node);
 void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
                                int begin, int end, real *scratch);
 
+/* The op's `bytes`: of W one copy counts, that which the products read. */
+double rw_weight_product_bytes(const rw_node *node, int rows, bool backward);
+
 /* Reals of working memory for products with up to `rows` rows; 0 for float32. */
 size_t rw_weight_product_room(const rw_node *node, int rows);
 
