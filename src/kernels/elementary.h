@@ -10,6 +10,14 @@
 
 #include "tensor/real.h"
 
+#ifndef RW_DOUBLE
+/* Where rw_exp saturates. Variables to whoever includes this, on purpose: given the
+ * numbers, gcc follows "x was below" through to the end of the loop, works out what comes
+ * of it, and then each element pays for both ways, the other one often in subnormal
+ * numbers. Given variables it takes a maximum and a minimum. */
+extern const float rw_exp_least, rw_exp_most;
+#endif
+
 /* e^x. Float: Cody-Waite reduction, degree-6 polynomial (Cephes expf); below
  * -87 it goes to 0 (about 1e-38), above 88 it saturates. */
 static inline real rw_exp(real x)
@@ -17,8 +25,8 @@ static inline real rw_exp(real x)
 #ifdef RW_DOUBLE
     return exp(x);
 #else
-    x = x < -87.0f ? -87.0f : x;
-    x = x > 88.0f ? 88.0f : x;
+    x = x < rw_exp_least ? rw_exp_least : x;
+    x = x > rw_exp_most ? rw_exp_most : x;
     float n = x * 1.44269504f + 12582912.0f; /* round to nearest by adding 1.5 2^23 */
     int32_t k;
     memcpy(&k, &n, sizeof k);

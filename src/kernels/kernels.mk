@@ -4,7 +4,7 @@ rw_sources += \
 	src/kernels/convolution_fftw.c src/kernels/convolution_fftw.h \
 	src/kernels/depthwise.c src/kernels/depthwise.h \
 	src/kernels/diagonal.c src/kernels/diagonal.h \
-	src/kernels/elementary.h \
+	src/kernels/elementary.c src/kernels/elementary.h \
 	src/kernels/dnnl_version.h \
 	src/kernels/gemm.c src/kernels/gemm.h \
 	src/kernels/gemm_bf16.c src/kernels/gemm_bf16.h \

@@ -1,0 +1,6 @@
+#include "kernels/elementary.h"
+
+#ifndef RW_DOUBLE
+const float rw_exp_least = -87.0f;
+const float rw_exp_most = 88.0f;
+#endif
