@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "kernels/elementary.h"
-#include "kernels/row_sum.h"
 #include "kernels/tile_product.h"
 
 #define BLOCK RW_SSD_BLOCK
@@ -346,12 +345,22 @@ typedef struct {
     real from[BLOCK], dcum[BLOCK], own[BLOCK];
 } token_sums;
 
-/* Pairwise: one after the other, STRIP additions would wait for each other. */
-static real strip_total(real lanes[STRIP])
+/* Sums in strips: as many independent sums, added up in a fixed order. */
+static real strip_total(const real *lanes)
 {
-    for (int half = STRIP / 2; half >= 1; half /= 2)
-        for (int k = 0; k < half; k++) lanes[k] += lanes[k + half];
-    return lanes[0];
+    real sum = 0;
+    for (int i = 0; i < STRIP; i++) sum += lanes[i];
+    return sum;
+}
+
+static real dot(const real *restrict a, const real *restrict b, int count)
+{
+    real lanes[STRIP] = {0};
+    int i = 0;
+    for (; i + STRIP <= count; i += STRIP)
+        for (int k = 0; k < STRIP; k++) lanes[k] += a[i + k] * b[i + k];
+    for (int k = 0; i + k < count; k++) lanes[k] += a[i + k] * b[i + k];
+    return strip_total(lanes);
 }
 
 /* Everything that comes from the pairs t >= s inside the block; also fills mix. */
@@ -395,7 +404,7 @@ static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, 
     for (int t = 0; t < part->rows; t++) {
         real factor = rw_exp(part->cum[t]);
         const real *restrict product = work->products + (size_t)t * states;
-        sums->dcum[t] += factor * rw_row_dot(states, part->c + (size_t)t * chunk->ld, product);
+        sums->dcum[t] += factor * dot(part->c + (size_t)t * chunk->ld, product, states);
         if (!grad->c) continue;
         real *restrict dc = grad->c + (size_t)(part->begin + t) * grad->ld;
         for (int n = 0; n < states; n++) dc[n] += factor * product[n];
@@ -407,14 +416,14 @@ static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work,
                                const real *h, const rw_ssd_grad *grad, token_sums *sums)
 {
     int states = chunk->state, width = chunk->head_width, last = part->rows - 1;
-    real end = part->decay * rw_row_dot(states * width, work->dstate, h);
+    real end = part->decay * dot(work->dstate, h, states * width);
     rw_tile_product(part->rows, states, width, rows_of(work->x, width),
                     flip(work, states, width, states, work->dstate, width), states, 0,
                     work->products, states);
     for (int s = 0; s < part->rows; s++) {
         real factor = rw_exp(part->cum[last] - part->cum[s]), weight = factor * part->dt[s];
         const real *restrict product = work->products + (size_t)s * states;
-        real along = rw_row_dot(states, part->b + (size_t)s * chunk->ld, product);
+        real along = dot(part->b + (size_t)s * chunk->ld, product, states);
         if (s < last) {
             sums->from[s] += factor * along;
             end += weight * along;
