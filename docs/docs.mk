@@ -26,6 +26,7 @@ EXTRA_DIST += \
 	docs/decisions/0019-processors.md \
 	docs/decisions/0020-openblas-and-onednn.md \
 	docs/decisions/0021-bf16.md \
+	docs/decisions/0022-element-wise.md \
 	docs/decisions/README.md \
 	docs/figures.md \
 	docs/memory.md \

@@ -12,6 +12,7 @@ unit_tests = \
 	test_convolution \
 	test_data \
 	test_documents \
+	test_elementary \
 	test_execution \
 	test_forms \
 	test_linear \
@@ -35,6 +36,7 @@ unit_tests_double = \
 	test_carry_double \
 	test_convolution_double \
 	test_documents_double \
+	test_elementary_double \
 	test_forms_double \
 	test_linear_attention_chunk_double \
 	test_linear_attention_double \
@@ -84,6 +86,11 @@ test_documents_LDADD = libropewalk.a $(test_libs)
 test_documents_double_SOURCES = tests/test_documents.c $(engine_fixtures)
 test_documents_double_CPPFLAGS = $(double_cppflags)
 test_documents_double_LDADD = libropewalk_double.a $(test_libs)
+test_elementary_SOURCES = tests/test_elementary.c
+test_elementary_LDADD = libropewalk.a $(test_libs)
+test_elementary_double_SOURCES = tests/test_elementary.c
+test_elementary_double_CPPFLAGS = $(double_cppflags)
+test_elementary_double_LDADD = libropewalk_double.a $(test_libs)
 test_execution_SOURCES = tests/test_execution.c $(engine_fixtures)
 test_execution_LDADD = libropewalk.a $(test_libs)
 test_forms_SOURCES = tests/test_forms.c $(engine_fixtures)
