@@ -78,17 +78,19 @@ holds_json() { # FILE PATH WHAT
 # Every mixer at a tiny size, alone and on ranks that share the sequence.
 bench() {
     local mixer
-    does "bench" bench limits mixers --length 64,96 --width 32 --rounds 1 --threads 1 \
+    does "bench" bench limits mixers --length 96 --width 32 --rounds 1 --threads 1 \
         --json "$dir/bench.json"
     out_says '^ +products, float32 +[0-9.]+ GFLOP/s$' "bench"
     out_says '^ +products, bf16 +([0-9.]+ GFLOP/s|no: .+)$' "bench"
     for mixer in $("$program" mixers | sed -n 's/^\([a-z0-9_]*\):.*/\1/p'); do
         out_says "^ +$mixer +96 +43 +([0-9.]+ +){7}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"
     done
-    out_says '^ +ssd +64 +64 +([0-9.]+ +){9}[0-9.]+$' "bench"
     expect_line "$dir/bench.json" '"triad_bytes_per_s": [1-9]' "bench --json"
     holds_json "$dir/bench.json" '.mixers[] | select(.mixer == "ssd") | .step_share_of_limits > 0' \
         "bench --json"
+    does "bench ssd" bench limits ssd --length 64,96 --width 32 --rounds 1 --threads 1
+    out_says '^ +ssd +64 +64 +([0-9.]+ +){9}[0-9.]+$' "bench ssd"
+    out_says '^ +ssd +96 +43 ' "bench ssd"
     run_ranks 3 bench ssd primitives --length 5k --width 32 --rounds 1 --threads 1
     expect_exit 0 "bench on 3 ranks"
     out_says '^3 ranks \(dp 1 x sp 3\)' "bench on 3 ranks"
@@ -118,13 +120,13 @@ bench_ops() {
 
 # Whole steps of models; what ranks gain; what the order of sums costs.
 bench_steps() {
-    does "bench steps" bench steps --only "s4d 4x256" --length 64,5k --rounds 1 --threads 1 \
+    does "bench steps" bench steps --only "s4d 4x256" --length 64,2k --rounds 1 --threads 1 \
         --recompute chunk --json "$dir/bench.json"
     out_says ' recompute chunk;' "bench steps"
     out_says '^ +s4d 4x256 +64 +64 +[0-9.]+ +[0-9]+ +[0-9.]+ +1\.00 +([0-9.]+ +){4}[0-9]+$' \
         "bench steps"
-    out_says '^ +s4d 4x256 +5120 +1 +([0-9.]+ +){8}[0-9]+$' "bench steps"
-    holds_json "$dir/bench.json" '.steps[1].length == 5120 and .steps[1].tokens_per_s > 0' \
+    out_says '^ +s4d 4x256 +2048 +2 +([0-9.]+ +){8}[0-9]+$' "bench steps"
+    holds_json "$dir/bench.json" '.steps[1].length == 2048 and .steps[1].tokens_per_s > 0' \
         "bench steps --json"
     run_ranks 2 bench scaling invariance --only "s4d 4x256" --length 512 --rounds 1 --threads 1 \
         --json "$dir/bench.json"

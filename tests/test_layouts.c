@@ -25,7 +25,7 @@ enum { CHUNK = 32, LENGTH = 600, BATCH = 5, STEPS = 3, SEED = 9 };
 /* What is carried from step to step ends with a whole chunk. */
 static long length(bool carry)
 {
-    long most = test_is_fast() ? 300 : LENGTH;
+    long most = test_is_fast() ? 170 : LENGTH;
     return carry ? most / CHUNK * CHUNK : most;
 }
 

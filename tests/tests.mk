@@ -209,7 +209,10 @@ $(mpi_runs): $(mpi_tests)
 	$(AM_V_GEN)touch $@
 
 TEST_EXTENSIONS = .np .sh
-NP_LOG_COMPILER = $(srcdir)/tests/mpi_runner
+# Under make -j, tests of one process run beside each other and beside one that starts ranks.
+NP_LOG_COMPILER = $(TAKE_TURNS) $(srcdir)/tests/mpi_runner
+SH_LOG_COMPILER = $(TAKE_TURNS)
+CLEANFILES += ranks.lock
 
 # Waiting threads sleep: ranks share cores. Leaks are looked for by the tests
 # themselves (rw_memory_in_use); those of MPI are not ours.
@@ -245,7 +248,7 @@ TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
 CLEANFILES += $(mpi_runs)
 EXTRA_DIST += $(script_tests) tests/cluster.sh tests/program.sh examples/delay.yaml examples/mqar.yaml tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
 
-# What a build with sanitizers runs, and a distribution: all but what takes long.
+# What a build with sanitizers runs: all but what takes long.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
 	test_attention_3.np \
 	test_delays_3.np \
@@ -262,6 +265,11 @@ tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
 tests_slow = \
 	test_forms_double \
 	test_checkpoint_faults
+# That no file is missing, and the program of several instruction sets.
+tests_of_distribution = $(tests_fast) \
+	tests/batch_script.sh \
+	tests/instruction_sets.sh \
+	tests/mixer_page.sh
 check-fast:
 	RW_TEST_SCOPE=fast $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(tests_fast)'
 check-layers:
