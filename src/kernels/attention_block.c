@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/dense.h"
 #include "kernels/elementary.h"
 #include "kernels/row_sum.h"
 #include "kernels/tile_product.h"
@@ -28,26 +29,6 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-/* to (columns, rows'), rows' = padded(rows), = factor times the transpose. */
-static void transpose(int rows, int columns, real factor, const real *from, long ld, real *to)
-{
-    const int wide = padded(rows);
-    for (int j = 0; j < columns; j++) {
-        real *row = to + (size_t)j * (size_t)wide;
-        for (int i = 0; i < rows; i++) row[i] = factor * from[(size_t)i * (size_t)ld + (size_t)j];
-        memset(row + rows, 0, (size_t)(wide - rows) * sizeof(real));
-    }
-}
-
-/* to (rows, wide), the columns beyond `columns` zero. */
-static void copy_dense(int rows, int columns, int wide, const real *from, long ld, real *to)
-{
-    for (int i = 0; i < rows; i++, to += wide) {
-        memcpy(to, from + (size_t)i * (size_t)ld, (size_t)columns * sizeof(real));
-        memset(to + columns, 0, (size_t)(wide - columns) * sizeof(real));
-    }
-}
-
 /* ---- Forward ----------------------------------------------------------------------
  *
  * Everything is kept transposed, a query a column: maxima and sums over keys run down
@@ -67,7 +48,8 @@ void rw_attention_start(const rw_attention_pair *pair, real *gathered)
     const size_t wide = (size_t)padded(pair->queries), columns = (size_t)pair->width * wide;
     for (size_t t = 0; t < wide; t++) gathered[t] = -INFINITY;
     memset(gathered + wide, 0, wide * sizeof(real));
-    transpose(pair->queries, pair->width, pair->scale, pair->q, pair->q_ld, gathered + 2 * wide);
+    rw_dense_transpose(pair->queries, pair->width, (int)wide, pair->scale, pair->q, pair->q_ld,
+                       gathered + 2 * wide);
     memset(gathered + 2 * wide + columns, 0, columns * sizeof(real));
 }
 
@@ -140,7 +122,7 @@ void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scrat
     weigh(pair, wide, most, scratch, sum, change + wide);
     for (int i = 0; i < width; i++)
         for (int t = 0; t < wide; t++) out[(size_t)i * (size_t)wide + (size_t)t] *= change[t];
-    copy_dense(pair->keys, width, width, pair->v, pair->v_ld, values);
+    rw_dense_copy(pair->keys, width, width, pair->v, pair->v_ld, values);
     rw_tile_product(width, wide, pair->keys, (rw_strided){values, 1, width}, scratch, wide, 1, out,
                     wide);
 }
@@ -191,11 +173,11 @@ real rw_attention_dot(int width, const real *out, const real *dout)
 
 void rw_attention_pack(const rw_attention_pair *pair, real *packed)
 {
-    const size_t each = (size_t)pair->width * (size_t)padded(pair->keys);
-    transpose(pair->keys, pair->width, 1, pair->k, pair->k_ld, packed);
-    transpose(pair->keys, pair->width, 1, pair->v, pair->v_ld, packed + each);
-    copy_dense(pair->keys, pair->width, padded(pair->width), pair->k, pair->k_ld,
-               packed + 2 * each);
+    const int keys = pair->keys, width = pair->width, wide = padded(keys);
+    const size_t each = (size_t)width * (size_t)wide;
+    rw_dense_transpose(keys, width, wide, 1, pair->k, pair->k_ld, packed);
+    rw_dense_transpose(keys, width, wide, 1, pair->v, pair->v_ld, packed + each);
+    rw_dense_copy(keys, width, padded(width), pair->k, pair->k_ld, packed + 2 * each);
 }
 
 /* One row: x and do.v become p and g, zero where it does not see the key. */
@@ -227,8 +209,9 @@ static void strip_gradients(const rw_attention_pair *pair, const real *packed,
     const real *k = vt + (size_t)width * (size_t)wide;
     real *p = scratch, *g = p + STRIP * (size_t)wide;
     real *q = g + STRIP * (size_t)wide, *dout = q + STRIP * (size_t)width;
-    copy_dense(rows, width, width, pair->q + (long)begin * pair->q_ld, pair->q_ld, q);
-    copy_dense(rows, width, width, grad->dout + (long)begin * grad->dout_ld, grad->dout_ld, dout);
+    rw_dense_copy(rows, width, width, pair->q + (long)begin * pair->q_ld, pair->q_ld, q);
+    rw_dense_copy(rows, width, width, grad->dout + (long)begin * grad->dout_ld, grad->dout_ld,
+                  dout);
     rw_tile_product(rows, columns, width, (rw_strided){q, width, 1}, kt, wide, 0, p, wide);
     rw_tile_product(rows, columns, width, (rw_strided){dout, width, 1}, vt, wide, 0, g, wide);
     for (int t = 0; t < rows; t++)

@@ -2,6 +2,7 @@ rw_sources += \
 	src/kernels/attention_block.c src/kernels/attention_block.h \
 	src/kernels/convolution.c src/kernels/convolution.h \
 	src/kernels/convolution_fftw.c src/kernels/convolution_fftw.h \
+	src/kernels/dense.h \
 	src/kernels/depthwise.c src/kernels/depthwise.h \
 	src/kernels/diagonal.c src/kernels/diagonal.h \
 	src/kernels/elementary.c src/kernels/elementary.h \

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/dense.h"
 #include "kernels/elementary.h"
 #include "kernels/tile_product.h"
 
@@ -96,18 +97,8 @@ static rw_strided columns_of(const real *matrix, long ld)
 static const real *flip(const workspace *work, int rows, int columns, int wide, const real *from,
                         long ld)
 {
-    for (int j = 0; j < columns; j++) {
-        real *to = work->flipped + (size_t)j * (size_t)wide;
-        for (int i = 0; i < rows; i++) to[i] = from[(size_t)i * (size_t)ld + (size_t)j];
-        memset(to + rows, 0, sizeof(real) * (size_t)(wide - rows));
-    }
+    rw_dense_transpose(rows, columns, wide, 1, from, ld, work->flipped);
     return work->flipped;
-}
-
-static void copy_dense(int rows, int columns, const real *from, long ld, real *to)
-{
-    for (int i = 0; i < rows; i++, from += ld, to += columns)
-        memcpy(to, from, sizeof(real) * (size_t)columns);
 }
 
 /* dt and cum of all heads. */
@@ -184,7 +175,7 @@ static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *restrict
 
 static void load_x(const rw_ssd_chunk *chunk, const workspace *work, const block *part)
 {
-    copy_dense(part->rows, chunk->head_width, part->x, chunk->ld, work->x);
+    rw_dense_copy(part->rows, chunk->head_width, chunk->head_width, part->x, chunk->ld, work->x);
 }
 
 /* h = keep h + (scaled B)^T x for one block, whose x is loaded; overwrites scaled. */
@@ -295,7 +286,7 @@ static void load_dy(const rw_ssd_chunk *chunk, const workspace *work, const bloc
                     const real *dy, int lddy)
 {
     const real *from = dy + (size_t)part->begin * lddy + (size_t)part->head * chunk->head_width;
-    copy_dense(part->rows, chunk->head_width, from, lddy, work->dy);
+    rw_dense_copy(part->rows, chunk->head_width, chunk->head_width, from, lddy, work->dy);
 }
 
 /* dstate = keep dstate + (scaled C)^T dy for one block, whose dy is loaded; overwrites

@@ -18,47 +18,42 @@ static double columns(const rw_node *node, unsigned which)
     return n;
 }
 
-static double forward_reals(const rw_node *node, double rows)
+/* What the carry adds. read: columns of the rows that a tree's summary or adjoint reads once
+ * more; times: how often states, and the saved rows of a sequence carry, are read or written. */
+static double carry_reals(const rw_node *node, double rows, double read, int times)
 {
-    double in = columns(node, ~0u), reals = weights_of(node, node->derived);
-    double carry = (double)node->map + 2 * (double)node->state, saved = (double)node->saved;
-    reals += rows * (in + node->out_width);
+    double handed = (double)node->map + times * (double)node->state;
+    double saved = rows * (double)node->saved;
     switch (node->op->carry) {
     case RW_CARRY_NONE:
-        return reals;
+        return 0;
     case RW_CARRY_SHIFT:
-        return reals + carry;
+        return handed;
     case RW_CARRY_TREE:
-        return reals + carry + rows * in;
-    case RW_CARRY_SEQUENCE: /* saved: written by summary, read by forward */
-        return reals + carry + 2 * rows * saved;
+        return handed + rows * read;
+    case RW_CARRY_SEQUENCE:
+        return handed + times * saved;
     case RW_CARRY_GLOBAL:
-        return reals + rows * saved;
+        return saved;
     }
-    return reals;
+    return 0;
 }
 
+/* saved: written by summary, read by forward. */
+static double forward_reals(const rw_node *node, double rows)
+{
+    double in = columns(node, ~0u);
+    return weights_of(node, node->derived) + rows * (in + node->out_width) +
+           carry_reals(node, rows, in, 2);
+}
+
+/* saved: read and changed by adjoint, read by backward. */
 static double backward_reals(const rw_node *node, double rows)
 {
     double kept = columns(node, node->op->keeps_in) + node->out_width; /* dout */
-    double saved = (double)node->saved;
-    double carry = (double)node->map + 3 * (double)node->state;
-    double reals = weights_of(node, node->derived) + weights_of(node, node->derived_grad);
     if (node->op->keeps_out) kept += node->out_width;
-    reals += rows * (kept + columns(node, ~0u));
-    switch (node->op->carry) {
-    case RW_CARRY_NONE:
-        return reals;
-    case RW_CARRY_SHIFT:
-        return reals + carry;
-    case RW_CARRY_TREE:
-        return reals + carry + rows * kept;
-    case RW_CARRY_SEQUENCE: /* saved: read and changed by adjoint, read by backward */
-        return reals + carry + 3 * rows * saved;
-    case RW_CARRY_GLOBAL:
-        return reals + rows * saved;
-    }
-    return reals;
+    return weights_of(node, node->derived) + weights_of(node, node->derived_grad) +
+           rows * (kept + columns(node, ~0u)) + carry_reals(node, rows, kept, 3);
 }
 
 rw_cost rw_op_cost(const rw_node *node, int rows, bool backward)
