@@ -49,6 +49,8 @@ static void test_values(void **state)
     fill(-86, 87);
     for (int i = 0; i < COUNT; i++) y[i] = rw_exp(x[i]);
     assert_near(exp, few, 0);
+    for (int i = 0; i < COUNT; i++) y[i] = rw_exp2(x[i]);
+    assert_near(exp2, few, 0);
     for (int i = 0; i < COUNT; i++) y[i] = rw_sigmoid(x[i]);
     assert_near(exact_sigmoid, few, 0);
     for (int i = 0; i < COUNT; i++) y[i] = rw_softplus_value(x[i]);
@@ -72,6 +74,10 @@ static void test_saturation(void **state)
     for (int i = 0; i < COUNT; i++) y[i] = rw_exp(x[i] < 0 ? x[i] : -x[i]);
     for (int i = 0; i < COUNT; i++)
         if (x[i] != 0) assert_true(y[i] >= 0 && y[i] < (real)1e-37);
+    for (int i = 0; i < COUNT; i++) y[i] = rw_exp2(x[i] < 0 ? x[i] : -x[i]);
+    for (int i = 0; i < COUNT; i++)
+        if (x[i] != 0) assert_true(y[i] >= 0 && y[i] < (real)1e-37);
+    assert_true(rw_exp2(0) == 1);
 }
 
 /* A training step is dropped if its loss is no number: it must become none. */
@@ -80,6 +86,8 @@ static void test_not_a_number_passes(void **state)
     (void)state;
     for (int i = 0; i < COUNT; i++) x[i] = (real)(i % 3 ? NAN : -NAN);
     for (int i = 0; i < COUNT; i++) y[i] = rw_exp(x[i]) * rw_sigmoid(x[i]);
+    for (int i = 0; i < COUNT; i++) assert_true(isnan(y[i]));
+    for (int i = 0; i < COUNT; i++) y[i] = rw_exp2(x[i]);
     for (int i = 0; i < COUNT; i++) assert_true(isnan(y[i]));
     for (int i = 0; i < COUNT; i++) y[i] = rw_sigmoid(x[i]);
     for (int i = 0; i < COUNT; i++) assert_true(isnan(y[i]));

@@ -12,6 +12,11 @@
  * first-level cache. On the diagonal it skips the columns that none of them sees. */
 enum { STRIP = 32 };
 
+/* Columns of scores that forward has at a time. */
+enum { GROUP = 32 };
+
+#define LOG2_E ((real)1.4426950408889634)
+
 /* Columns are whole vectors, in pairs: the products have no remainders. */
 static int padded(int columns)
 {
@@ -32,11 +37,21 @@ static int least(int a, int b)
 /* ---- Forward ----------------------------------------------------------------------
  *
  * Everything is kept transposed, a query a column: maxima and sums over keys run down
- * the columns, in vectors, and no product needs its operands rearranged.
+ * the columns, in vectors, and no product needs its operands rearranged. A group of
+ * columns goes through all keys of the block while its scores are in the first-level
+ * cache. Scores are those of powers of two.
  *
- *   gathered: m (rows') | l (rows') | scale q^T (width, rows') | o^T (width, rows')
- *   scratch:  scores and weights (keys, rows') | v (keys, width) | e^(m_old - m) (rows')
- *             | sums of a block (rows') */
+ *   gathered: m (rows') | l (rows') | scale log2(e) q^T (width, rows') | o^T (width, rows')
+ *   scratch:  k (keys, width) | v (keys, width) | scores, then weights (keys, GROUP) */
+
+/* Some of the columns. */
+typedef struct {
+    int begin, columns, rows; /* rows: how many of the columns are queries */
+    int keys;                 /* of the block, that any of them may see */
+    int all_begin, all_end;   /* keys that GROUP queries all see */
+    real *most, *sum, *out;   /* m, l, o^T at `begin` */
+    real *scores;             /* (keys, columns) */
+} group;
 
 size_t rw_attention_gathered_reals(int rows, int width)
 {
@@ -48,83 +63,136 @@ void rw_attention_start(const rw_attention_pair *pair, real *gathered)
     const size_t wide = (size_t)padded(pair->queries), columns = (size_t)pair->width * wide;
     for (size_t t = 0; t < wide; t++) gathered[t] = -INFINITY;
     memset(gathered + wide, 0, wide * sizeof(real));
-    rw_dense_transpose(pair->queries, pair->width, (int)wide, pair->scale, pair->q, pair->q_ld,
-                       gathered + 2 * wide);
+    rw_dense_transpose(pair->queries, pair->width, (int)wide, pair->scale * LOG2_E, pair->q,
+                       pair->q_ld, gathered + 2 * wide);
     memset(gathered + 2 * wide + columns, 0, columns * sizeof(real));
 }
 
-/* The queries [*from, *to) that see key s of the block; *seen is where the search for
- * *to goes on at the next key. */
-static void seen_by(const rw_attention_pair *pair, int s, int *from, int *to, int *seen)
+static group group_at(const rw_attention_pair *pair, int begin, int wide)
+{
+    const int rows = least(GROUP, pair->queries - begin);
+    const long last = pair->query_begin + begin + rows, first = pair->first[begin + rows - 1];
+    return (group){
+        .begin = begin,
+        .columns = least(GROUP, wide - begin),
+        .rows = rows,
+        .keys = clamp(last - pair->key_begin, pair->keys),
+        .all_begin = clamp(first - pair->key_begin, pair->keys),
+        .all_end = rows < GROUP ? 0 : clamp(last - GROUP + 1 - pair->key_begin, pair->keys),
+    };
+}
+
+/* The columns [*from, *to) of a group that see key s of the block; *seen is where the
+ * search for *to goes on at the next key. */
+static void seen_by(const rw_attention_pair *pair, const group *g, int s, int *from, int *to,
+                    int *seen)
 {
     const long key = pair->key_begin + s;
-    while (*seen < pair->queries && pair->first[*seen] <= key) ++*seen;
+    while (*seen < g->rows && pair->first[g->begin + *seen] <= key) ++*seen;
     *to = *seen;
-    *from = clamp(key - pair->query_begin, *to);
+    *from = clamp(key - pair->query_begin - g->begin, *to);
 }
 
-/* Scores (keys, wide): of the queries that see any of a strip of keys. */
-static void scores_of(const rw_attention_pair *pair, int wide, const real *qt, real *scores)
+/* Whether all columns of a whole group see key s and the three behind it. */
+static bool four_seen_by_all(const group *g, int s)
 {
-    for (int s = 0; s < pair->keys; s += STRIP) {
-        const long first = pair->key_begin + s - pair->query_begin;
-        const int from = clamp(first, wide) / (2 * RW_LANES) * (2 * RW_LANES);
-        const rw_strided k = {pair->k + (long)s * pair->k_ld, pair->k_ld, 1};
-        rw_tile_product(least(STRIP, pair->keys - s), wide - from, pair->width, k, qt + from, wide,
-                        0, scores + (long)s * wide + from, wide);
-    }
+    return s >= g->all_begin && s + 4 <= g->all_end;
 }
 
-/* m = the new maxima, change = e^(old - new), l *= change. */
-static void raise(const rw_attention_pair *pair, int wide, const real *scores, real *restrict most,
-                  real *restrict sum, real *restrict change)
+static inline real larger(real a, real b)
 {
-    memcpy(change, most, (size_t)wide * sizeof(real));
-    for (int s = 0, from, to, seen = 0; s < pair->keys; s++) {
-        const real *restrict x = scores + (size_t)s * (size_t)wide;
-        seen_by(pair, s, &from, &to, &seen);
-        for (int t = from; t < to; t++) most[t] = x[t] > most[t] ? x[t] : most[t];
-    }
-    for (int t = 0; t < wide; t++) {
-        const real shift = most[t] == -INFINITY ? 0 : most[t]; /* has seen none: all zero */
-        change[t] = rw_exp(change[t] - shift);
-        sum[t] *= change[t];
+    return a > b ? a : b;
+}
+
+/* m = the new maxima. */
+static void raise(const rw_attention_pair *pair, const group *g)
+{
+    real *restrict most = g->most;
+    for (int s = 0, from, to, seen = 0; s < g->keys; s++) {
+        const real *restrict x = g->scores + (long)s * g->columns;
+        if (four_seen_by_all(g, s)) {
+            for (int t = 0; t < GROUP; t++) {
+                const real a = larger(x[t], x[GROUP + t]);
+                const real b = larger(x[2 * GROUP + t], x[3 * GROUP + t]);
+                most[t] = larger(most[t], larger(a, b));
+            }
+            s += 3;
+            continue;
+        }
+        seen_by(pair, g, s, &from, &to, &seen);
+        for (int t = from; t < to; t++) most[t] = larger(most[t], x[t]);
     }
 }
 
 /* Scores become weights, zero where they are not seen; l grows by their sum. */
-static void weigh(const rw_attention_pair *pair, int wide, const real *restrict most,
-                  real *restrict scores, real *restrict sum, real *restrict here)
+static void weigh(const rw_attention_pair *pair, const group *g)
 {
-    memset(here, 0, (size_t)wide * sizeof(real));
-    for (int s = 0, from, to, seen = 0; s < pair->keys; s++) {
-        real *restrict x = scores + (size_t)s * (size_t)wide;
-        seen_by(pair, s, &from, &to, &seen);
-        memset(x, 0, (size_t)from * sizeof(real));
-        for (int t = from; t < to; t++) {
-            x[t] = rw_exp(x[t] - most[t]);
-            here[t] += x[t];
+    const real *restrict most = g->most;
+    real here[GROUP] = {0};
+    for (int s = 0, from, to, seen = 0; s < g->keys; s++) {
+        real *restrict x = g->scores + (long)s * g->columns;
+        if (four_seen_by_all(g, s)) {
+            for (int t = 0; t < GROUP; t++) {
+                const real a = x[t] = rw_exp2(x[t] - most[t]);
+                const real b = x[GROUP + t] = rw_exp2(x[GROUP + t] - most[t]);
+                const real c = x[2 * GROUP + t] = rw_exp2(x[2 * GROUP + t] - most[t]);
+                const real d = x[3 * GROUP + t] = rw_exp2(x[3 * GROUP + t] - most[t]);
+                here[t] += (a + b) + (c + d);
+            }
+            s += 3;
+            continue;
         }
-        memset(x + to, 0, (size_t)(wide - to) * sizeof(real));
+        seen_by(pair, g, s, &from, &to, &seen);
+        memset(x, 0, (size_t)from * sizeof(real));
+        for (int t = from; t < to; t++) here[t] += x[t] = rw_exp2(x[t] - most[t]);
+        memset(x + to, 0, (size_t)(g->columns - to) * sizeof(real));
     }
-    for (int t = 0; t < wide; t++) sum[t] += here[t];
+    for (int t = 0; t < g->columns; t++) g->sum[t] += here[t];
+}
+
+/* l and o^T are scaled by 2^(old - new). */
+static void rescale(const group *g, int width, int wide, const real *restrict old)
+{
+    real change[GROUP];
+    for (int t = 0; t < g->columns; t++) {
+        const real shift = g->most[t] == -INFINITY ? 0 : g->most[t]; /* has seen none: all zero */
+        change[t] = rw_exp2(old[t] - shift);
+        g->sum[t] *= change[t];
+    }
+    for (int i = 0; i < width; i++)
+        for (int t = 0; t < g->columns; t++) g->out[(long)i * wide + t] *= change[t];
+}
+
+static void add_to_group(const rw_attention_pair *pair, const group *g, int wide, const real *qt,
+                         const real *keys, const real *values)
+{
+    const int width = pair->width;
+    real old[GROUP];
+    memcpy(old, g->most, (size_t)g->columns * sizeof(real));
+    rw_tile_product(g->keys, g->columns, width, (rw_strided){keys, width, 1}, qt, wide, 0,
+                    g->scores, g->columns);
+    raise(pair, g);
+    rescale(g, width, wide, old);
+    weigh(pair, g);
+    rw_tile_product(width, g->columns, g->keys, (rw_strided){values, 1, width}, g->scores,
+                    g->columns, 1, g->out, wide);
 }
 
 void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scratch)
 {
     const int wide = padded(pair->queries), width = pair->width;
-    real *most = gathered, *sum = most + wide, *qt = sum + wide;
-    real *out = qt + (size_t)width * (size_t)wide;
-    real *values = scratch + (size_t)pair->keys * (size_t)wide;
-    real *change = values + (size_t)pair->keys * (size_t)width;
-    scores_of(pair, wide, qt, scratch);
-    raise(pair, wide, scratch, most, sum, change);
-    weigh(pair, wide, most, scratch, sum, change + wide);
-    for (int i = 0; i < width; i++)
-        for (int t = 0; t < wide; t++) out[(size_t)i * (size_t)wide + (size_t)t] *= change[t];
+    real *qt = gathered + 2 * wide, *out = qt + (long)width * wide;
+    real *keys = scratch, *values = keys + (long)pair->keys * width;
+    rw_dense_copy(pair->keys, width, width, pair->k, pair->k_ld, keys);
     rw_dense_copy(pair->keys, width, width, pair->v, pair->v_ld, values);
-    rw_tile_product(width, wide, pair->keys, (rw_strided){values, 1, width}, scratch, wide, 1, out,
-                    wide);
+    for (int begin = 0; begin < wide; begin += GROUP) {
+        group g = group_at(pair, begin, wide);
+        g.most = gathered + begin;
+        g.sum = gathered + wide + begin;
+        g.out = out + begin;
+        g.scores = values + (long)pair->keys * width;
+        if (g.keys > 0) add_to_group(pair, &g, wide, qt + begin, keys, values);
+    }
 }
 
 void rw_attention_finish(int rows, int width, const real *gathered, real *out, int out_ld,
@@ -137,7 +205,7 @@ void rw_attention_finish(int rows, int width, const real *gathered, real *out, i
         const real inverse = 1 / sum[t];
         real *to = out + (size_t)t * (size_t)out_ld;
         for (int i = 0; i < width; i++) to[i] = weighted[(size_t)i * wide + (size_t)t] * inverse;
-        logs[(size_t)t * (size_t)logs_ld] = (real)((double)most[t] + log((double)sum[t]));
+        logs[(size_t)t * (size_t)logs_ld] = (real)((double)most[t] + log2((double)sum[t]));
     }
 }
 
@@ -162,7 +230,7 @@ size_t rw_attention_packed_reals(int rows, int width)
 size_t rw_attention_scratch_reals(int rows, int width)
 {
     const size_t wide = (size_t)padded(rows), d = (size_t)width;
-    const size_t forward = wide * wide + wide * d + 2 * wide, backward = 2 * STRIP * (wide + d);
+    const size_t forward = wide * (2 * d + GROUP), backward = 2 * STRIP * (wide + d);
     return forward > backward ? forward : backward;
 }
 
@@ -187,15 +255,14 @@ static void row_gradients(const rw_attention_pair *pair, const rw_attention_rows
     const int to = clamp(pair->query_begin + t + 1 - pair->key_begin, pair->keys);
     const int from = clamp(pair->first[t] - pair->key_begin, to);
     const real log_sum = grad->logs[(size_t)t * (size_t)grad->logs_ld];
-    const real dot = grad->dots[(size_t)t * (size_t)grad->dots_ld], scale = pair->scale;
-    memset(p, 0, (size_t)from * sizeof(real));
-    memset(g, 0, (size_t)from * sizeof(real));
+    const real dot = grad->dots[(size_t)t * (size_t)grad->dots_ld];
+    const real scale = pair->scale, steep = scale * LOG2_E;
+    for (int s = 0; s < from; s++) p[s] = g[s] = 0;
     for (int s = from; s < to; s++) {
-        p[s] = rw_exp(scale * p[s] - log_sum);
+        p[s] = rw_exp2(steep * p[s] - log_sum);
         g[s] = p[s] * (scale * (g[s] - dot));
     }
-    memset(p + to, 0, (size_t)(columns - to) * sizeof(real));
-    memset(g + to, 0, (size_t)(columns - to) * sizeof(real));
+    for (int s = to; s < columns; s++) p[s] = g[s] = 0;
 }
 
 /* Rows [begin, begin + rows) of the queries, which see keys before `seen` only. */

@@ -6,15 +6,15 @@
  * A row t sees the keys s with first_t <= s <= t. Blocks of keys are added one after
  * another to what a block of queries has gathered (online softmax), per row
  *
- *   m = max x,   l = sum e^(x - m),   o = sum e^(x - m) v
+ *   m = max x',   l = sum 2^(x' - m),   o = sum 2^(x' - m) v,   x' = x log2(e)
  *
  * so that never more than one block of scores exists; a row that sees no key of a block
  * keeps what it has. Source: Milakov and Gimelshein 2018, Online normalizer calculation
  * for softmax, section 3.1; Dao 2023, FlashAttention-2, section 3.1.
  *
- * Backward starts from the logarithm of the sums, z_t = m_t + log l_t:
+ * Backward starts from the logarithm of the sums, z_t = m_t + log2 l_t:
  *
- *   p_ts = e^(x_ts - z_t)      D_t = o_t.do_t      g_ts = scale p_ts (do_t.v_s - D_t)
+ *   p_ts = 2^(x'_ts - z_t)     D_t = o_t.do_t      g_ts = scale p_ts (do_t.v_s - D_t)
  *   dv_s = sum_t p_ts do_t     dq_t = sum_s g_ts k_s     dk_s = sum_t g_ts q_t
  *
  * and adds what a pair of blocks contributes to the three sums: all of them in one go,

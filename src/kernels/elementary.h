@@ -15,7 +15,7 @@
  * numbers, gcc follows "x was below" through to the end of the loop, works out what comes
  * of it, and then each element pays for both ways, the other one often in subnormal
  * numbers. Given variables it takes a maximum and a minimum. */
-extern const float rw_exp_least, rw_exp_most;
+extern const float rw_exp_least, rw_exp_most, rw_exp2_least;
 #endif
 
 /* e^x. Float: Cody-Waite reduction, degree-6 polynomial (Cephes expf); below
@@ -39,6 +39,33 @@ static inline real rw_exp(real x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
+    int32_t bits;
+    memcpy(&bits, &p, sizeof bits);
+    bits += (int32_t)((uint32_t)k << 23);
+    memcpy(&p, &bits, sizeof p);
+    return p;
+#endif
+}
+
+/* 2^x for x up to 127, of which the float build makes no check; below -126 it goes to 0
+ * (about 1e-38). Cheaper than e^x, for nothing has to be reduced: degree-5 polynomial,
+ * minimax for relative errors with 2^0 = 1, all in all 2e-7. */
+static inline real rw_exp2(real x)
+{
+#ifdef RW_DOUBLE
+    return exp2(x);
+#else
+    x = x < rw_exp2_least ? rw_exp2_least : x;
+    float n = x + 12582912.0f; /* round to nearest, as in rw_exp */
+    int32_t k;
+    memcpy(&k, &n, sizeof k);
+    float r = x - (n - 12582912.0f);
+    float p = 1.32647273e-3f;
+    p = p * r + 9.67151299e-3f;
+    p = p * r + 5.55073358e-2f;
+    p = p * r + 2.40222424e-1f;
+    p = p * r + 6.93147004e-1f;
+    p = p * r + 1.0f;
     int32_t bits;
     memcpy(&bits, &p, sizeof bits);
     bits += (int32_t)((uint32_t)k << 23);
