@@ -81,32 +81,6 @@ static bool print_sizes(const rw_model_row *row)
     return f->rounds > 0;
 }
 
-static void print_mixer(const rw_model_row *row)
-{
-    const rw_model_figures *f = &row->figures;
-    const rw_pass_figures *forward = &f->forward, *step = &f->step;
-    double tokens = tokens_of(f);
-    if (!print_sizes(row)) return;
-    printf(" %10.0f %10.0f %10.0f %6.2f %6.2f %6.2f %6.2f %9.1f %9.1f %9.0f\n",
-           tokens / forward->seconds, rw_bench_rate(tokens, rw_bench_backward(f)),
-           tokens / step->seconds, forward->products, step->products, forward->limits, step->limits,
-           forward->sent_bytes, step->sent_bytes, f->memory);
-}
-
-static void print_mixers(const rw_bench_record *r)
-{
-    const rw_model_row *rows = r->mixers.rows;
-    printf("\nMixers: a block of width %d, in a model of bytes; a step is forward and backward; "
-           "%s, recompute %s\n",
-           r->width, r->precision, r->recompute);
-    printf("  %-18s %8s %6s %32s %13s %13s %19s %9s\n", "", "", "", "tokens/s", "of products",
-           "of limits", "sent, B/token", "memory");
-    printf("  %-18s %8s %6s %10s %10s %10s %6s %6s %6s %6s %9s %9s %9s\n", "mixer", "length",
-           "batch", "forward", "backward", "step", "fwd", "step", "fwd", "step", "fwd", "step",
-           "B/token");
-    for (size_t i = 0; i < r->mixers.count; i++) print_mixer(&rows[i]);
-}
-
 /* Time a token over that of the model's shortest length that was measured. */
 static double growth(const rw_model_row *rows, size_t i)
 {
@@ -115,6 +89,32 @@ static double growth(const rw_model_row *rows, size_t i)
         if (rows[k].figures.rounds) first = k;
     const rw_model_figures *f = &rows[i].figures, *least = &rows[first].figures;
     return f->step.seconds / tokens_of(f) * tokens_of(least) / least->step.seconds;
+}
+
+static void print_mixer(const rw_model_row *rows, size_t i)
+{
+    const rw_model_figures *f = &rows[i].figures;
+    const rw_pass_figures *forward = &f->forward, *step = &f->step;
+    double tokens = tokens_of(f);
+    if (!print_sizes(&rows[i])) return;
+    printf(" %10.0f %10.0f %10.0f %6.2f %6.2f %6.2f %6.2f %6.2f %9.1f %9.1f %9.0f\n",
+           tokens / forward->seconds, rw_bench_rate(tokens, rw_bench_backward(f)),
+           tokens / step->seconds, growth(rows, i), forward->products, step->products,
+           forward->limits, step->limits, forward->sent_bytes, step->sent_bytes, f->memory);
+}
+
+static void print_mixers(const rw_bench_record *r)
+{
+    const rw_model_row *rows = r->mixers.rows;
+    printf("\nMixers: a block of width %d, in a model of bytes; a step is forward and backward; "
+           "%s, recompute %s;\nto 1st: time a token over that at the mixer's first length\n",
+           r->width, r->precision, r->recompute);
+    printf("  %-18s %8s %6s %32s %6s %13s %13s %19s %9s\n", "", "", "", "tokens/s", "step",
+           "of products", "of limits", "sent, B/token", "memory");
+    printf("  %-18s %8s %6s %10s %10s %10s %6s %6s %6s %6s %6s %9s %9s %9s\n", "mixer", "length",
+           "batch", "forward", "backward", "step", "to 1st", "fwd", "step", "fwd", "step", "fwd",
+           "step", "B/token");
+    for (size_t i = 0; i < r->mixers.count; i++) print_mixer(rows, i);
 }
 
 static void print_step(const rw_model_row *rows, size_t i)
@@ -129,10 +129,9 @@ static void print_step(const rw_model_row *rows, size_t i)
 
 static void print_steps(const rw_bench_record *r)
 {
-    printf(
-        "\nSteps: forward, backward, sums over ranks and update of models of bytes, layers x "
-        "width; %s, recompute %s;\nto first: time a token over that at the model's first length\n",
-        r->precision, r->recompute);
+    printf("\nSteps: forward, backward, sums over ranks and update of models of bytes, layers x "
+           "width; %s, recompute %s;\nto 1st: time a token over that at the model's first length\n",
+           r->precision, r->recompute);
     printf("  %-18s %8s %6s %9s %10s %9s %7s %9s %15s %9s %9s\n", "", "", "", "", "", "", "", "",
            "share of", "sent", "memory");
     printf("  %-18s %8s %6s %9s %10s %9s %7s %9s %8s %6s %9s %9s\n", "model", "length", "batch",
