@@ -15,6 +15,7 @@
 typedef struct {
     int blocks, padded; /* blocks of the chunk; their tokens */
     real *dt, *cum;     /* (H, padded): step sizes; sums of a from the block's start */
+    real *in, *out;     /* (H, padded): e^{cum_t}; e^{cum_n-cum_t}, n the block's last token */
     real *scores;       /* (padded, BLOCK): C_t.B_s of the block of t */
     real *mix;          /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
     real *scaled;       /* (BLOCK, N): B or C, each row scaled */
@@ -33,6 +34,7 @@ typedef struct {
     int head, begin, rows; /* begin: first token in the chunk */
     const real *x, *b, *c; /* at the first token; x at the head's columns */
     const real *dt, *cum;  /* (rows) */
+    const real *in, *out;  /* (rows): decays from the block's start, to its end */
     real decay;            /* e^{cum of the last row} */
 } block;
 
@@ -51,7 +53,7 @@ size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state)
 {
     size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
     size_t matrix = (size_t)state * head_width;
-    return 2 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
+    return 4 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
            2 * BLOCK * (size_t)head_width + flipped_reals(head_width, state) +
            (blocks + 1) * matrix;
 }
@@ -64,7 +66,9 @@ static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
     work.blocks = work.padded / BLOCK;
     work.dt = scratch;
     work.cum = work.dt + heads * padded;
-    work.scores = work.cum + heads * padded;
+    work.in = work.cum + heads * padded;
+    work.out = work.in + heads * padded;
+    work.scores = work.out + heads * padded;
     work.mix = work.scores + padded * BLOCK;
     work.scaled = work.mix + BLOCK * BLOCK;
     work.x = work.scaled + BLOCK * (size_t)chunk->state;
@@ -101,7 +105,18 @@ static const real *flip(const workspace *work, int rows, int columns, int wide, 
     return work->flipped;
 }
 
-/* dt and cum of all heads. */
+/* Decays from the start of each block, and to its end, of a head. */
+static void block_decays(const workspace *work, int rows, const real *restrict cum,
+                         real *restrict in, real *restrict out)
+{
+    for (int t = 0; t < work->padded; t++) in[t] = rw_exp(cum[t]);
+    for (int begin = 0; begin < rows; begin += BLOCK) {
+        real end = cum[(begin + BLOCK < rows ? begin + BLOCK : rows) - 1];
+        for (int t = begin; t < begin + BLOCK; t++) out[t] = rw_exp(end - cum[t]);
+    }
+}
+
+/* dt, cum, in and out of all heads. */
 static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
 {
     size_t padded = (size_t)work->padded;
@@ -116,6 +131,7 @@ static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
             cum[t] = sum;
         }
         for (int t = chunk->rows; t < work->padded; t++) dt[t] = cum[t] = 0;
+        block_decays(work, chunk->rows, cum, work->in + h * padded, work->out + h * padded);
     }
 }
 
@@ -144,33 +160,31 @@ static block block_at(const rw_ssd_chunk *chunk, const workspace *work, int head
     part.c = chunk->c + first;
     part.dt = work->dt + gate;
     part.cum = work->cum + gate;
-    part.decay = rw_exp(part.cum[part.rows - 1]);
+    part.in = work->in + gate;
+    part.out = work->out + gate;
+    part.decay = part.in[part.rows - 1];
     return part;
 }
 
+static void scale_row(int count, real factor, const real *restrict from, real *restrict to)
+{
+    for (int i = 0; i < count; i++) to[i] = factor * from[i];
+}
+
 /* scaled[t] = e^{cum_t} C_t: what reads h_in. */
-static void scale_c(const rw_ssd_chunk *chunk, const block *part, real *restrict scaled)
+static void scale_c(const rw_ssd_chunk *chunk, const block *part, real *scaled)
 {
-    for (int t = 0; t < part->rows; t++) {
-        real factor = rw_exp(part->cum[t]);
-        const real *restrict c = part->c + (size_t)t * chunk->ld;
-        for (int n = 0; n < chunk->state; n++) scaled[(size_t)t * chunk->state + n] = factor * c[n];
-    }
+    for (int t = 0; t < part->rows; t++)
+        scale_row(chunk->state, part->in[t], part->c + (size_t)t * chunk->ld,
+                  scaled + (size_t)t * chunk->state);
 }
 
-/* e^{cum_n-cum_s} dt_s: the weight of token s in h_out. */
-static real weight_out(const block *part, int s)
+/* scaled[s] = e^{cum_n-cum_s} dt_s B_s: what token s adds to h_out. */
+static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *scaled)
 {
-    return rw_exp(part->cum[part->rows - 1] - part->cum[s]) * part->dt[s];
-}
-
-static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *restrict scaled)
-{
-    for (int s = 0; s < part->rows; s++) {
-        real factor = weight_out(part, s);
-        const real *restrict b = part->b + (size_t)s * chunk->ld;
-        for (int n = 0; n < chunk->state; n++) scaled[(size_t)s * chunk->state + n] = factor * b[n];
-    }
+    for (int s = 0; s < part->rows; s++)
+        scale_row(chunk->state, part->out[s] * part->dt[s], part->b + (size_t)s * chunk->ld,
+                  scaled + (size_t)s * chunk->state);
 }
 
 static void load_x(const rw_ssd_chunk *chunk, const workspace *work, const block *part)
@@ -393,7 +407,7 @@ static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, 
     rw_tile_product(part->rows, states, width, rows_of(work->dy, width),
                     flip(work, states, width, states, h, width), states, 0, work->products, states);
     for (int t = 0; t < part->rows; t++) {
-        real factor = rw_exp(part->cum[t]);
+        real factor = part->in[t];
         const real *restrict product = work->products + (size_t)t * states;
         sums->dcum[t] += factor * dot(part->c + (size_t)t * chunk->ld, product, states);
         if (!grad->c) continue;
@@ -412,7 +426,7 @@ static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work,
                     flip(work, states, width, states, work->dstate, width), states, 0,
                     work->products, states);
     for (int s = 0; s < part->rows; s++) {
-        real factor = rw_exp(part->cum[last] - part->cum[s]), weight = factor * part->dt[s];
+        real factor = part->out[s], weight = factor * part->dt[s];
         const real *restrict product = work->products + (size_t)s * states;
         real along = dot(part->b + (size_t)s * chunk->ld, product, states);
         if (s < last) {
