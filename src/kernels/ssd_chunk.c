@@ -135,18 +135,29 @@ static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
     }
 }
 
-/* C_t.B_s inside each block: shared by the heads. Strips may reach past the rows of
- * a short block: zeros there, and in what is beyond its columns. */
+static int strip_rows(int rows, int begin)
+{
+    return rows - begin < STRIP ? rows - begin : STRIP;
+}
+
+/* out_ts = sum_k a_tk b_ks for s <= t and up to the end of the strip of t: out (rows, BLOCK),
+ * a (rows, inner), lda, b (inner, BLOCK). What lies further right is not written, nor read. */
+static void lower_product(int rows, int inner, const real *a, long lda, const real *b, real *out)
+{
+    for (int t = 0; t < rows; t += STRIP)
+        rw_tile_product(strip_rows(rows, t), t + STRIP, inner, rows_of(a + t * lda, lda), b, BLOCK,
+                        0, out + (size_t)t * BLOCK, BLOCK);
+}
+
+/* C_t.B_s inside each block: shared by the heads. Zero beyond the columns of a short block. */
 static void block_scores(const rw_ssd_chunk *chunk, const workspace *work)
 {
     for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
         int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
         size_t first = (size_t)begin * chunk->ld;
-        real *scores = work->scores + (size_t)begin * BLOCK;
         const real *b = flip(work, rows, chunk->state, BLOCK, chunk->b + first, chunk->ld);
-        if (rows < BLOCK) memset(scores, 0, sizeof(real) * BLOCK * BLOCK);
-        rw_tile_product(rows, BLOCK, chunk->state, rows_of(chunk->c + first, chunk->ld), b, BLOCK,
-                        0, scores, BLOCK);
+        lower_product(rows, chunk->state, chunk->c + first, chunk->ld, b,
+                      work->scores + (size_t)begin * BLOCK);
     }
 }
 
@@ -269,7 +280,7 @@ static void block_output(const rw_ssd_chunk *chunk, const workspace *work, const
     fill_mix(part, work->scores + (size_t)part->begin * BLOCK, chunk->skip[part->head], work->mix);
     load_x(chunk, work, part);
     for (int t = 0; t < part->rows; t += STRIP) {
-        int rows = part->rows - t < STRIP ? part->rows - t : STRIP;
+        int rows = strip_rows(part->rows, t);
         rw_tile_product(rows, width, t + rows, rows_of(work->mix + t * BLOCK, BLOCK), work->x,
                         width, 0, out + (size_t)t * ldy, ldy);
     }
@@ -449,7 +460,7 @@ static void input_backward(const rw_ssd_chunk *chunk, const workspace *work, con
     int width = chunk->head_width;
     real *dx = grad->x + (size_t)part->begin * grad->ld + (size_t)part->head * width;
     for (int s = 0; s < part->rows; s += STRIP) {
-        int rows = part->rows - s < STRIP ? part->rows - s : STRIP;
+        int rows = strip_rows(part->rows, s);
         rw_tile_product(rows, width, part->rows - s, columns_of(work->mix + s * BLOCK + s, BLOCK),
                         work->dy + (size_t)s * width, width, grad->add, dx + (size_t)s * grad->ld,
                         grad->ld);
@@ -489,9 +500,8 @@ static void block_backward(const rw_ssd_chunk *chunk, const workspace *work, con
     const int width = chunk->head_width;
     token_sums sums;
     real trace = 0;
-    rw_tile_product(part->rows, BLOCK, width, rows_of(work->dy, width),
-                    flip(work, part->rows, width, BLOCK, work->x, width), BLOCK, 0, work->pairs,
-                    BLOCK);
+    lower_product(part->rows, width, work->dy, width,
+                  flip(work, part->rows, width, BLOCK, work->x, width), work->pairs);
     pairs_backward(part, work, chunk->skip[part->head], &sums);
     state_in_backward(chunk, work, part, h, grad, &sums);
     state_out_backward(chunk, work, part, h, grad, &sums);
@@ -509,10 +519,16 @@ static void scores_backward(const rw_ssd_chunk *chunk, const workspace *work,
         int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
         size_t first = (size_t)begin * chunk->ld, out = (size_t)begin * grad->ld;
         const real *dscores = work->dscores + (size_t)begin * BLOCK;
-        rw_tile_product(rows, chunk->state, rows, rows_of(dscores, BLOCK), chunk->b + first,
-                        chunk->ld, 1, grad->c + out, grad->ld);
-        rw_tile_product(rows, chunk->state, rows, columns_of(dscores, BLOCK), chunk->c + first,
-                        chunk->ld, 1, grad->b + out, grad->ld);
+        for (int t = 0; t < rows; t += STRIP) {
+            int height = strip_rows(rows, t);
+            rw_tile_product(height, chunk->state, t + height, rows_of(dscores + t * BLOCK, BLOCK),
+                            chunk->b + first, chunk->ld, 1, grad->c + out + t * (long)grad->ld,
+                            grad->ld);
+            rw_tile_product(height, chunk->state, rows - t,
+                            columns_of(dscores + t * BLOCK + t, BLOCK),
+                            chunk->c + first + t * (long)chunk->ld, chunk->ld, 1,
+                            grad->b + out + t * (long)grad->ld, grad->ld);
+        }
     }
 }
 
@@ -547,7 +563,6 @@ void rw_ssd_backward(const rw_ssd_chunk *chunk, const real *state_in, const real
     step_sizes(chunk, &work);
     memset(work.dscores, 0, sizeof(real) * (size_t)work.padded * BLOCK);
     memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
-    memset(work.pairs, 0, sizeof(real) * BLOCK * BLOCK);
     block_scores(chunk, &work);
     for (int t = 0; grad->b && !grad->add && t < chunk->rows; t++) {
         memset(grad->b + (size_t)t * grad->ld, 0, sizeof(real) * (size_t)chunk->state);
