@@ -5,15 +5,14 @@
  *   dx_i = du_i silu(z_i),   dz_i = du_i x_i silu'(z_i) */
 #include "ops/row_norm.h"
 
-static void sigmoid_row(int n, const real *restrict z, real *restrict s)
+/* s = sigmoid(z), u = x silu(z). */
+static void gate_row(int n, const real *restrict x, const real *restrict z, real *restrict s,
+                     real *restrict u)
 {
-    for (int i = 0; i < n; i++) s[i] = rw_sigmoid(z[i]);
-}
-
-/* u = x silu(z), given s = sigmoid(z); u may be s. */
-static void gate_row(int n, const real *restrict x, const real *restrict z, const real *s, real *u)
-{
-    for (int i = 0; i < n; i++) u[i] = x[i] * (z[i] * s[i]);
+    for (int i = 0; i < n; i++) {
+        s[i] = rw_sigmoid(z[i]);
+        u[i] = x[i] * (z[i] * s[i]);
+    }
 }
 
 static void norm_row(int n, const real *restrict w, real *restrict y)
@@ -27,9 +26,8 @@ static void forward(const rw_call *call)
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
         real *y = rw_row_out(call->out, call->out_ld, t);
-        const real *z = rw_row(call->in[1], call->in_ld[1], t);
-        sigmoid_row(n, z, y);
-        gate_row(n, rw_row(call->in[0], call->in_ld[0], t), z, y, y);
+        gate_row(n, rw_row(call->in[0], call->in_ld[0], t), rw_row(call->in[1], call->in_ld[1], t),
+                 call->scratch, y);
         norm_row(n, call->param[0], y);
     }
 }
@@ -39,8 +37,10 @@ static void norm_gradient_row(int n, const real *restrict u, const real *restric
                               const real *restrict dy, real *restrict g, real *restrict dw)
 {
     const real r = rw_inverse_root(n, rw_row_dot(n, u, u));
-    for (int i = 0; i < n; i++) dw[i] += dy[i] * (u[i] * r);
-    for (int i = 0; i < n; i++) g[i] = w[i] * dy[i];
+    for (int i = 0; i < n; i++) {
+        dw[i] += dy[i] * (u[i] * r);
+        g[i] = w[i] * dy[i];
+    }
     const real along = rw_row_dot(n, g, u) * r * r / (real)n;
     for (int i = 0; i < n; i++) g[i] = r * (g[i] - u[i] * along);
 }
@@ -67,7 +67,6 @@ static void backward(const rw_call *call)
     for (int t = 0; t < call->rows; t++) {
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
         const real *z = rw_row(call->in[1], call->in_ld[1], t);
-        sigmoid_row(n, z, s);
         gate_row(n, x, z, s, u);
         norm_gradient_row(n, u, call->param[0], rw_row(call->dout, call->dout_ld, t), g,
                           call->dparam[0]);
