@@ -1,6 +1,5 @@
 #include "kernels/ssd_chunk.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "kernels/dense.h"
@@ -82,11 +81,6 @@ static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
     return work;
 }
 
-static real transition(const rw_ssd_chunk *chunk, int head)
-{
-    return -(real)exp((double)chunk->a_log[head]);
-}
-
 static rw_strided rows_of(const real *matrix, long ld)
 {
     return (rw_strided){matrix, ld, 1};
@@ -122,7 +116,7 @@ static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
     size_t padded = (size_t)work->padded;
     for (int h = 0; h < chunk->heads; h++) {
         real *restrict dt = work->dt + (size_t)h * padded, *restrict cum = work->cum + h * padded;
-        real a = transition(chunk, h), sum = 0;
+        real a = rw_ssd_transition(chunk, h), sum = 0;
         for (int t = 0; t < chunk->rows; t++)
             dt[t] = chunk->raw[(size_t)t * chunk->raw_ld + h] + chunk->dt_bias[h];
         for (int t = 0; t < chunk->rows; t++) dt[t] = rw_softplus_value(dt[t]);
@@ -476,7 +470,7 @@ static void gates_backward(const rw_ssd_chunk *chunk, const block *part, const t
                            const rw_ssd_grad *grad)
 {
     int head = part->head;
-    real a = transition(chunk, head);
+    real a = rw_ssd_transition(chunk, head);
     double da = 0, dtransition = 0, dbias = 0;
     for (int t = part->rows - 1; t >= 0; t--) {
         size_t token = (size_t)(part->begin + t);
@@ -571,50 +565,6 @@ void rw_ssd_backward(const rw_ssd_chunk *chunk, const real *state_in, const real
     for (int head = 0; head < chunk->heads; head++)
         head_backward(chunk, &work, head, state_in, dstate_out, dy, lddy, grad);
     if (grad->b) scores_backward(chunk, &work, grad);
-}
-
-void rw_ssd_step(const rw_ssd_chunk *chunk, real *state, real *y)
-{
-    int width = chunk->head_width, all = chunk->heads * width;
-    for (int head = 0; head < chunk->heads; head++) {
-        real dt = rw_softplus_value(chunk->raw[head] + chunk->dt_bias[head]);
-        real decay = rw_exp(dt * transition(chunk, head));
-        const real *restrict x = chunk->x + (size_t)head * width;
-        real *restrict out = y + (size_t)head * width;
-        for (int p = 0; p < width; p++) out[p] = chunk->skip[head] * x[p];
-        for (int n = 0; n < chunk->state; n++) {
-            real *restrict h = state + (size_t)n * all + (size_t)head * width;
-            real b = dt * chunk->b[n], c = chunk->c[n];
-            for (int p = 0; p < width; p++) {
-                h[p] = decay * h[p] + b * x[p];
-                out[p] += c * h[p];
-            }
-        }
-    }
-}
-
-/* One column (head, p) of the recurrence over all tokens. */
-static void reference_column(const rw_ssd_chunk *chunk, int head, int column, real *y, int ldy)
-{
-    double h[RW_SSD_MAX_STATE] = {0}, a = -exp((double)chunk->a_log[head]);
-    for (int t = 0; t < chunk->rows; t++) {
-        double raw = (double)chunk->raw[(size_t)t * chunk->raw_ld + head] + chunk->dt_bias[head];
-        double dt = raw > 0 ? raw + log1p(exp(-raw)) : log1p(exp(raw));
-        double x = chunk->x[(size_t)t * chunk->ld + column], sum = chunk->skip[head] * x;
-        double decay = exp(dt * a);
-        for (int n = 0; n < chunk->state; n++) {
-            h[n] = decay * h[n] + dt * chunk->b[(size_t)t * chunk->ld + n] * x;
-            sum += chunk->c[(size_t)t * chunk->ld + n] * h[n];
-        }
-        y[(size_t)t * ldy + column] = (real)sum;
-    }
-}
-
-void rw_ssd_reference(const rw_ssd_chunk *chunk, real *y, int ldy)
-{
-    for (int head = 0; head < chunk->heads; head++)
-        for (int p = 0; p < chunk->head_width; p++)
-            reference_column(chunk, head, head * chunk->head_width + p, y, ldy);
 }
 
 double rw_ssd_flops(int rows, int heads, int head_width, int state)

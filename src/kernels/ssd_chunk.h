@@ -19,6 +19,7 @@
 #ifndef RW_SSD_CHUNK_H
 #define RW_SSD_CHUNK_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -35,6 +36,12 @@ typedef struct {
     int raw_ld;
     const real *dt_bias, *a_log, *skip; /* (H) */
 } rw_ssd_chunk;
+
+/* A of a head. */
+static inline real rw_ssd_transition(const rw_ssd_chunk *chunk, int head)
+{
+    return -(real)exp((double)chunk->a_log[head]);
+}
 
 /* Where the gradient goes. */
 typedef struct {
