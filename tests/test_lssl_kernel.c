@@ -15,7 +15,7 @@
 #include "kernels/lanes.h"
 #include "kernels/legs.h"
 
-enum { MOST = 64, TOKENS = 23 };
+enum { MOST = 64, TOKENS = 37 };
 
 static const int sizes[] = {1, 2, 4, 7, 8, 9, 16, 33, 64};
 static const double steps[] = {1e-4, 1e-2, 0.1, 2.0};
@@ -25,7 +25,8 @@ enum { SIZES = sizeof sizes / sizeof *sizes, STEPS = sizeof steps / sizeof *step
 static const double tolerance = sizeof(real) == sizeof(double) ? 1e-12 : 3e-6;
 
 static real columns[8][MOST * RW_LANES], tokens[4][TOKENS * RW_LANES];
-static real coefficients[MOST * 4 * RW_LANES], triangle[MOST * (MOST + 1) / 2 * RW_LANES];
+static real coefficients[MOST * RW_DIAGONAL_COEFFICIENTS * RW_LANES],
+    triangle[MOST * (MOST + 1) / 2 * RW_LANES];
 
 static void fill(real *x, int count, uint64_t stream)
 {
@@ -279,16 +280,15 @@ static void lanes_without_a_channel_are_silent(void **unused)
 static void make_modes(int modes, double dt, double complex *lambda, double complex *c)
 {
     const double pi = 3.14159265358979323846;
-    fill(coefficients, modes * RW_DIAGONAL_COEFFICIENTS * RW_LANES, 13);
+    real read[2 * MOST * RW_LANES];
+    fill(read, 2 * modes * RW_LANES, 13);
     for (int m = 0; m < modes; m++)
         for (int i = 0; i < RW_LANES; i++) {
-            real *at = coefficients + m * RW_DIAGONAL_COEFFICIENTS * RW_LANES + i;
-            double complex value = cexp(lane_step(dt, i) * (-0.5 + I * pi * m));
-            at[RW_DIAGONAL_LAMBDA_RE * RW_LANES] = (real)creal(value);
-            at[RW_DIAGONAL_LAMBDA_IM * RW_LANES] = (real)cimag(value);
-            lambda[m * RW_LANES + i] = value;
-            c[m * RW_LANES + i] = (double)at[RW_DIAGONAL_C_RE * RW_LANES] +
-                                  I * (double)at[RW_DIAGONAL_C_IM * RW_LANES];
+            const real *at = read + 2 * m * RW_LANES + i;
+            c[m * RW_LANES + i] = (double)at[0] + I * (double)at[RW_LANES];
+            lambda[m * RW_LANES + i] = cexp(lane_step(dt, i) * (-0.5 + I * pi * m));
+            rw_diagonal_coefficients(m, i, lambda[m * RW_LANES + i], c[m * RW_LANES + i],
+                                     coefficients);
         }
 }
 
@@ -313,7 +313,32 @@ static void diagonal_kernel_is_c_lambda_to_the_t(void **unused)
         }
 }
 
-static void diagonal_adjoint_is_the_transpose(void **unused)
+/* A run is what the state gives and what the tokens leave, each on its own. */
+static void diagonal_parts_are_the_run(void **unused)
+{
+    (void)unused;
+    static double complex lambda[MOST * RW_LANES], c[MOST * RW_LANES];
+    for (int modes = 1; modes <= 32; modes = 2 * modes + 1)
+        for (int rows = 0; rows <= TOKENS; rows++) {
+            const int size = 2 * modes * RW_LANES, count = rows * RW_LANES;
+            make_modes(modes, 0.05, lambda, c);
+            memset(columns, 0, sizeof columns);
+            memset(tokens, 0, sizeof tokens);
+            fill(tokens[0], count, 27);
+            fill(columns[0], size, 28);
+            memcpy(columns[1], columns[0], sizeof columns[1]);
+            rw_diagonal_output(modes, coefficients, rows, columns[0], tokens[1]);
+            rw_diagonal_run(modes, coefficients, rows, tokens[3], tokens[2], columns[1]);
+            for (int i = 0; i < count; i++)
+                assert_near((double)tokens[1][i], (double)tokens[2][i], 10 * sqrt(modes));
+            rw_diagonal_input(modes, coefficients, rows, tokens[0], columns[2]);
+            rw_diagonal_run(modes, coefficients, rows, tokens[0], tokens[2], columns[3]);
+            for (int i = 0; i < size; i++)
+                assert_near((double)columns[2][i], (double)columns[3][i], 10);
+        }
+}
+
+static void diagonal_adjoints_are_the_transposes(void **unused)
 {
     (void)unused;
     static double complex lambda[MOST * RW_LANES], c[MOST * RW_LANES];
@@ -326,57 +351,64 @@ static void diagonal_adjoint_is_the_transpose(void **unused)
             fill(columns[0], size, 16);
             fill(columns[1], size, 17);
             memcpy(columns[2], columns[0], sizeof columns[2]);
-            memcpy(columns[3], columns[1], sizeof columns[3]);
-            rw_diagonal_run(modes, coefficients, rows, tokens[0], tokens[2], columns[0]);
-            rw_diagonal_run_adjoint(modes, coefficients, rows, tokens[1], tokens[3], columns[1]);
-            double left = dot(size, columns[3], columns[0]) + dot(count, tokens[1], tokens[2]);
-            double right = dot(size, columns[1], columns[2]) + dot(count, tokens[0], tokens[3]);
-            double scale = norms(size, columns[3], columns[0]) + norms(count, tokens[1], tokens[2]);
-            assert_near(right, left, scale);
+            rw_diagonal_output(modes, coefficients, rows, columns[2], tokens[2]);
+            rw_diagonal_output_adjoint(modes, coefficients, rows, tokens[1], columns[3]);
+            assert_near(dot(size, columns[3], columns[0]), dot(count, tokens[1], tokens[2]),
+                        norms(count, tokens[1], tokens[2]));
+            memcpy(columns[2], columns[1], sizeof columns[2]);
+            rw_diagonal_input(modes, coefficients, rows, tokens[0], columns[3]);
+            rw_diagonal_input_adjoint(modes, coefficients, rows, columns[2], tokens[3]);
+            assert_near(dot(count, tokens[0], tokens[3]), dot(size, columns[1], columns[3]),
+                        norms(size, columns[1], columns[3]));
         }
 }
 
 /* Against the sums of the definition: x_t = sum_s lambda^(t-s) u_s (s = -1: the
- * state), dx_t/dlambda = sum_s (t-s) lambda^(t-s-1) u_s. */
-static void diagonal_gradient_is_the_derivative(void **unused)
+ * state), lambda dx_t/dlambda = sum_s (t-s) lambda^(t-s) u_s. */
+static void check_diagonal_gradient(int modes, int rows)
 {
-    (void)unused;
     static double complex lambda[MOST * RW_LANES], c[MOST * RW_LANES];
-    const int modes = 5;
     make_modes(modes, 0.05, lambda, c);
     fill(tokens[0], TOKENS * RW_LANES, 18);
     fill(tokens[1], TOKENS * RW_LANES, 19);
     fill(columns[0], 2 * modes * RW_LANES, 20);
     memcpy(columns[1], columns[0], sizeof columns[1]);
-    memset(columns[2], 0, 2 * sizeof columns[2]);
-    rw_diagonal_gradient(modes, coefficients, TOKENS, tokens[0], tokens[1], columns[1], columns[2],
-                         columns[3]);
+    rw_diagonal_gradient(modes, coefficients, rows, tokens[0], tokens[1], columns[1], columns[2],
+                         triangle);
     for (int m = 0; m < modes; m++)
         for (int i = 0; i < RW_LANES; i++) {
             double complex a = lambda[m * RW_LANES + i], sum_x = 0, sum_v = 0, v = 0, x;
             x = (double)columns[0][2 * m * RW_LANES + i] +
                 I * (double)columns[0][(2 * m + 1) * RW_LANES + i];
             double complex start = x;
-            for (int t = 0; t < TOKENS; t++) {
+            for (int t = 0; t < rows; t++) {
                 x = cpow(a, t + 1) * start;
-                v = (t + 1) * cpow(a, t) * start;
+                v = (t + 1) * x;
                 for (int s = 0; s <= t; s++) {
                     x += cpow(a, t - s) * (double)tokens[0][s * RW_LANES + i];
-                    if (s < t)
-                        v += (t - s) * cpow(a, t - s - 1) * (double)tokens[0][s * RW_LANES + i];
+                    v += (t - s) * cpow(a, t - s) * (double)tokens[0][s * RW_LANES + i];
                 }
                 sum_x += (double)tokens[1][t * RW_LANES + i] * x;
                 sum_v += (double)tokens[1][t * RW_LANES + i] * v;
             }
             const double complex expected[4] = {v, x, sum_v, sum_x};
             const real *found[4] = {columns[2] + 2 * m * RW_LANES, columns[1] + 2 * m * RW_LANES,
-                                    columns[3] + 4 * m * RW_LANES,
-                                    columns[3] + (4 * m + 2) * RW_LANES};
+                                    triangle + 4 * m * RW_LANES, triangle + (4 * m + 2) * RW_LANES};
             for (int k = 0; k < 4; k++) {
                 assert_near((double)found[k][i], creal(expected[k]), 300);
                 assert_near((double)found[k][RW_LANES + i], cimag(expected[k]), 300);
             }
         }
+}
+
+/* With and without whole blocks of tokens and of modes, and what is left of them. */
+static void diagonal_gradient_is_the_derivative(void **unused)
+{
+    (void)unused;
+    check_diagonal_gradient(5, TOKENS);
+    check_diagonal_gradient(1, 3);
+    check_diagonal_gradient(20, 16);
+    check_diagonal_gradient(3, 32);
 }
 
 static void diagonal_power_is_a_complex_product(void **unused)
@@ -427,7 +459,8 @@ int main(void)
         cmocka_unit_test(legs_powers_are_dense_powers),
         cmocka_unit_test(lanes_without_a_channel_are_silent),
         cmocka_unit_test(diagonal_kernel_is_c_lambda_to_the_t),
-        cmocka_unit_test(diagonal_adjoint_is_the_transpose),
+        cmocka_unit_test(diagonal_parts_are_the_run),
+        cmocka_unit_test(diagonal_adjoints_are_the_transposes),
         cmocka_unit_test(diagonal_gradient_is_the_derivative),
         cmocka_unit_test(diagonal_power_is_a_complex_product),
         cmocka_unit_test(packing_keeps_to_its_columns),

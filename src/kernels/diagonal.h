@@ -13,35 +13,54 @@
 #ifndef RW_DIAGONAL_H
 #define RW_DIAGONAL_H
 
+#include <complex.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "tensor/real.h"
 
-/* Coefficients (M, 4, RW_LANES), and gradients with respect to them. */
+/* Tokens of a block, which moves the complex state at once. */
+#define RW_DIAGONAL_BLOCK 8
+
+/* Coefficients (M, 7, RW_LANES); the first four are what gradients (M, 4,
+ * RW_LANES) are with respect to. rw_diagonal_coefficients writes one lane of a
+ * mode's, from lambda and c in double: the rounding of lambda^RW_DIAGONAL_BLOCK
+ * grows with the number of blocks only. */
 enum {
     RW_DIAGONAL_LAMBDA_RE,
     RW_DIAGONAL_LAMBDA_IM,
     RW_DIAGONAL_C_RE,
     RW_DIAGONAL_C_IM,
+    RW_DIAGONAL_GRADIENTS,
+    RW_DIAGONAL_NORM = RW_DIAGONAL_GRADIENTS, /* |lambda|^2 */
+    RW_DIAGONAL_POWER_RE,                     /* lambda^RW_DIAGONAL_BLOCK */
+    RW_DIAGONAL_POWER_IM,
     RW_DIAGONAL_COEFFICIENTS
 };
+void rw_diagonal_coefficients(int mode, int lane, double complex lambda, double complex c,
+                              real *coefficients);
 
-/* Moves the state x by `rows` tokens. u NULL: zero input; y NULL: not wanted. */
+/* Moves the state x by `rows` tokens, one after the other. */
 void rw_diagonal_run(int modes, const real *coefficients, int rows, const real *u, real *y,
                      real *x);
 
-/* The transpose, last token first: p is d/dx after the tokens on entry, before
- * them on return. dy NULL: zero; du (written) NULL: not wanted. */
-void rw_diagonal_run_adjoint(int modes, const real *coefficients, int rows, const real *dy,
-                             real *du, real *p);
+/* The state x that the tokens alone leave: the run from zero without y. */
+void rw_diagonal_input(int modes, const real *coefficients, int rows, const real *u, real *x);
+/* What the state x before the tokens gives to y: the run without u. Uses up x. */
+void rw_diagonal_output(int modes, const real *coefficients, int rows, real *x, real *y);
 
-/* Gradients by the tangent: runs x over the tokens together with tangent =
- * dx / dlambda (both in and out; complex, for x is analytic in lambda), and adds
- * sum_t dy_t x_t and sum_t dy_t tangent_t to sums (M, 4, RW_LANES): tangent re,
- * im, state re, im. */
+/* The transposes: from p = d/dx after the tokens, used up, to du; and from dy to
+ * p = d/dx before them. */
+void rw_diagonal_input_adjoint(int modes, const real *coefficients, int rows, real *p, real *du);
+void rw_diagonal_output_adjoint(int modes, const real *coefficients, int rows, const real *dy,
+                                real *p);
+
+/* Gradients: moves x over the tokens and writes rate (M, 2, RW_LANES), its change
+ * with log lambda, lambda dx/dlambda (complex, for x is analytic in lambda; zero
+ * before the tokens), and sums (M, 4, RW_LANES): sum_t dy_t rate_t, re and im,
+ * and sum_t dy_t x_t. */
 void rw_diagonal_gradient(int modes, const real *coefficients, int rows, const real *u,
-                          const real *dy, real *x, real *tangent, real *sums);
+                          const real *dy, real *x, real *rate, real *sums);
 
 /* y = power x, or its transpose; power (M, 2, RW_LANES), complex. */
 void rw_diagonal_power_apply(int modes, const real *power, bool transpose, const real *x, real *y);

@@ -46,15 +46,36 @@ static void prepare(const rw_state_space_column *column, const real *const *para
     }
 }
 
-static void run(const rw_state_space_column *column, int rows, const real *u, real *y, real *h)
+static void step(const rw_state_space_column *column, const real *u, real *y, real *h)
 {
-    rw_legs_run(column->state, column->coefficients, rows, u, y, h);
+    rw_legs_run(column->state, column->coefficients, 1, u, y, h);
 }
 
-static void run_adjoint(const rw_state_space_column *column, int rows, const real *dy, real *du,
-                        real *p)
+static void zero(const rw_state_space_column *column, real *h)
 {
-    rw_legs_run_adjoint(column->state, column->coefficients, rows, dy, du, p);
+    memset(h, 0, (size_t)column->state * RW_LANES * sizeof *h);
+}
+
+static void input(const rw_state_space_column *column, int rows, const real *u, real *h)
+{
+    zero(column, h);
+    rw_legs_run(column->state, column->coefficients, rows, u, NULL, h);
+}
+
+static void input_adjoint(const rw_state_space_column *column, int rows, real *p, real *du)
+{
+    rw_legs_run_adjoint(column->state, column->coefficients, rows, NULL, du, p);
+}
+
+static void output(const rw_state_space_column *column, int rows, real *h, real *y)
+{
+    rw_legs_run(column->state, column->coefficients, rows, NULL, y, h);
+}
+
+static void output_adjoint(const rw_state_space_column *column, int rows, const real *dy, real *p)
+{
+    zero(column, p);
+    rw_legs_run_adjoint(column->state, column->coefficients, rows, dy, NULL, p);
 }
 
 /* The state at the chunk's end depends on log_dt too: dh . tangent. */
@@ -92,8 +113,11 @@ static const rw_recurrence legs = {
     .gradient_scratch_reals = gradient_scratch_reals,
     .gradient_reals = gradient_reals,
     .prepare = prepare,
-    .run = run,
-    .run_adjoint = run_adjoint,
+    .step = step,
+    .input = input,
+    .input_adjoint = input_adjoint,
+    .output = output,
+    .output_adjoint = output_adjoint,
     .gradient = gradient,
     .apply = apply,
 };

@@ -44,6 +44,11 @@ static size_t coefficient_reals(int state)
     return (size_t)state / 2 * RW_DIAGONAL_COEFFICIENTS * RW_LANES;
 }
 
+static size_t gradient_reals(int state)
+{
+    return (size_t)state / 2 * RW_DIAGONAL_GRADIENTS * RW_LANES;
+}
+
 static size_t power_reals(int state)
 {
     return (size_t)state * RW_LANES;
@@ -51,7 +56,7 @@ static size_t power_reals(int state)
 
 static size_t gradient_scratch_reals(int state)
 {
-    return 3 * (size_t)state * RW_LANES; /* tangent, sums */
+    return 3 * (size_t)state * RW_LANES; /* rate, sums */
 }
 
 static void set_complex(real *re, double complex value)
@@ -85,52 +90,64 @@ static void prepare(const rw_state_space_column *column, const real *const *para
     for (int i = 0; i < column->width; i++)
         for (int m = 0; m < modes; m++) {
             mode self = mode_of(param, modes, column->channel + i, m);
-            real *at = coefficients + (long)m * RW_DIAGONAL_COEFFICIENTS * RW_LANES + i;
-            set_complex(at + RW_DIAGONAL_LAMBDA_RE * RW_LANES, self.lambda);
-            set_complex(at + RW_DIAGONAL_C_RE * RW_LANES, 2 * self.C * self.bbar);
+            rw_diagonal_coefficients(m, i, self.lambda, 2 * self.C * self.bbar, coefficients);
             prepare_powers(column->node, self.lambda, powers + 2L * m * RW_LANES + i, stride);
         }
 }
 
-static void run(const rw_state_space_column *column, int rows, const real *u, real *y, real *h)
+static void step(const rw_state_space_column *column, const real *u, real *y, real *h)
 {
-    rw_diagonal_run(column->state / 2, column->coefficients, rows, u, y, h);
+    rw_diagonal_run(column->state / 2, column->coefficients, 1, u, y, h);
 }
 
-static void run_adjoint(const rw_state_space_column *column, int rows, const real *dy, real *du,
-                        real *p)
+static void input(const rw_state_space_column *column, int rows, const real *u, real *h)
 {
-    rw_diagonal_run_adjoint(column->state / 2, column->coefficients, rows, dy, du, p);
+    rw_diagonal_input(column->state / 2, column->coefficients, rows, u, h);
 }
 
-/* With S = sum_t dy_t c tangent_t + conj(dh) tangent_T, the loss changes by
- * Re(S dlambda): derivatives Re S and -Im S; likewise for c with sum_t dy_t x_t. */
+static void input_adjoint(const rw_state_space_column *column, int rows, real *p, real *du)
+{
+    rw_diagonal_input_adjoint(column->state / 2, column->coefficients, rows, p, du);
+}
+
+static void output(const rw_state_space_column *column, int rows, real *h, real *y)
+{
+    rw_diagonal_output(column->state / 2, column->coefficients, rows, h, y);
+}
+
+static void output_adjoint(const rw_state_space_column *column, int rows, const real *dy, real *p)
+{
+    rw_diagonal_output_adjoint(column->state / 2, column->coefficients, rows, dy, p);
+}
+
+/* With S = sum_t dy_t c rate_t + conj(dh) rate_T, the loss changes by Re(S dlog
+ * lambda): derivatives Re S and -Im S; likewise for c with sum_t dy_t x_t. The
+ * gradient holds those by log lambda in the place of lambda. */
 static void gradient(const rw_state_space_column *column, int rows, const real *u, const real *dy,
                      const real *dh, real *h, real *const *dparam, real *dcoefficients,
                      real *scratch)
 {
     (void)dparam;
     const int modes = column->state / 2;
-    real *tangent = scratch, *sums = tangent + column->state * RW_LANES;
-    memset(scratch, 0, gradient_scratch_reals(column->state) * sizeof *scratch);
-    rw_diagonal_gradient(modes, column->coefficients, rows, u, dy, h, tangent, sums);
+    real *rate = scratch, *sums = rate + column->state * RW_LANES;
+    rw_diagonal_gradient(modes, column->coefficients, rows, u, dy, h, rate, sums);
     for (int m = 0; m < modes; m++) {
         const real *at = column->coefficients + (long)m * RW_DIAGONAL_COEFFICIENTS * RW_LANES;
-        real *out = dcoefficients + (long)m * RW_DIAGONAL_COEFFICIENTS * RW_LANES;
+        real *out = dcoefficients + (long)m * RW_DIAGONAL_GRADIENTS * RW_LANES;
         rw_vector c_re = rw_lanes_load(at, RW_DIAGONAL_C_RE);
         rw_vector c_im = rw_lanes_load(at, RW_DIAGONAL_C_IM);
         rw_vector v_re = rw_lanes_load(sums, 4 * m), v_im = rw_lanes_load(sums, 4 * m + 1);
         rw_vector g_re = rw_lanes_load(dh, 2 * m), g_im = rw_lanes_load(dh, 2 * m + 1);
-        rw_vector t_re = rw_lanes_load(tangent, 2 * m), t_im = rw_lanes_load(tangent, 2 * m + 1);
+        rw_vector t_re = rw_lanes_load(rate, 2 * m), t_im = rw_lanes_load(rate, 2 * m + 1);
         rw_vector S_re = c_re * v_re - c_im * v_im + (g_re * t_re + g_im * t_im);
         rw_vector S_im = c_re * v_im + c_im * v_re + (g_re * t_im - g_im * t_re);
-        const rw_vector add[RW_DIAGONAL_COEFFICIENTS] = {
+        const rw_vector add[RW_DIAGONAL_GRADIENTS] = {
             [RW_DIAGONAL_LAMBDA_RE] = S_re,
             [RW_DIAGONAL_LAMBDA_IM] = -S_im,
             [RW_DIAGONAL_C_RE] = rw_lanes_load(sums, 4 * m + 2),
             [RW_DIAGONAL_C_IM] = -rw_lanes_load(sums, 4 * m + 3),
         };
-        for (int k = 0; k < RW_DIAGONAL_COEFFICIENTS; k++)
+        for (int k = 0; k < RW_DIAGONAL_GRADIENTS; k++)
             rw_lanes_store(out, k, rw_lanes_load(out, k) + add[k]);
     }
 }
@@ -145,10 +162,13 @@ static const rw_recurrence diagonal = {
     .coefficient_reals = coefficient_reals,
     .power_reals = power_reals,
     .gradient_scratch_reals = gradient_scratch_reals,
-    .gradient_reals = coefficient_reals,
+    .gradient_reals = gradient_reals,
     .prepare = prepare,
-    .run = run,
-    .run_adjoint = run_adjoint,
+    .step = step,
+    .input = input,
+    .input_adjoint = input_adjoint,
+    .output = output,
+    .output_adjoint = output_adjoint,
     .gradient = gradient,
     .apply = apply,
 };
@@ -159,15 +179,15 @@ static double complex sensitivity(const real *re)
     return re[0] - I * (double)re[RW_LANES];
 }
 
-/* The chain from (lambda, c = 2 C Bbar) to one mode's parameters. */
-static void mode_backward(const mode *self, double complex S_lambda, double complex S_c, long at,
-                          double *dlog_dt, real *const *dparam)
+/* The chain from (log lambda = dt A, c = 2 C Bbar) to one mode's parameters. */
+static void mode_backward(const mode *self, double complex S_log_lambda, double complex S_c,
+                          long at, double *dlog_dt, real *const *dparam)
 {
     double complex by_dt = self->lambda; /* d Bbar / d dt */
     double complex by_A = (self->dt * self->lambda - self->bbar) / self->A;
     double complex S_bbar = 2 * self->C * S_c, S_C = 2 * self->bbar * S_c;
-    double complex S_A = S_lambda * self->dt * self->lambda + S_bbar * by_A;
-    *dlog_dt += self->dt * creal(S_lambda * self->A * self->lambda + S_bbar * by_dt);
+    double complex S_A = S_log_lambda * self->dt + S_bbar * by_A;
+    *dlog_dt += self->dt * creal(S_log_lambda * self->A + S_bbar * by_dt);
     dparam[LOG_REAL][at] += (real)(creal(S_A) * creal(self->A));
     dparam[IMAG][at] += (real)-cimag(S_A);
     dparam[RW_STATE_SPACE_C][2 * at] += (real)creal(S_C);
@@ -185,11 +205,11 @@ static void prepare_backward(const rw_node *node, const real *const *param, cons
     rw_state_space_channels(node, begin, end, &first, &last);
     for (long channel = first; channel < last; channel++) {
         const real *gradients =
-            dderived + (size_t)(channel / RW_LANES) * coefficient_reals(state) + channel % RW_LANES;
+            dderived + (size_t)(channel / RW_LANES) * gradient_reals(state) + channel % RW_LANES;
         double dlog_dt = 0;
         for (int m = 0; m < modes; m++) {
             mode self = mode_of(param, modes, channel, m);
-            const real *of = gradients + (long)m * RW_DIAGONAL_COEFFICIENTS * RW_LANES;
+            const real *of = gradients + (long)m * RW_DIAGONAL_GRADIENTS * RW_LANES;
             mode_backward(&self, sensitivity(of + RW_DIAGONAL_LAMBDA_RE * RW_LANES),
                           sensitivity(of + RW_DIAGONAL_C_RE * RW_LANES), channel * modes + m,
                           &dlog_dt, dparam);
@@ -223,11 +243,12 @@ static void reference(const rw_call *call)
     for (int d = 0; d < call->node->in_width[0]; d++) reference_channel(call, state / 2, d);
 }
 
-/* The recurrence of summary takes 8 a mode, that of the carried output 12. */
+/* The recurrence of summary and that of the carried output take 5 a mode each:
+ * blocks of 8 tokens, 16 multiplications and additions and a complex product. */
 static double flops(const rw_node *node, int rows)
 {
     double modes = ((const rw_state_space *)node->attributes)->state / 2;
-    return rw_state_space_flops(node, rows, 20 * modes);
+    return rw_state_space_flops(node, rows, 10 * modes);
 }
 
 static rw_status sample(rw_graph *graph, rw_value x, rw_value *y);

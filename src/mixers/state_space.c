@@ -92,16 +92,16 @@ static void zero(real *x, size_t count)
     memset(x, 0, count * sizeof *x);
 }
 
-/* The kernel is what the recurrence answers to a unit impulse. */
+/* The kernel is what the recurrence answers to a unit impulse: the token itself,
+ * and what the state that it leaves gives to the others. */
 static void impulse_response(const rw_state_space_column *column, const layout *at, real *kernel,
                              real *scratch)
 {
-    const size_t tokens = (size_t)at->chunk * RW_LANES;
-    real *u = scratch, *y = u + tokens, *h = y + tokens;
-    zero(u, tokens);
+    real *u = scratch, *y = u + RW_LANES, *h = y + (size_t)at->chunk * RW_LANES;
     for (int i = 0; i < RW_LANES; i++) u[i] = 1;
     zero(h, (size_t)column->state * RW_LANES);
-    at->family->run(column, at->chunk, u, y, h);
+    at->family->step(column, u, y, h);
+    at->family->output(column, at->chunk - 1, h, y + RW_LANES);
     rw_lanes_unpack(at->chunk, column->width, y, kernel + column->channel, at->width);
 }
 
@@ -149,7 +149,7 @@ void rw_state_space_forward(const rw_call *call)
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         rw_lanes_pack(column.state, column.width, call->state_in + channel, at.width, h);
-        at.family->run(&column, call->rows, NULL, y, h);
+        at.family->output(&column, call->rows, h, y);
         rw_lanes_unpack_add(call->rows, column.width, y, call->out + channel, call->out_ld);
     }
 }
@@ -161,8 +161,7 @@ void rw_state_space_summary(const rw_call *call)
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         rw_lanes_pack(call->rows, column.width, call->in[0] + channel, call->in_ld[0], u);
-        zero(h, (size_t)column.state * RW_LANES);
-        at.family->run(&column, call->rows, u, NULL, h);
+        at.family->input(&column, call->rows, u, h);
         rw_lanes_unpack(column.state, column.width, h, call->state + channel, at.width);
     }
 }
@@ -175,7 +174,7 @@ void rw_state_space_step(const rw_call *call)
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         rw_lanes_pack(1, column.width, call->in[0] + channel, 0, u);
         rw_lanes_pack(column.state, column.width, call->state + channel, at.width, h);
-        at.family->run(&column, 1, u, y, h);
+        at.family->step(&column, u, y, h);
         rw_lanes_unpack(column.state, column.width, h, call->state + channel, at.width);
         rw_lanes_unpack(1, column.width, y, call->out + channel, 0);
     }
@@ -189,8 +188,7 @@ void rw_state_space_adjoint(const rw_call *call)
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         rw_lanes_pack(call->rows, column.width, call->dout + channel, call->dout_ld, dy);
-        zero(p, (size_t)column.state * RW_LANES);
-        at.family->run_adjoint(&column, call->rows, dy, NULL, p);
+        at.family->output_adjoint(&column, call->rows, dy, p);
         rw_lanes_unpack(column.state, column.width, p, call->dstate_in + channel, at.width);
     }
 }
@@ -208,7 +206,7 @@ static void backward_input(const rw_call *call, const layout *at)
     for (int channel = 0; channel < at->width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, at, call->derived, channel);
         rw_lanes_pack(column.state, column.width, call->dstate_out + channel, at->width, p);
-        at->family->run_adjoint(&column, call->rows, NULL, du, p);
+        at->family->input_adjoint(&column, call->rows, p, du);
         rw_lanes_unpack_add(call->rows, column.width, du, call->din[0] + channel, call->din_ld[0]);
     }
 }

@@ -51,11 +51,16 @@ typedef struct {
      * of T 2^k tokens at powers + k * stride, for k < node->levels. */
     void (*prepare)(const rw_state_space_column *column, const real *const *param,
                     real *coefficients, real *powers, size_t stride);
-    /* Moves the state h (N) by `rows` tokens; u NULL: zero; y NULL: not wanted. */
-    void (*run)(const rw_state_space_column *column, int rows, const real *u, real *y, real *h);
-    /* The transpose: p (N) is d/dh after the tokens, then before them. */
-    void (*run_adjoint)(const rw_state_space_column *column, int rows, const real *dy, real *du,
-                        real *p);
+    /* Moves the state h (N) by one token. */
+    void (*step)(const rw_state_space_column *column, const real *u, real *y, real *h);
+    /* The state h that `rows` tokens leave behind when it was zero before; from
+     * p = d/dh after them, used up, to du. */
+    void (*input)(const rw_state_space_column *column, int rows, const real *u, real *h);
+    void (*input_adjoint)(const rw_state_space_column *column, int rows, real *p, real *du);
+    /* What the state h before the tokens, used up, gives to y; from dy to p = d/dh
+     * before them. */
+    void (*output)(const rw_state_space_column *column, int rows, real *h, real *y);
+    void (*output_adjoint)(const rw_state_space_column *column, int rows, const real *dy, real *p);
     /* Adds the gradients of the column's tokens to dparam (log_dt, C and the
      * family's own; not skip) or to dcoefficients. h is the state before them,
      * and is used up; dh is d/dh after them. */
