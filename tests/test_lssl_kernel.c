@@ -449,6 +449,23 @@ static void packing_keeps_to_its_columns(void **unused)
     }
 }
 
+static void packing_a_pair_is_packing_twice(void **unused)
+{
+    (void)unused;
+    enum { ROWS = 5, LD = 2 * RW_LANES + 3 };
+    real x[ROWS * LD], y[ROWS * LD], pair[2][ROWS * RW_LANES], column[ROWS * RW_LANES];
+    fill(x, ROWS * LD, 29);
+    rw_lanes_pack_pair(ROWS, x, LD, pair[0], pair[1]);
+    for (int k = 0; k < 2; k++) {
+        rw_lanes_pack(ROWS, RW_LANES, x + k * RW_LANES, LD, column);
+        assert_memory_equal(pair[k], column, sizeof column);
+    }
+    memcpy(y, x, sizeof y);
+    rw_lanes_unpack_add_pair(ROWS, pair[0], pair[1], y, LD);
+    for (int i = 0; i < ROWS * LD; i++)
+        assert_true(y[i] == (i % LD < 2 * RW_LANES ? 2 * x[i] : x[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +481,7 @@ int main(void)
         cmocka_unit_test(diagonal_gradient_is_the_derivative),
         cmocka_unit_test(diagonal_power_is_a_complex_product),
         cmocka_unit_test(packing_keeps_to_its_columns),
+        cmocka_unit_test(packing_a_pair_is_packing_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,15 @@ static inline void rw_lanes_pack(int rows, int width, const real *x, long ld, re
         for (int i = 0; i < RW_LANES; i++) column[t * RW_LANES + i] = i < width ? x[t * ld + i] : 0;
 }
 
+/* Two neighbouring columns that are whole. */
+static inline void rw_lanes_pack_pair(int rows, const real *x, long ld, real *first, real *second)
+{
+    for (long t = 0; t < rows; t++) {
+        rw_lanes_store(first, t, rw_lanes_load(x + t * ld, 0));
+        rw_lanes_store(second, t, rw_lanes_load(x + t * ld, 1));
+    }
+}
+
 /* The way back. */
 static inline void rw_lanes_unpack(int rows, int width, const real *column, real *x, long ld)
 {
@@ -51,6 +60,17 @@ static inline void rw_lanes_unpack_add(int rows, int width, const real *column, 
     }
     for (long t = 0; t < rows; t++)
         for (int i = 0; i < width; i++) x[t * ld + i] += column[t * RW_LANES + i];
+}
+
+/* Two neighbouring columns that are whole. */
+static inline void rw_lanes_unpack_add_pair(int rows, const real *first, const real *second,
+                                            real *x, long ld)
+{
+    for (long t = 0; t < rows; t++) {
+        real *row = x + t * ld;
+        rw_lanes_store(row, 0, rw_lanes_load(row, 0) + rw_lanes_load(first, t));
+        rw_lanes_store(row, 1, rw_lanes_load(row, 1) + rw_lanes_load(second, t));
+    }
 }
 
 #endif

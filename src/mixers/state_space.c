@@ -25,6 +25,11 @@ static size_t padded(size_t reals)
     return (reals + unit - 1) / unit * unit;
 }
 
+/* Tokens of two neighbouring columns are packed at once. Rows lie a power of two
+ * of bytes apart, so few sets of the caches hold them: a line would be gone
+ * before its second half was read. */
+#define PAIR 2
+
 static layout layout_of(const rw_node *node)
 {
     layout at = {.options = node->attributes, .chunk = node->chunk, .width = node->in_width[0]};
@@ -59,9 +64,10 @@ rw_status rw_state_space_shape(rw_node *node)
     layout at = layout_of(node);
     node->derived = at.total;
     node->derived_grad = (size_t)at.columns * at.family->gradient_reals(options->state);
-    /* One column: two rows a token, the state and its adjoint, what gradient
-     * needs. The convolution and the columns take turns; prepare keeps a plan. */
-    size_t column = (2 * (size_t)at.chunk + 2 * (size_t)options->state) * RW_LANES +
+    /* Two rows a token of a pair of columns, and for one column the state, its
+     * adjoint and what gradient needs. The convolution and the columns take turns;
+     * prepare keeps a plan. */
+    size_t column = (2 * (size_t)at.chunk * PAIR + 2 * (size_t)options->state) * RW_LANES +
                     at.family->gradient_scratch_reals(options->state);
     node->scratch = at.kernel + larger(rw_conv_scratch_reals(at.chunk, width), column);
     return RW_OK;
@@ -85,6 +91,46 @@ static rw_state_space_column column_at(const rw_node *node, const layout *at, co
         .width = left < RW_LANES ? left : RW_LANES,
         .coefficients = derived + at->coefficients + (size_t)(channel / RW_LANES) * at->coefficient,
     };
+}
+
+/* The tokens of a column, of those of its pair in `tokens` (PAIR, T, RW_LANES),
+ * which are packed with the first. */
+static real *pack_tokens(const rw_state_space_column *column, const layout *at, int rows,
+                         const real *x, long ld, real *tokens)
+{
+    const size_t stride = (size_t)at->chunk * RW_LANES;
+    const int second = column->channel / RW_LANES % PAIR, left = at->width - column->channel;
+    if (second) return tokens + stride;
+    x += column->channel;
+    if (left >= PAIR * RW_LANES)
+        rw_lanes_pack_pair(rows, x, ld, tokens, tokens + stride);
+    else
+        rw_lanes_pack(rows, column->width, x, ld, tokens);
+    if (left > RW_LANES && left < PAIR * RW_LANES)
+        rw_lanes_pack(rows, left - RW_LANES, x + RW_LANES, ld, tokens + stride);
+    return tokens;
+}
+
+/* Where the tokens of a column shall be written, for add_tokens. */
+static real *tokens_of(const rw_state_space_column *column, const layout *at, real *tokens)
+{
+    return tokens + (size_t)(column->channel / RW_LANES % PAIR * at->chunk) * RW_LANES;
+}
+
+/* Adds them to x: with the second column of a pair, or the last one. */
+static void add_tokens(const rw_state_space_column *column, const layout *at, int rows,
+                       const real *tokens, real *x, long ld)
+{
+    const int second = column->channel / RW_LANES % PAIR, width = column->width;
+    const real *last = tokens + (size_t)(second * at->chunk) * RW_LANES;
+    x += column->channel;
+    if (second && width == RW_LANES) {
+        rw_lanes_unpack_add_pair(rows, tokens, last, x - RW_LANES, ld);
+        return;
+    }
+    if (second) rw_lanes_unpack_add(rows, RW_LANES, tokens, x - RW_LANES, ld);
+    if (second || at->width - column->channel <= RW_LANES)
+        rw_lanes_unpack_add(rows, width, last, x, ld);
 }
 
 static void zero(real *x, size_t count)
@@ -145,22 +191,22 @@ void rw_state_space_forward(const rw_call *call)
              call->out, call->out_ld);
     if (!call->state_in) return;
 
-    real *y = call->scratch, *h = y + (size_t)at.chunk * RW_LANES;
+    real *tokens = call->scratch, *h = tokens + PAIR * (size_t)at.chunk * RW_LANES;
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         rw_lanes_pack(column.state, column.width, call->state_in + channel, at.width, h);
-        at.family->output(&column, call->rows, h, y);
-        rw_lanes_unpack_add(call->rows, column.width, y, call->out + channel, call->out_ld);
+        at.family->output(&column, call->rows, h, tokens_of(&column, &at, tokens));
+        add_tokens(&column, &at, call->rows, tokens, call->out, call->out_ld);
     }
 }
 
 void rw_state_space_summary(const rw_call *call)
 {
     layout at = layout_of(call->node);
-    real *u = call->scratch, *h = u + (size_t)at.chunk * RW_LANES;
+    real *tokens = call->scratch, *h = tokens + PAIR * (size_t)at.chunk * RW_LANES;
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
-        rw_lanes_pack(call->rows, column.width, call->in[0] + channel, call->in_ld[0], u);
+        const real *u = pack_tokens(&column, &at, call->rows, call->in[0], call->in_ld[0], tokens);
         at.family->input(&column, call->rows, u, h);
         rw_lanes_unpack(column.state, column.width, h, call->state + channel, at.width);
     }
@@ -184,10 +230,10 @@ void rw_state_space_step(const rw_call *call)
 void rw_state_space_adjoint(const rw_call *call)
 {
     layout at = layout_of(call->node);
-    real *dy = call->scratch, *p = dy + (size_t)at.chunk * RW_LANES;
+    real *tokens = call->scratch, *p = tokens + PAIR * (size_t)at.chunk * RW_LANES;
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
-        rw_lanes_pack(call->rows, column.width, call->dout + channel, call->dout_ld, dy);
+        const real *dy = pack_tokens(&column, &at, call->rows, call->dout, call->dout_ld, tokens);
         at.family->output_adjoint(&column, call->rows, dy, p);
         rw_lanes_unpack(column.state, column.width, p, call->dstate_in + channel, at.width);
     }
@@ -202,12 +248,12 @@ static void backward_input(const rw_call *call, const layout *at)
              call->din[0], call->din_ld[0]);
     if (!call->dstate_out) return;
 
-    real *du = call->scratch, *p = du + (size_t)at->chunk * RW_LANES;
+    real *tokens = call->scratch, *p = tokens + PAIR * (size_t)at->chunk * RW_LANES;
     for (int channel = 0; channel < at->width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, at, call->derived, channel);
         rw_lanes_pack(column.state, column.width, call->dstate_out + channel, at->width, p);
-        at->family->input_adjoint(&column, call->rows, p, du);
-        rw_lanes_unpack_add(call->rows, column.width, du, call->din[0] + channel, call->din_ld[0]);
+        at->family->input_adjoint(&column, call->rows, p, tokens_of(&column, at, tokens));
+        add_tokens(&column, at, call->rows, tokens, call->din[0], call->din_ld[0]);
     }
 }
 
@@ -222,14 +268,14 @@ static void pack_state(const rw_state_space_column *column, const real *state, i
 
 static void backward_params(const rw_call *call, const layout *at)
 {
-    const size_t tokens = (size_t)at->chunk * RW_LANES;
+    const size_t tokens = PAIR * (size_t)at->chunk * RW_LANES;
     const size_t state = (size_t)at->options->state * RW_LANES;
-    real *u = call->scratch, *dy = u + tokens, *h = dy + tokens, *dh = h + state;
+    real *in = call->scratch, *dout = in + tokens, *h = dout + tokens, *dh = h + state;
     const size_t gradient = at->family->gradient_reals(at->options->state);
     for (int channel = 0; channel < at->width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, at, call->derived, channel);
-        rw_lanes_pack(call->rows, column.width, call->in[0] + channel, call->in_ld[0], u);
-        rw_lanes_pack(call->rows, column.width, call->dout + channel, call->dout_ld, dy);
+        const real *u = pack_tokens(&column, at, call->rows, call->in[0], call->in_ld[0], in);
+        const real *dy = pack_tokens(&column, at, call->rows, call->dout, call->dout_ld, dout);
         pack_state(&column, call->state_in, at->width, h);
         pack_state(&column, call->dstate_out, at->width, dh);
         real *dcoefficients =
