@@ -243,8 +243,8 @@ static void reference(const rw_call *call)
     for (int d = 0; d < call->node->in_width[0]; d++) reference_channel(call, state / 2, d);
 }
 
-/* The recurrence of summary and that of the carried output take 5 a mode each:
- * blocks of 8 tokens, 16 multiplications and additions and a complex product. */
+/* By blocks, summary and the carried output take about 5 a mode each
+ * (multiplications and additions; kernels/diagonal.c). */
 static double flops(const rw_node *node, int rows)
 {
     double modes = ((const rw_state_space *)node->attributes)->state / 2;
