@@ -52,14 +52,13 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
     const int queries = options.heads * width, keys = options.kv_heads * width;
     const rw_linear_options in = {.name = "in", .width = queries + 2 * keys};
     const rw_linear_options out = {.name = "out", .width = x.width};
-    rw_value projected, scored, mixed;
+    rw_value projected, mixed;
     RW_TRY(rw_linear(graph, x, &in, &projected));
-    scored = rw_columns(projected, 0, queries + keys);
     if (rw_config_bool(config, "rope"))
-        RW_TRY(rw_rotary(graph, scored, options.heads + options.kv_heads,
-                         rw_config_real(config, "rope_base"), &scored));
-    RW_TRY(rw_softmax_attention(graph, rw_columns(scored, 0, queries),
-                                rw_columns(scored, queries, keys),
+        RW_TRY(rw_rotary(graph, projected, options.heads + options.kv_heads, width,
+                         rw_config_real(config, "rope_base"), &projected));
+    RW_TRY(rw_softmax_attention(graph, rw_columns(projected, 0, queries),
+                                rw_columns(projected, queries, keys),
                                 rw_columns(projected, queries + keys, keys), &options, &mixed));
     return rw_linear(graph, mixed, &out, y);
 }

@@ -1,5 +1,7 @@
 /* Rotary positions. Columns i and i + d/2 of a head, as a complex number, are
- * multiplied by e^(i a), a = p f, f = base^(-2i/d), at position p.
+ * multiplied by e^(i a), a = p f, f = base^(-2i/d), at position p. Columns behind the
+ * heads are handed on as they are: queries, keys and values are then one value, and
+ * the projection that they come from needs no memory of its own.
  *
  * p = c T + r: the factors of r < T are prepared once a step, that of c T, the start of
  * the chunk, is found in double once a call, and the product is that of p. So rows
@@ -11,24 +13,27 @@
 #include "ops/elementwise.h"
 
 typedef struct {
-    int heads;
+    int heads, head_width;
     double base;
 } attributes;
 
-/* Factors of one position: d/2 cosines, then d/2 sines. */
 static int head_width(const rw_node *node)
 {
-    return node->in_width[0] / ((const attributes *)node->attributes)->heads;
+    return ((const attributes *)node->attributes)->head_width;
+}
+
+static int turned_columns(const rw_node *node)
+{
+    return ((const attributes *)node->attributes)->heads * head_width(node);
 }
 
 static rw_status shape(rw_node *node)
 {
-    const attributes *attr = node->attributes;
-    if (node->in_width[0] % (2 * attr->heads) != 0)
+    if (head_width(node) % 2 != 0 || turned_columns(node) > node->in_width[0])
         return rw_fail(RW_USAGE,
-                       "rotary: %d columns are not %d heads of an even width; choose "
-                       "another head width, or do without rotary positions",
-                       node->in_width[0], attr->heads);
+                       "rotary: heads of %d columns, %d in all, of %d; choose an even head width, "
+                       "or do without rotary positions",
+                       head_width(node), turned_columns(node), node->in_width[0]);
     const size_t width = (size_t)head_width(node);
     node->out_width = node->in_width[0];
     node->lanes = node->chunk > 0 ? node->chunk : 1;
@@ -43,6 +48,7 @@ static double frequency(const rw_node *node, int i)
     return pow(attr->base, -2.0 * i / head_width(node));
 }
 
+/* Factors of one position: d/2 cosines, then d/2 sines. */
 static void factors_of(const rw_node *node, double position, real *factors)
 {
     const int half = head_width(node) / 2;
@@ -91,16 +97,23 @@ static void turn(int half, const real *restrict factors, real sign, const real *
     }
 }
 
+static void hand_on(int n, const real *restrict x, bool add, real *restrict y)
+{
+    for (int i = 0; i < n; i++) y[i] = rw_put(add, y[i], x[i]);
+}
+
 static void turn_rows(const rw_call *call, real sign, const real *x, int x_ld, bool add, real *y,
                       int y_ld)
 {
-    const int width = head_width(call->node);
+    const int width = head_width(call->node), turned = turned_columns(call->node);
     real *start = call->scratch, *own = start + width;
     for (int t = 0; t < call->rows; t++) {
         const real *factors = factors_at(call, t, start, own);
-        for (int at = 0; at < call->node->out_width; at += width)
+        for (int at = 0; at < turned; at += width)
             turn(width / 2, factors, sign, rw_row(x, x_ld, t) + at, add,
                  rw_row_out(y, y_ld, t) + at);
+        hand_on(call->node->out_width - turned, rw_row(x, x_ld, t) + turned, add,
+                rw_row_out(y, y_ld, t) + turned);
     }
 }
 
@@ -123,9 +136,11 @@ static void reference(const rw_call *call)
         for (int i = 0; i < call->node->out_width; i++) {
             const real *x = rw_row(call->in[0], call->in_ld[0], t);
             const int column = i % width;
-            const double angle = (double)t * frequency(call->node, column % half);
+            const bool turned = i < turned_columns(call->node);
+            const double angle = turned ? (double)t * frequency(call->node, column % half) : 0;
             rw_row_out(call->out, call->out_ld, t)[i] =
-                (real)(column < half
+                (real)(!turned ? (double)x[i]
+                       : column < half
                            ? (double)x[i] * cos(angle) - (double)x[i + half] * sin(angle)
                            : (double)x[i] * cos(angle) + (double)x[i - half] * sin(angle));
         }
@@ -133,7 +148,7 @@ static void reference(const rw_call *call)
 
 static double flops(const rw_node *node, int rows)
 {
-    return 3.0 * rows * node->out_width + 3.0 * rows * head_width(node);
+    return 3.0 * rows * turned_columns(node) + 3.0 * rows * head_width(node);
 }
 
 static const rw_op rotary_op = {
@@ -149,8 +164,9 @@ static const rw_op rotary_op = {
     .flops = flops,
 };
 
-rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, double base, rw_value *y)
+rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, int head_width, double base,
+                    rw_value *y)
 {
-    const attributes attr = {.heads = heads, .base = base};
+    const attributes attr = {.heads = heads, .head_width = head_width, .base = base};
     return rw_graph_apply(graph, &rotary_op, &attr, sizeof attr, &x, 1, NULL, 0, y);
 }
