@@ -74,7 +74,9 @@ static void set_carry(const rw_pass *w, rw_call *call, long b, long c)
 static rw_place place_of(const rw_pass *w, const rw_node *node, int v)
 {
     const rw_plan *p = w->e->plan;
-    if (w->replays && p->made_in[v] == node->block) return (rw_place){false, p->replayed[v]};
+    bool made = w->again && w->again[v];
+    if (made || (w->replays && p->made_in[v] == node->block))
+        return (rw_place){false, p->replayed[v]};
     return p->value[v];
 }
 
@@ -405,10 +407,29 @@ static void replay(rw_pass *w, const rw_segment *s, long b, long c)
     w->discards = false;
 }
 
+/* What backward of segment s reads and was not kept. */
+static void make_again(rw_pass *w, const rw_segment *s, long b, long c)
+{
+    const rw_plan *p = w->e->plan;
+    int all = rw_plan_chunk_rows(p, c);
+    w->again = rw_plan_again(p, (int)(s - p->segments));
+    for (int i = p->segments[s->begin].first; i < s->last; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (node->out < 0 || !w->again[node->out]) continue;
+        if (rw_has_carry(node))
+            forward_pieces(w, i, b, c);
+        else
+            call_forward(w, i, b, c, 0, all);
+    }
+}
+
 void rw_chunk_backward(const rw_pass *pass, const rw_segment *s, real *leaf, long b, long c)
 {
     rw_pass w = *pass;
-    if (s->recompute == RW_RECOMPUTE_CHUNK) replay(&w, s, b, c);
+    if (s->recompute == RW_RECOMPUTE_CHUNK)
+        replay(&w, s, b, c);
+    else
+        make_again(&w, s, b, c);
     run_backward(&w, s, leaf, b, c);
     if (s->opens) call_adjoint(&w, s->first, leaf, b, c);
 }

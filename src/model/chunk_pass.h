@@ -39,6 +39,7 @@ typedef struct {
     uint64_t seed, step;
     bool training;
     bool replays;        /* what the block makes is made again, in scratch */
+    const bool *again;   /* so are these values; NULL: none (rw_plan_again) */
     bool discards;       /* gradients of parameters are thrown away */
     bool discards_input; /* and so is that of the block's input */
     real loss_scale;

@@ -320,7 +320,8 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
         rw_pass_find_cuts(&w);
         rw_global_find_documents(&w);
-        for (int s = 0; s < p->segment_count; s++) forward_segment(&w, s);
+        for (int s = 0; s < p->segment_count; s++)
+            if (!rw_turns_round(p, s)) forward_segment(&w, s);
         backward_micro(&w, m == p->options.accumulate - 1);
     }
     out->loss = mean_loss(e, out->counted);

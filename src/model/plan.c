@@ -165,8 +165,10 @@ static bool can_replay(const rw_plan *p, int block)
 static void finish_block(rw_plan *p, int begin, int end)
 {
     rw_recompute recompute = p->options.recompute;
+    bool turns = p->options.training && end == p->segment_count && end - begin == 1;
+    if (turns) recompute = RW_RECOMPUTE_CHUNK;
     if (recompute == RW_RECOMPUTE_CHUNK && !can_replay(p, p->segments[begin].block))
-        recompute = RW_RECOMPUTE_BLOCK;
+        recompute = turns ? p->options.recompute : RW_RECOMPUTE_BLOCK;
     for (int s = begin; s < end; s++) {
         p->segments[s].begin = begin;
         p->segments[s].end = end;
@@ -312,6 +314,7 @@ static rw_status allocate_tables(rw_plan *p)
     RW_TRY(rw_alloc(values, sizeof *p->gradient, "the plan", &p->gradient));
     RW_TRY(rw_alloc(values, sizeof *p->needs_gradient, "the plan", &p->needs_gradient));
     RW_TRY(rw_alloc(values, sizeof *p->replayed, "the plan", &p->replayed));
+    RW_TRY(rw_alloc(values * (2 * nodes + 1), sizeof *p->again, "the plan", &p->again));
     RW_TRY(rw_alloc(nodes, sizeof *p->add, "the plan", &p->add));
     RW_TRY(rw_alloc(nodes, sizeof *p->leaf_param, "the plan", &p->leaf_param));
     RW_TRY(rw_alloc(nodes, sizeof *p->leaf_derived, "the plan", &p->leaf_derived));
@@ -355,6 +358,7 @@ void rw_plan_destroy(rw_plan **plan)
     rw_free(&p->needs_gradient);
     rw_free(&p->made_in);
     rw_free(&p->replayed);
+    rw_free(&p->again);
     rw_free(&p->add);
     rw_free(&p->leaf_param);
     rw_free(&p->leaf_derived);

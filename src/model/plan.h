@@ -15,7 +15,14 @@
  * A block that is recomputed chunk by chunk is replayed: a segment of it begins,
  * on each chunk, with all segments of the block before it, and its backward
  * with the whole block and the backward of all segments behind it. Then nothing
- * but the block's input and the carries is stored; the rest is in scratch.
+ * but the block's input and the carries is stored; the rest is in scratch. So does
+ * the last segment, with the loss, whatever is recomputed: it turns round on each
+ * chunk, forward and backward at once.
+ *
+ * A value that costs hardly more to make than to read is not kept for backward: the
+ * output of a rowwise op that keeps all its inputs (a norm, an activation), and
+ * that of a sequence carry, which is made of `saved`. Backward of a segment that
+ * reads it makes it again, in scratch.
  */
 #ifndef RW_PLAN_H
 #define RW_PLAN_H
@@ -81,7 +88,10 @@ typedef struct {
     rw_place *value, *gradient;             /* by value id */
     bool *needs_gradient;                   /* by value id */
     int *made_in;                           /* by value id: the block of its op */
-    size_t *replayed;                       /* by value id: where, in scratch, replay puts it */
+    size_t *replayed;                       /* by value id: where, in scratch, replay puts it, or
+                                               backward what it makes again */
+    bool *again;                            /* (segments, values): backward of the segment begins
+                                               with making the value again */
     bool (*add)[RW_MAX_INPUTS];             /* by node: din_add */
     size_t (*leaf_param)[RW_MAX_OP_PARAMS]; /* by node: offset in its segment's leaf */
     size_t *leaf_derived;                   /* by node: likewise */
@@ -117,6 +127,18 @@ int rw_plan_run_end(const rw_plan *plan, int node, int last);
 static inline bool rw_has_carry(const rw_node *node)
 {
     return node->op->carry != RW_CARRY_NONE;
+}
+/* The values that backward of segment s makes again, by value id. */
+static inline bool *rw_plan_again(const rw_plan *plan, int s)
+{
+    return plan->again + (size_t)s * (size_t)rw_graph_values(plan->graph);
+}
+/* Does the segment run forward in backward alone, chunk by chunk? */
+static inline bool rw_turns_round(const rw_plan *plan, int s)
+{
+    const rw_segment *segment = &plan->segments[s];
+    return plan->options.training && segment->recompute == RW_RECOMPUTE_CHUNK &&
+           segment->begin == s && segment->end == plan->segment_count && s == segment->end - 1;
 }
 /* Columns of all inputs of a node. */
 size_t rw_plan_input_width(const rw_node *node);

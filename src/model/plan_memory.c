@@ -45,6 +45,7 @@ typedef struct {
     rw_lifetime *saved;                       /* by node */
     int count;                                /* of all, contiguous from `value` */
     int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
+    int *maker;                               /* by value: the node that makes it */
     bool *boundary;                           /* by value: crosses blocks */
 } lifetimes;
 
@@ -67,12 +68,32 @@ static void touch_forward(const rw_plan *p, const timetable *t, lifetimes *l, in
         rw_lifetime_use(&l->value[v], l->boundary[v] ? 0 : 1, t->again[segment]);
 }
 
-/* A value that backward reads must be stored. */
-static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
+static void keep_stored(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
 {
     l->value_segment[v] = -2;
     bool again = p->segments[segment].recompute == RW_RECOMPUTE_BLOCK && !l->boundary[v];
     rw_lifetime_use(&l->value[v], again, t->backward[segment]);
+}
+
+/* Can backward of a segment of the block make what the node made again, of what
+ * backward of the node reads itself? */
+static bool is_made_again(const rw_plan *p, const rw_node *node, int segment)
+{
+    if (p->segments[segment].block != node->block) return false;
+    if (node->op->carry == RW_CARRY_SEQUENCE) return true;
+    return node->op->rowwise && !rw_has_carry(node) && node->op->keeps_in + 1 == 1u << node->ins;
+}
+
+/* What backward reads must be stored, or be made again of what is. */
+static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
+{
+    const rw_node *maker = &p->nodes[l->maker[v]];
+    if (!is_made_again(p, maker, segment)) {
+        keep_stored(p, t, l, v, segment);
+        return;
+    }
+    rw_plan_again(p, segment)[v] = true;
+    for (int k = 0; k < maker->ins && maker->op->rowwise; k++) keep(p, t, l, maker->in[k], segment);
 }
 
 static void touch_gradient(const timetable *t, lifetimes *l, int v, int segment)
@@ -86,12 +107,15 @@ static void use_backward(const rw_plan *p, const timetable *t, lifetimes *l, int
                          bool writes_inputs)
 {
     const rw_node *node = &p->nodes[i];
+    /* An exchange reads all rows at once. */
+    void (*keeps)(const rw_plan *, const timetable *, lifetimes *, int, int) =
+        rw_runs_in_exchange(node) ? keep_stored : keep;
     for (int k = 0; k < node->ins; k++) {
-        if (node->op->keeps_in >> k & 1) keep(p, t, l, node->in[k], segment);
+        if (node->op->keeps_in >> k & 1) keeps(p, t, l, node->in[k], segment);
         if (writes_inputs) touch_gradient(t, l, node->in[k], segment);
     }
     if (node->out < 0) return;
-    if (node->op->keeps_out) keep(p, t, l, node->out, segment);
+    if (node->op->keeps_out) keeps(p, t, l, node->out, segment);
     touch_gradient(t, l, node->out, segment);
 }
 
@@ -173,6 +197,12 @@ static void use_replayed_carry(const rw_plan *p, const timetable *t, lifetimes *
     rw_lifetime_use(&l->dstate[i], 0, t->backward[own->begin]);
 }
 
+static void find_makers(const rw_plan *p, lifetimes *l)
+{
+    for (int i = 0; i < p->node_count; i++)
+        if (p->nodes[i].out >= 0) l->maker[p->nodes[i].out] = i;
+}
+
 /* What crosses blocks is stored whatever is recomputed. */
 static void find_boundaries(const rw_plan *p, lifetimes *l)
 {
@@ -230,8 +260,9 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->state = l->part + nodes;
     l->dstate = l->state + nodes;
     l->saved = l->dstate + nodes;
-    RW_TRY(rw_alloc(2 * values + 1, sizeof(int), "memory planning", &l->value_segment));
+    RW_TRY(rw_alloc(3 * values + 1, sizeof(int), "memory planning", &l->value_segment));
     l->gradient_segment = l->value_segment + values;
+    l->maker = l->gradient_segment + values;
     for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;
     return rw_alloc(values + 1, sizeof *l->boundary, "memory planning", &l->boundary);
 }
@@ -253,6 +284,7 @@ static rw_status plan_memory(rw_plan *p, const timetable *t)
     rw_status status = RW_OK;
     lifetimes l = {0};
     RW_TRY_DONE(new_lifetimes(p, &l));
+    find_makers(p, &l);
     find_boundaries(p, &l);
     for (int i = 0; i < p->node_count; i++) use(p, t, &l, i);
     set_sizes(p, &l);

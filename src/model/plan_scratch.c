@@ -70,7 +70,8 @@ static void set_sizes(const rw_plan *p, const replay *r, int block)
     }
 }
 
-/* The scratch begins with room for gradients that are thrown away. */
+/* The scratch begins with room for gradients that are thrown away, where the block
+ * is more than a segment. */
 static size_t discarded(const rw_plan *p)
 {
     size_t most = 0;
@@ -83,7 +84,7 @@ static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
 {
     int values = rw_graph_values(p->graph), nodes = p->node_count, end = p->segments[begin].end;
     replay r = {item, item + values, 0, 2 * nodes};
-    size_t total, base = p->options.training ? discarded(p) : 0;
+    size_t total, base = p->options.training && end - begin > 1 ? discarded(p) : 0;
     for (int v = 0; v < 2 * values; v++) item[v] = RW_LIFETIME_NONE;
     for (int s = begin; s < end; s++)
         for (int i = p->segments[s].first; i < p->segments[s].last; r.run++) {
@@ -99,6 +100,28 @@ static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
         if (!p->gradient[v].stored) p->gradient[v].offset = base + r.gradient[v].offset;
     }
     if (base + total > p->scratch) p->scratch = base + total;
+    return RW_OK;
+}
+
+/* ---- What backward makes again ----------------------------------------------- */
+
+/* Behind all the rest: several segments may make the same value. */
+static rw_status place_again(rw_plan *p, rw_lifetime *item)
+{
+    int values = rw_graph_values(p->graph);
+    size_t total, base = p->scratch;
+    for (int v = 0; v < values; v++) {
+        item[v] = RW_LIFETIME_NONE;
+        for (int s = 0; s < p->segment_count; s++)
+            if (rw_plan_again(p, s)[v]) {
+                item[v].size = chunk_reals(p, v);
+                rw_lifetime_use(&item[v], 0, s);
+            }
+    }
+    RW_TRY(rw_liveness_place(item, values, &total));
+    for (int v = 0; v < values; v++)
+        if (item[v].size) p->replayed[v] = base + item[v].offset;
+    p->scratch = base + total;
     return RW_OK;
 }
 
@@ -123,6 +146,7 @@ rw_status rw_plan_scratch(rw_plan *p, const int *value_segment, const int *gradi
                          &item));
     for (int s = 0; s < p->segment_count; s++)
         RW_TRY_DONE(place_in(p, item, s, value_segment, gradient_segment));
+    RW_TRY_DONE(place_again(p, item));
 done:
     rw_free(&item);
     return status;
