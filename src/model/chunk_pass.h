@@ -14,7 +14,7 @@ struct rw_engine {
     rw_gradient_sum *sum;
     struct rw_carry_exchange *exchange;
     rw_pipeline *pipeline;
-    bool shares;              /* the arena is another engine's */
+    const rw_engine *with;    /* whose memory may serve in place of the next three, or NULL */
     real *arena;              /* stored values, gradients, carries: offsets in the plan */
     real *scratch;            /* (threads, plan->scratch + plan->op_scratch) */
     real *derived;            /* what prepare made of the parameters */

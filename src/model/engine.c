@@ -11,6 +11,37 @@
 
 /* ---- Making -------------------------------------------------------------- */
 
+/* Is what prepare makes at the same places in both? Some of it is never written. */
+static bool same_derived(const rw_plan *a, const rw_plan *b)
+{
+    return a->node_count == b->node_count && a->derived_total == b->derived_total &&
+           memcmp(a->derived, b->derived, (size_t)a->node_count * sizeof *a->derived) == 0;
+}
+
+/* Memory of the other engine where it is enough, else memory of its own. */
+static rw_status allocate_shared(rw_engine *e)
+{
+    const rw_plan *p = e->plan, *other = e->with ? e->with->plan : NULL;
+    const size_t scratch = p->scratch + p->op_scratch;
+    if (other && other->arena >= p->arena) e->arena = e->with->arena;
+    if (other && other->scratch + other->op_scratch >= scratch) e->scratch = e->with->scratch;
+    if (other && same_derived(other, p)) e->derived = e->with->derived;
+    if (!e->arena) RW_TRY(rw_alloc(p->arena, sizeof(real), "activations", &e->arena));
+    if (!e->scratch)
+        RW_TRY(rw_alloc((size_t)e->layout->threads * (scratch + 32), sizeof(real), "scratch memory",
+                        &e->scratch));
+    if (e->derived) return RW_OK;
+    return rw_alloc(p->derived_total, sizeof(real), "derived parameters", &e->derived);
+}
+
+static void free_shared(rw_engine *e)
+{
+    const rw_engine *with = e->with;
+    if (!with || e->arena != with->arena) rw_free(&e->arena);
+    if (!with || e->scratch != with->scratch) rw_free(&e->scratch);
+    if (!with || e->derived != with->derived) rw_free(&e->derived);
+}
+
 static rw_status allocate(rw_engine *e)
 {
     const rw_plan *p = e->plan;
@@ -21,10 +52,7 @@ static rw_status allocate(rw_engine *e)
     }
     long local = p->chunks.end - p->chunks.begin;
     long sequences = p->sequences.end - p->sequences.begin;
-    if (!e->shares) RW_TRY(rw_alloc(p->arena, sizeof(real), "activations", &e->arena));
-    RW_TRY(rw_alloc(threads * (p->scratch + p->op_scratch + 32), sizeof(real), "scratch memory",
-                    &e->scratch));
-    RW_TRY(rw_alloc(p->derived_total, sizeof(real), "derived parameters", &e->derived));
+    RW_TRY(allocate_shared(e));
     if (p->options.training && p->options.recompute == RW_RECOMPUTE_CHUNK)
         RW_TRY(rw_alloc(threads * p->largest_leaf, sizeof(real), "gradients to throw away",
                         &e->discarded));
@@ -60,9 +88,8 @@ rw_status rw_engine_new_sharing(rw_model *model, const rw_layout *layout,
     RW_TRY(rw_alloc(1, sizeof *e, "the engine", &e));
     e->model = model;
     e->layout = layout;
+    e->with = with;
     RW_TRY_DONE(rw_plan_new(model->graph, layout, options, &e->plan));
-    e->shares = with && with->plan->arena >= e->plan->arena;
-    if (e->shares) e->arena = with->arena;
     RW_TRY_DONE(allocate(e));
 done:
     if (status != RW_OK) rw_engine_destroy(&e);
@@ -78,9 +105,7 @@ void rw_engine_destroy(rw_engine **engine)
     rw_carry_exchange_destroy(&e->exchange);
     rw_pipeline_destroy(&e->pipeline);
     rw_step_carry_destroy(&e->carry);
-    if (!e->shares) rw_free(&e->arena);
-    rw_free(&e->scratch);
-    rw_free(&e->derived);
+    free_shared(e);
     rw_free(&e->losses);
     rw_free(&e->corrects);
     rw_free(&e->cuts);

@@ -14,9 +14,9 @@ typedef struct rw_engine rw_engine;
  * agree on the status before the first step. */
 rw_status rw_engine_new(rw_model *model, const rw_layout *layout, const rw_plan_options *options,
                         rw_engine **out);
-/* The same, with the memory of another engine of this layout for the values of a
- * step, if it is large enough: they are never at work at once, and `with` is
- * destroyed last. with NULL: memory of its own. */
+/* The same, with the memory of another engine of this layout and model for the values
+ * of a step and what is derived of the weights, where it is large enough: they are never at work at
+ * once, and `with` is destroyed last. with NULL: memory of its own. */
 rw_status rw_engine_new_sharing(rw_model *model, const rw_layout *layout,
                                 const rw_plan_options *options, rw_engine *with, rw_engine **out);
 void rw_engine_destroy(rw_engine **engine);
