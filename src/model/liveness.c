@@ -1,6 +1,7 @@
 #include "model/liveness.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 
@@ -9,6 +10,15 @@ void rw_lifetime_use(rw_lifetime *item, int phase, int time)
     bool unused = item->begin[phase] > item->end[phase];
     if (unused || time < item->begin[phase]) item->begin[phase] = time;
     if (unused || time > item->end[phase]) item->end[phase] = time;
+}
+
+void rw_lifetime_join(rw_lifetime *item, const rw_lifetime *other)
+{
+    for (int phase = 0; phase < 2; phase++) {
+        if (other->begin[phase] > other->end[phase]) continue;
+        rw_lifetime_use(item, phase, other->begin[phase]);
+        rw_lifetime_use(item, phase, other->end[phase]);
+    }
 }
 
 static bool meet(const rw_lifetime *a, const rw_lifetime *b)
@@ -21,38 +31,53 @@ static bool meet(const rw_lifetime *a, const rw_lifetime *b)
     return false;
 }
 
-/* The lowest offset at which `item` overlaps none of the neighbours, which are
- * sorted by offset. */
-static size_t lowest_gap(const rw_lifetime *items, const int *neighbours, int count, size_t size)
+/* Larger ones first: they leave gaps for smaller ones. */
+static int by_size(const void *left, const void *right)
+{
+    const rw_lifetime *a = *(rw_lifetime *const *)left, *b = *(rw_lifetime *const *)right;
+    if (a->size != b->size) return a->size > b->size ? -1 : 1;
+    return a < b ? -1 : a > b;
+}
+
+/* The lowest offset at which `item` overlaps none of those placed before it that it
+ * meets; `placed` is sorted by offset. */
+static size_t lowest_gap(const rw_lifetime *item, rw_lifetime *const *placed, int count)
 {
     size_t at = 0;
     for (int i = 0; i < count; i++) {
-        const rw_lifetime *n = &items[neighbours[i]];
-        if (at + size <= n->offset) break;
+        const rw_lifetime *n = placed[i];
+        if (!meet(item, n)) continue;
+        if (at + item->size <= n->offset) break;
         if (n->offset + n->size > at) at = n->offset + n->size;
     }
     return at;
 }
 
+static void insert(rw_lifetime *item, rw_lifetime **placed, int count)
+{
+    for (; count > 0 && placed[count - 1]->offset > item->offset; count--)
+        placed[count] = placed[count - 1];
+    placed[count] = item;
+}
+
 rw_status rw_liveness_place(rw_lifetime *items, int count, size_t *total)
 {
-    int *neighbours;
-    RW_TRY(rw_alloc((size_t)count + 1, sizeof *neighbours, "memory planning", &neighbours));
+    rw_lifetime **order;
+    int used = 0;
+    RW_TRY(rw_alloc((size_t)count + 1, sizeof(rw_lifetime *), "memory planning", &order));
     *total = 0;
     for (int i = 0; i < count; i++) {
         if (!items[i].size) continue;
         items[i].size = (items[i].size + 15) / 16 * 16;
-        int n = 0;
-        for (int j = 0; j < i; j++) {
-            if (!items[j].size || !meet(&items[i], &items[j])) continue;
-            int at = n++;
-            for (; at > 0 && items[neighbours[at - 1]].offset > items[j].offset; at--)
-                neighbours[at] = neighbours[at - 1];
-            neighbours[at] = j;
-        }
-        items[i].offset = lowest_gap(items, neighbours, n, items[i].size);
-        if (items[i].offset + items[i].size > *total) *total = items[i].offset + items[i].size;
+        order[used++] = &items[i];
     }
-    rw_free(&neighbours);
+    qsort(order, (size_t)used, sizeof *order, by_size);
+    for (int i = 0; i < used; i++) {
+        rw_lifetime *item = order[i];
+        item->offset = lowest_gap(item, order, i);
+        if (item->offset + item->size > *total) *total = item->offset + item->size;
+        insert(item, order, i); /* order[i] is free */
+    }
+    rw_free(&order);
     return RW_OK;
 }
