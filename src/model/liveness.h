@@ -20,6 +20,8 @@ typedef struct {
         .size = 0, .begin = {1, 1}, .end = { 0, 0 }                                                \
     }
 void rw_lifetime_use(rw_lifetime *item, int phase, int time);
+/* Lets it live as long as the other, too. */
+void rw_lifetime_join(rw_lifetime *item, const rw_lifetime *other);
 
 /* First fit in the given order. *total is the size of the arena. Not collective;
  * deterministic. */

@@ -46,7 +46,8 @@ typedef struct {
     int count;                                /* of all, contiguous from `value` */
     int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
     int *maker;                               /* by value: the node that makes it */
-    bool *boundary;                           /* by value: crosses blocks */
+    int *home;      /* by value: that whose gradient's memory is its own */
+    bool *boundary; /* by value: crosses blocks */
 } lifetimes;
 
 static rw_recompute recompute_of(const rw_plan *p, const timetable *t, int i)
@@ -237,11 +238,34 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
     }
 }
 
+/* Is the gradient of the node's first input that of its output, before others add to it? */
+static bool passes_gradient(const rw_plan *p, const rw_node *node)
+{
+    return node->op->passes_gradient && !p->add[node->index][0] && node->in[0] != node->in[1] &&
+           node->in_width[0] == rw_graph_width(p->graph, node->in[0]);
+}
+
+/* Two such gradients that are stored share one buffer: `home` of both is that of the
+ * output, from the last node of the residual stream to the first. */
+static void join_gradients(const rw_plan *p, lifetimes *l)
+{
+    for (int v = 0; v < rw_graph_values(p->graph); v++) l->home[v] = v;
+    for (int i = p->node_count - 1; i >= 0 && p->options.training; i--) {
+        const rw_node *node = &p->nodes[i];
+        if (!passes_gradient(p, node)) continue;
+        rw_lifetime *in = &l->gradient[node->in[0]], *out = &l->gradient[l->home[node->out]];
+        if (!in->size || in->size != out->size) continue;
+        rw_lifetime_join(out, in);
+        in->size = 0;
+        l->home[node->in[0]] = l->home[node->out];
+    }
+}
+
 static void take_offsets(rw_plan *p, const lifetimes *l)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
         p->value[v] = (rw_place){l->value_segment[v] == -2, l->value[v].offset};
-        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, l->gradient[v].offset};
+        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, l->gradient[l->home[v]].offset};
     }
     for (int i = 0; i < p->node_count; i++)
         p->carry[i] = (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
@@ -260,9 +284,10 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->state = l->part + nodes;
     l->dstate = l->state + nodes;
     l->saved = l->dstate + nodes;
-    RW_TRY(rw_alloc(3 * values + 1, sizeof(int), "memory planning", &l->value_segment));
+    RW_TRY(rw_alloc(4 * values + 1, sizeof(int), "memory planning", &l->value_segment));
     l->gradient_segment = l->value_segment + values;
     l->maker = l->gradient_segment + values;
+    l->home = l->maker + values;
     for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;
     return rw_alloc(values + 1, sizeof *l->boundary, "memory planning", &l->boundary);
 }
@@ -288,6 +313,7 @@ static rw_status plan_memory(rw_plan *p, const timetable *t)
     find_boundaries(p, &l);
     for (int i = 0; i < p->node_count; i++) use(p, t, &l, i);
     set_sizes(p, &l);
+    join_gradients(p, &l);
     RW_TRY_DONE(rw_liveness_place(l.value, l.count, &p->arena));
     take_offsets(p, &l);
     RW_TRY_DONE(rw_plan_scratch(p, l.value_segment, l.gradient_segment));

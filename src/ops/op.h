@@ -193,6 +193,8 @@ struct rw_op {
     bool is_loss;          /* has no output; backward also computes the loss */
     unsigned keeps_in;     /* bit i: backward or adjoint reads in[i] */
     bool keeps_out;        /* backward reads out */
+    bool passes_gradient;  /* d in[0] = d out: backward may get both in one place, and has
+                              nothing to write there */
     bool spreads_rounding; /* by a transform over whole documents: how a row is rounded may
                               depend on any row of its document */
     bool sees_ahead;       /* a row may depend on later ones; there is no step then */

@@ -18,11 +18,16 @@ static void gradient_row(int n, const real *restrict dy, bool add, real *restric
     for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], dy[i]);
 }
 
+static bool is_there(const rw_call *call, int k)
+{
+    return call->din[k] == call->dout && !call->din_add[k];
+}
+
 /* One input after the other: both may be the same value. */
 static void backward(const rw_call *call)
 {
     for (int k = 0; k < 2; k++) {
-        if (!call->din[k]) continue;
+        if (!call->din[k] || is_there(call, k)) continue;
         for (int t = 0; t < call->rows; t++)
             gradient_row(call->node->out_width, rw_row(call->dout, call->dout_ld, t),
                          call->din_add[k], rw_row_out(call->din[k], call->din_ld[k], t));
@@ -53,6 +58,7 @@ const rw_op rw_op_residual = {
     .name = "residual",
     .doc = "y = a + b",
     .rowwise = true,
+    .passes_gradient = true,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,
