@@ -9,7 +9,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "tensors are stored as they lie in memory: little-endian");
 
-size_t rw_image_target_bytes = (size_t)64 << 20;
+size_t rw_image_target_bytes = RW_IMAGE_TARGET_BYTES;
 
 void rw_step_name(uint64_t step, char name[RW_STEP_NAME_SIZE])
 {

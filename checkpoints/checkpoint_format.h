@@ -28,7 +28,9 @@
 #define RW_MANIFEST_TAIL       ",\n \"manifest_hash\": \"%s\"\n}\n"
 #define RW_MANIFEST_TAIL_BYTES (sizeof RW_MANIFEST_TAIL - 1 - 2 + 16)
 
-/* Tensor bytes that one data file aims at: 64 MiB. Tests make it small. */
+/* Tensor bytes that one data file aims at. A file is made in memory: so much is what a
+ * checkpoint adds to what a step takes. Tests make it small. */
+#define RW_IMAGE_TARGET_BYTES ((size_t)16 << 20)
 extern size_t rw_image_target_bytes;
 
 /* "step-00000042"; steps of more than eight digits take what they need. */

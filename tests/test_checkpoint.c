@@ -112,7 +112,7 @@ static void large_tensors_span_files(void **in)
     rw_image_target_bytes = 2 << 20;
     state_fill(s, 1);
     assert_int_equal(rw_checkpoint_save(&s->layout, s->dir, &s->meta, tensors, 4, 2), RW_OK);
-    rw_image_target_bytes = 64 << 20;
+    rw_image_target_bytes = RW_IMAGE_TARGET_BYTES;
     assert_true(folder_count(join(s->dir, "step-00000001"), "data-") > 4);
     for (int i = 0; i < 4; i++) tensors[i].data = read + (tensors[i].data - saved);
     assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
@@ -163,7 +163,7 @@ static void digests_tell_states_apart(void **in)
     s->tensors[0] = s->tensors[4], s->tensors[4] = swapped;
     rw_image_target_bytes = 256;
     char *same = digest_after_save(s, 1);
-    rw_image_target_bytes = 64 << 20;
+    rw_image_target_bytes = RW_IMAGE_TARGET_BYTES;
     assert_string_equal(first, same);
     free(same);
     swapped = s->tensors[0];
@@ -349,7 +349,7 @@ static void standard_tools_see_single_tensors(void **in)
     if (system("h5dump --version >/dev/null 2>&1") != 0) skip();
     rw_image_target_bytes = 128;
     state_save(s, 2, 2);
-    rw_image_target_bytes = 64 << 20;
+    rw_image_target_bytes = RW_IMAGE_TARGET_BYTES;
     assert_true(folder_count(join(s->dir, "step-00000002"), "data-") > 2);
     snprintf(command, sizeof command, "h5dump -H '%s/step-00000002/index.h5' 2>&1", s->dir);
     FILE *out = popen(command, "r");
