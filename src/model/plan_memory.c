@@ -128,8 +128,11 @@ static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     if (node->out >= 0) touch_forward(p, t, l, node->out, segment);
     if (global) touch_forward(p, t, l, node->out, summary);
     for (int k = 0; k < node->ins; k++) {
-        touch_forward(p, t, l, node->in[k], segment);
         touch_forward(p, t, l, node->in[k], summary);
+        if (rw_runs_in_exchange(node))
+            l->value_segment[node->in[k]] = -2; /* read there alone, of all chunks */
+        else
+            touch_forward(p, t, l, node->in[k], segment);
     }
     if (!p->options.training) return;
     use_backward(p, t, l, i, summary, true);

@@ -189,7 +189,8 @@ struct rw_op {
     const char *doc;    /* one line */
     const char *source; /* paper and equation, where there is one */
     rw_carry carry;
-    bool rowwise;          /* rows are independent: may be called on any part of a chunk */
+    bool rowwise;          /* rows are independent: may be called on any part of a chunk; and,
+                              if it keeps all inputs, again before backward: let it be cheap */
     bool is_loss;          /* has no output; backward also computes the loss */
     unsigned keeps_in;     /* bit i: backward or adjoint reads in[i] */
     bool keeps_out;        /* backward reads out */
