@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <mpi.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -134,6 +135,37 @@ static void check_short_memory(const test_subject *subject)
 
 /* ---- Memory of recomputation --------------------------------------------------- */
 
+typedef struct {
+    rw_config *config;
+    rw_model *model;
+    rw_layout layout;
+    rw_plan *plan;
+} planned;
+
+/* A model of bytes, planned to train on one sequence of 4096. */
+static void plan_model(const char *text, rw_recompute recompute, planned *out)
+{
+    const rw_format bytes = {.vocab = 11, .target_vocab = 11};
+    const rw_plan_options options = {.chunk = 16,
+                                     .length = 4096,
+                                     .batch = 1,
+                                     .accumulate = 1,
+                                     .training = true,
+                                     .recompute = recompute};
+    test_ok(rw_layout_alone(1, &out->layout));
+    test_ok(rw_config_parse(text, "a test", NULL, 0, &out->config));
+    test_ok(rw_model_new(out->config, &bytes, 1, true, &out->model));
+    test_ok(rw_plan_new(out->model->graph, &out->layout, &options, &out->plan));
+}
+
+static void forget(planned *p)
+{
+    rw_plan_destroy(&p->plan);
+    rw_model_destroy(&p->model);
+    rw_config_destroy(&p->config);
+    rw_layout_free(&p->layout);
+}
+
 /* Chunk by chunk, a token takes 4 D (N + 2) bytes for N blocks, as docs/memory.md
  * says, and the carries: of a chunk and layer the map, and the state as value,
  * part and gradient. */
@@ -142,32 +174,41 @@ static void test_memory_by_chunk(void **unused)
     static const char text[] = "{width: 32, chunk: 16, blocks: [{mixer: lssl, state: 4}, "
                                "{mixer: s4d, state: 4}, {mixer: ssd, state: 4, heads: 2}, "
                                "{mixer: ssd, state: 4, heads: 2}, {mlp: swiglu}]}";
-    const rw_format bytes = {.vocab = 11, .target_vocab = 11};
-    const rw_plan_options options = {.chunk = 16,
-                                     .length = 4096,
-                                     .batch = 1,
-                                     .accumulate = 1,
-                                     .training = true,
-                                     .recompute = RW_RECOMPUTE_CHUNK};
-    rw_config *config;
-    rw_model *model;
-    rw_layout layout;
-    rw_plan *plan;
+    planned p;
     (void)unused;
-    test_ok(rw_layout_alone(1, &layout));
-    test_ok(rw_config_parse(text, "a test", NULL, 0, &config));
-    test_ok(rw_model_new(config, &bytes, 1, true, &model));
-    test_ok(rw_plan_new(model->graph, &layout, &options, &plan));
+    plan_model(text, RW_RECOMPUTE_CHUNK, &p);
     size_t carries = 0, chunks = 4096 / 16, inputs = 4096 * 32 * (5 + 2);
-    for (int i = 0; i < plan->node_count; i++)
-        if (rw_has_carry(&plan->nodes[i]))
-            carries += chunks * (plan->nodes[i].map + 3 * plan->nodes[i].state);
-    assert_true(plan->arena >= inputs);
-    assert_true(plan->arena <= inputs + carries);
-    rw_plan_destroy(&plan);
-    rw_model_destroy(&model);
-    rw_config_destroy(&config);
-    rw_layout_free(&layout);
+    for (int i = 0; i < p.plan->node_count; i++)
+        if (rw_has_carry(&p.plan->nodes[i]))
+            carries += chunks * (p.plan->nodes[i].map + 3 * p.plan->nodes[i].state);
+    assert_true(p.plan->arena >= inputs);
+    assert_true(p.plan->arena <= inputs + carries);
+    forget(&p);
+}
+
+/* Without recomputation a token takes 4 bytes for each column of: the inputs of the
+ * blocks and of the head, or in place of the latter another gradient; what the
+ * products of each block make, less what of it is made again; one gradient of the
+ * residual stream. A swiglu makes 2 H columns of x, 4 x 32 here; an lstm keeps 6 of
+ * its units, and its input, 4 of them, until it has run. */
+static void check_columns(const char *blocks, size_t columns, size_t states)
+{
+    char text[128];
+    planned p;
+    snprintf(text, sizeof text, "{width: 32, chunk: 16, blocks: [%s]}", blocks);
+    plan_model(text, RW_RECOMPUTE_NONE, &p);
+    size_t carries = 4096 / 16 * states;
+    assert_true(p.plan->arena >= 4096 * columns);
+    assert_true(p.plan->arena <= 4096 * columns + carries);
+    forget(&p);
+}
+
+static void test_memory_of_backward(void **unused)
+{
+    (void)unused;
+    check_columns("{mlp: swiglu, expand: 4}", 32 * 3 + 2 * 128, 0);
+    check_columns("{mlp: swiglu, expand: 4}, {mlp: swiglu, expand: 4}", 32 * 4 + 4 * 128, 0);
+    check_columns("{mixer: lstm}", 32 + (6 + 4) * 32, 2 * 2 * 32);
 }
 
 int main(int argc, char **argv)
@@ -179,7 +220,8 @@ int main(int argc, char **argv)
         {"a step leaves nothing behind", check_step_leaves_nothing},
         {"short memory is an error", check_short_memory},
     };
-    const struct CMUnitTest memory_tests[] = {cmocka_unit_test(test_memory_by_chunk)};
+    const struct CMUnitTest memory_tests[] = {cmocka_unit_test(test_memory_by_chunk),
+                                              cmocka_unit_test(test_memory_of_backward)};
     MPI_Init(&argc, &argv);
     int failed = test_run_properties("execution", properties,
                                      (int)(sizeof properties / sizeof *properties), TEST_ALL);
