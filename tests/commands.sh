@@ -83,18 +83,18 @@ bench() {
     out_says '^ +products, float32 +[0-9.]+ GFLOP/s$' "bench"
     out_says '^ +products, bf16 +([0-9.]+ GFLOP/s|no: .+)$' "bench"
     for mixer in $("$program" mixers | sed -n 's/^\([a-z0-9_]*\):.*/\1/p'); do
-        out_says "^ +$mixer +96 +43 +([0-9.]+ +){7}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"
+        out_says "^ +$mixer +96 +43 +([0-9.]+ +){8}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"
     done
     expect_line "$dir/bench.json" '"triad_bytes_per_s": [1-9]' "bench --json"
     holds_json "$dir/bench.json" '.mixers[] | select(.mixer == "ssd") | .step_share_of_limits > 0' \
         "bench --json"
     does "bench ssd" bench limits ssd --length 64,96 --width 32 --rounds 1 --threads 1
-    out_says '^ +ssd +64 +64 +([0-9.]+ +){9}[0-9.]+$' "bench ssd"
+    out_says '^ +ssd +64 +64 +([0-9.]+ +){10}[0-9.]+$' "bench ssd"
     out_says '^ +ssd +96 +43 ' "bench ssd"
     run_ranks 3 bench ssd primitives --length 5k --width 32 --rounds 1 --threads 1
     expect_exit 0 "bench on 3 ranks"
     out_says '^3 ranks \(dp 1 x sp 3\)' "bench on 3 ranks"
-    out_says '^ +ssd +5120 +1 +([0-9.]+ +){7}[1-9][0-9.]* +[1-9][0-9.]* ' "bench on 3 ranks"
+    out_says '^ +ssd +5120 +1 +([0-9.]+ +){8}[1-9][0-9.]* +[1-9][0-9.]* ' "bench on 3 ranks"
     out_says '^ +tree scan +state +4096 +16400 +16400 ' "bench on 3 ranks"
     does "bench --limit" bench s4d --length 20k --width 32 --rounds 1 --limit 0
     out_says '^ +s4d +20480 .*not measured: a step would take ' "bench --limit"
