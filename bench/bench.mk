@@ -2,7 +2,7 @@
 # models is part of the program: ropewalk bench.
 bench_programs = bench_convolution bench_long_convolution bench_products
 EXTRA_PROGRAMS = $(bench_programs)
-CLEANFILES += $(bench_programs) bench.json bench_ranks.json
+CLEANFILES += $(bench_programs) bench.json bench_ranks.json bench_peer.json bench_peer_ranks.json
 bench_convolution_SOURCES = bench/bench_convolution.c
 bench_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_long_convolution_SOURCES = bench/bench_long_convolution.c

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Every benchmark, some ten minutes on two idle cores: `make bench`. Tables to
-# standard output; bench.json has the figures of one rank on all cores,
-# bench_ranks.json those of two ranks of a thread each. Run in the build folder.
+# Every benchmark: `make bench`, some ten minutes on two idle cores, and an hour with
+# PyTorch beside (PEER=no leaves it out; PEER_OPTIONS: docs/benchmarks.md). Tables to
+# standard output; bench.json has the figures of one rank on all cores, bench_ranks.json
+# those of two ranks of a thread each, bench_peer*.json those beside PyTorch. Run in the
+# build folder.
 set -eu
 mpirun=${MPIRUN:-mpirun}
 if [ "$(id -u)" = 0 ]; then # in a container everyone is root
@@ -9,18 +11,34 @@ if [ "$(id -u)" = 0 ]; then # in a container everyone is root
 fi
 say() { printf '\n== %s\n' "$*"; }
 on_ranks() { "$mpirun" -n 2 --oversubscribe --bind-to core:overload-allowed "$@"; }
+beside_peer() { # JSON-FILE OPTION...
+    if [ "${PEER:-yes}" = no ] || ! command -v python3 >/dev/null; then
+        echo "left out: PEER=no, or there is no python3"
+        return
+    fi
+    json=$1
+    shift
+    # shellcheck disable=SC2086 # options are words
+    ROPEWALK=./ropewalk "$(dirname "$0")/peer/compare" --json "$json" "$@" ${PEER_OPTIONS:-}
+}
 
 say "one rank, all cores: limits, ops, mixers, steps"
 ./ropewalk bench --json bench.json
 say "convolutions inside a chunk"
 ./bench_convolution
-if ! command -v "$mpirun" >/dev/null; then
+if command -v "$mpirun" >/dev/null; then
+    say "two ranks: scaling, cost of equal bits, exchanges"
+    on_ranks ./ropewalk bench scaling invariance primitives --only 4x512 --length 4k --threads 1 \
+        --json bench_ranks.json
+    say "two ranks: long convolutions"
+    on_ranks ./bench_long_convolution
+else
     say "no $mpirun: nothing on two ranks"
-    exit 0
 fi
-say "two ranks: scaling, cost of equal bits, exchanges"
-on_ranks ./ropewalk bench scaling invariance primitives --only 4x512 --length 4k --threads 1 \
-    --json bench_ranks.json
-say "two ranks: long convolutions"
-on_ranks ./bench_long_convolution
-say "figures: bench.json, bench_ranks.json"
+say "one rank beside PyTorch"
+beside_peer bench_peer.json
+if command -v "$mpirun" >/dev/null; then
+    say "two ranks beside PyTorch's DistributedDataParallel"
+    beside_peer bench_peer_ranks.json --ranks 2 --lengths 4k
+fi
+say "figures: bench*.json"
