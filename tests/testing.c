@@ -94,8 +94,9 @@ static const char *const small_sizes[][2] = {{"state", "8"},          {"heads", 
                                              {"dilation", "9"},       {"filter_width", "8"},
                                              {"filter_length", "40"}, {"bands", "2"}};
 
-/* Appends "{mixer: NAME, KEY: VALUE ...}". */
-static void write_mixer(const rw_mixer *mixer, const char *more, char *text, size_t size)
+/* Appends "{mixer: NAME, KEY: VALUE ...}". hidden: units of a recurrence, if it has them. */
+static void write_mixer(const rw_mixer *mixer, int hidden, const char *more, char *text,
+                        size_t size)
 {
     size_t used = strlen(text);
     used += (size_t)snprintf(text + used, size - used, "{mixer: %s", mixer->name);
@@ -104,6 +105,9 @@ static void write_mixer(const rw_mixer *mixer, const char *more, char *text, siz
             if (strcmp(key->name, small_sizes[i][0]) == 0)
                 used += (size_t)snprintf(text + used, size - used, ", %s: %s", key->name,
                                          small_sizes[i][1]);
+    for (const rw_key *key = mixer->keys; key->name; key++)
+        if (strcmp(key->name, "hidden") == 0)
+            used += (size_t)snprintf(text + used, size - used, ", hidden: %d", hidden);
     snprintf(text + used, size - used, "%s}", more);
 }
 
@@ -112,7 +116,7 @@ static rw_status build_mixer(rw_graph *graph, const rw_mixer *mixer, rw_value x,
     static const rw_key name_key[] = {{.name = "mixer", .type = RW_KEY_STRING}, RW_KEYS_END};
     char text[512] = "";
     rw_config *config = NULL;
-    write_mixer(mixer, "", text, sizeof text);
+    write_mixer(mixer, 6 * RW_LANES, "", text, sizeof text); /* three panels, which threads share */
     RW_TRY(rw_config_parse(text, "a test", NULL, 0, &config));
     rw_status status = rw_config_check(config, (const rw_key *const[]){name_key, mixer->keys}, 2);
     if (status == RW_OK) status = mixer->build(graph, config, x, y);
@@ -172,7 +176,7 @@ static rw_status build_whole(const test_subject *subject, int chunk, rw_model **
              subject->objective ? subject->objective->name : "auto");
     for (int i = 0; !subject->objective && rw_mixer_registry[i]; i++) {
         if (subject->carrying && !carries(&(test_subject){.mixer = rw_mixer_registry[i]})) continue;
-        write_mixer(rw_mixer_registry[i], subject->bidirectional ? ", bidirectional: true" : "",
+        write_mixer(rw_mixer_registry[i], 20, subject->bidirectional ? ", bidirectional: true" : "",
                     text, sizeof text);
         strncat(text, ", ", sizeof text - strlen(text) - 1);
     }

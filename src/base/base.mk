@@ -1,4 +1,5 @@
 rw_sources += \
+	src/base/barrier.c src/base/barrier.h \
 	src/base/config.c src/base/config.h \
 	src/base/config_check.c \
 	src/base/log.c src/base/log.h \

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/barrier.h"
 #include "kernels/gemm.h"
 #include "kernels/packed_product.h"
+#include "mpi/layout.h"
 
 /* ---- Sizes ----------------------------------------------------------------- */
 
@@ -109,27 +111,78 @@ static const real *state_before(const rw_call *call, int row, const real *zero)
     return call->state_in ? call->state_in : zero;
 }
 
+/* The units of a thread: whole panels, so that nobody else reads its part of U. Where
+ * the planes do not consist of such, the first thread has all. */
+static rw_range units_of(const rw_call *call)
+{
+    const int hidden = hidden_of(call->node);
+    const rw_team alone = {.size = 1}, *team = call->team ? call->team : &alone;
+    if (hidden % RW_PANEL != 0) return (rw_range){0, team->rank == 0 ? hidden : 0};
+    rw_range panels = rw_split(hidden / RW_PANEL, team->size, team->rank);
+    return (rw_range){panels.begin * RW_PANEL, panels.end * RW_PANEL};
+}
+
+static int length_of(rw_range units)
+{
+    return (int)(units.end - units.begin);
+}
+
+static void meet(const rw_call *call)
+{
+    if (call->team) rw_barrier_wait(call->team->barrier, call->team->size);
+}
+
+/* The units' columns, of `planes` planes, of the products of vectors of m reals with a
+ * packed matrix. */
+static void product_of(const rw_node *node, rw_range units, int m, int planes, const real *packed,
+                       int count, const real *const *x, real *const *product)
+{
+    const int hidden = hidden_of(node);
+    if (length_of(units) == hidden) {
+        rw_packed_product(m, planes * hidden, packed, count, x, product);
+        return;
+    }
+    for (int plane = 0; plane < planes && length_of(units) > 0; plane++) {
+        const size_t first = (size_t)plane * (size_t)hidden + (size_t)units.begin;
+        real *to[RW_MAX_TOGETHER];
+        for (int i = 0; i < count; i++) to[i] = product[i] + first;
+        rw_packed_product(m, length_of(units), packed + first * (size_t)m, count, x, to);
+    }
+}
+
 /* One token of several sequences: `before` their states, `kept` and `after`
  * where its row goes. */
-static void advance(const rw_call *const *call, int count, int row, real *const *product,
-                    const real *const *before, real *const *kept)
+static void advance(const rw_call *const *call, int count, int row, rw_range units,
+                    real *const *product, const real *const *before, real *const *kept)
 {
     const rw_node *node = call[0]->node;
     const rw_cell *cell = cell_of(node);
-    int hidden = hidden_of(node), gates = node->in_width[0];
-    rw_packed_product(hidden, gates, call[0]->derived, count, before, product);
+    const int hidden = hidden_of(node), gates = node->in_width[0];
+    product_of(node, units, hidden, cell->gates, call[0]->derived, count, before, product);
     for (int i = 0; i < count; i++) {
         real *last = product[i] + gates - hidden;
-        for (int j = 0; node->params > RW_CELL_BIAS && j < hidden; j++)
+        for (long j = units.begin; node->params > RW_CELL_BIAS && j < units.end; j++)
             last[j] += call[i]->param[RW_CELL_BIAS][j];
-        cell->forward(hidden, call[i]->in[0] + (size_t)row * (size_t)call[i]->in_ld[0], product[i],
-                      before[i], kept[i], kept[i] + planes_of(node, cell->kept));
+        const real *in = call[i]->in[0] + (size_t)row * (size_t)call[i]->in_ld[0];
+        cell->forward(hidden, length_of(units), in + units.begin, product[i] + units.begin,
+                      before[i] + units.begin, kept[i] + units.begin,
+                      kept[i] + planes_of(node, cell->kept) + units.begin);
+    }
+}
+
+/* The units of every plane of a state. */
+static void copy_state(const rw_node *node, rw_range units, const real *from, real *to)
+{
+    for (int plane = 0; plane < cell_of(node)->states; plane++) {
+        const size_t first = planes_of(node, plane) + (size_t)units.begin;
+        memcpy(to + first, from + first, (size_t)length_of(units) * sizeof(real));
     }
 }
 
 void rw_gated_cell_summary(const rw_call *call)
 {
     const rw_node *node = call->node;
+    const rw_range units = units_of(call);
     const rw_call *all[RW_MAX_TOGETHER];
     const real *before[RW_MAX_TOGETHER];
     real *kept[RW_MAX_TOGETHER];
@@ -140,10 +193,11 @@ void rw_gated_cell_summary(const rw_call *call)
             before[i] = state_before(all[i], t, w.zero);
             kept[i] = kept_of(all[i], t);
         }
-        advance(all, count, t, w.product, before, kept);
+        advance(all, count, t, units, w.product, before, kept);
+        for (int i = 0; i < count && t == call->rows - 1; i++)
+            copy_state(node, units, state_of(all[i], t), all[i]->state);
+        meet(call);
     }
-    for (int i = 0; i < count; i++)
-        memcpy(all[i]->state, state_of(all[i], call->rows - 1), node->state * sizeof(real));
 }
 
 void rw_gated_cell_forward(const rw_call *call)
@@ -159,7 +213,7 @@ void rw_gated_cell_step(const rw_call *call)
     const real *before = call->state;
     workspace w = workspace_of(call);
     real *kept = w.row, *after = w.row + planes_of(node, cell_of(node)->kept);
-    advance(&call, 1, 0, w.product, &before, &kept);
+    advance(&call, 1, 0, units_of(call), w.product, &before, &kept);
     memcpy(call->state, after, node->state * sizeof(real));
     memcpy(call->out, after, planes_of(node, 1) * sizeof(real));
 }
@@ -174,47 +228,49 @@ static real *dproduct_of(const rw_call *call, int row)
 }
 
 /* dstate: d/d (state after the row), less what the row's output adds to it. */
-static void cell_backward(const rw_call *call, int row, const real *zero, real *dstate)
+static void cell_backward(const rw_call *call, int row, rw_range units, const real *zero,
+                          real *dstate)
 {
-    int hidden = hidden_of(call->node);
     const real *dout = call->dout + (size_t)row * (size_t)call->dout_ld;
-    for (int j = 0; j < hidden; j++) dstate[j] += dout[j];
+    for (long j = units.begin; j < units.end; j++) dstate[j] += dout[j];
     cell_of(call->node)
-        ->backward(hidden, state_before(call, row, zero), state_of(call, row), kept_of(call, row),
-                   dstate);
+        ->backward(hidden_of(call->node), length_of(units),
+                   state_before(call, row, zero) + units.begin, state_of(call, row) + units.begin,
+                   kept_of(call, row) + units.begin, dstate + units.begin);
 }
 
 /* Adds what came by way of the product; nothing passes where the state is reset. */
-static void finish_row(const rw_call *call, int row, const real *dh, real *dstate)
+static void finish_row(const rw_call *call, int row, rw_range units, const workspace *w,
+                       const real *dh, real *dstate)
 {
-    int hidden = hidden_of(call->node);
-    if (call->starts && call->starts[row]) {
-        memset(dstate, 0, call->node->state * sizeof(real));
-        return;
-    }
-    for (int j = 0; j < hidden; j++) dstate[j] += dh[j];
+    if (call->starts && call->starts[row])
+        copy_state(call->node, units, w->zero, dstate);
+    else
+        for (long j = units.begin; j < units.end; j++) dstate[j] += dh[j];
 }
 
 void rw_gated_cell_adjoint(const rw_call *call)
 {
     const rw_node *node = call->node;
+    const rw_range units = units_of(call);
     const rw_call *all[RW_MAX_TOGETHER];
     const real *dproduct[RW_MAX_TOGETHER];
     int count = list_calls(call, all), hidden = hidden_of(node), gates = node->in_width[0];
     const real *weight = call->derived + rw_packed_reals(hidden, gates);
-    size_t bytes = node->state * sizeof(real);
     workspace w = workspace_of(call);
     for (int i = 0; i < count; i++)
-        memcpy(w.dstate[i], all[i]->dstate_out ? all[i]->dstate_out : w.zero, bytes);
+        copy_state(node, units, all[i]->dstate_out ? all[i]->dstate_out : w.zero, w.dstate[i]);
     for (int t = call->rows - 1; t >= 0; t--) {
         for (int i = 0; i < count; i++) {
-            cell_backward(all[i], t, w.zero, w.dstate[i]);
+            cell_backward(all[i], t, units, w.zero, w.dstate[i]);
             dproduct[i] = dproduct_of(all[i], t);
         }
-        rw_packed_product(gates, hidden, weight, count, dproduct, w.product);
-        for (int i = 0; i < count; i++) finish_row(all[i], t, w.product[i], w.dstate[i]);
+        meet(call);
+        product_of(node, units, gates, 1, weight, count, dproduct, w.product);
+        for (int i = 0; i < count; i++) finish_row(all[i], t, units, &w, w.product[i], w.dstate[i]);
     }
-    for (int i = 0; i < count; i++) memcpy(all[i]->dstate_in, w.dstate[i], bytes);
+    for (int i = 0; i < count; i++) copy_state(node, units, w.dstate[i], all[i]->dstate_in);
+    meet(call);
 }
 
 static void input_gradient(const rw_call *call)

@@ -15,6 +15,10 @@
  * over the chunk. U is packed once a step, for both directions
  * (kernels/packed_product.h), and read once for several sequences.
  *
+ * A team of threads shares the units: each has the columns of U of its own in its
+ * cache, and all wait for one another once a token, when h (backward: the gradients
+ * of U h) is complete.
+ *
  * A family of recurrences is a rw_cell: the elementwise part of one token. */
 #ifndef RW_GATED_CELL_H
 #define RW_GATED_CELL_H
@@ -25,15 +29,17 @@
 /* Parameters of the op; the bias (1, H), of the last plane of U h, is optional. */
 enum { RW_CELL_WEIGHT, RW_CELL_BIAS, RW_CELL_MAX_PARAMS };
 
-/* All arrays hold planes of `hidden` reals. */
+/* All arrays hold planes of `hidden` reals, of which the first `units` are treated: a
+ * thread of a team is given its own (pointers to the first of them). */
 typedef struct {
     int gates, kept, states; /* G <= K, S */
     /* before, after: the state before and after the token. Arrays are disjoint. */
-    void (*forward)(int hidden, const real *in, const real *product, const real *before, real *kept,
-                    real *after);
+    void (*forward)(int hidden, int units, const real *in, const real *product, const real *before,
+                    real *kept, real *after);
     /* kept: see above. dstate: d/d after; becomes d/d before, without what
      * comes by way of the product. */
-    void (*backward)(int hidden, const real *before, const real *after, real *kept, real *dstate);
+    void (*backward)(int hidden, int units, const real *before, const real *after, real *kept,
+                     real *dstate);
 } rw_cell;
 
 /* The attributes of the op. */

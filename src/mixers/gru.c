@@ -20,10 +20,10 @@ enum { IN_N, IN_R, IN_Z, GATES };              /* planes of the input */
 enum { PRODUCT_R, PRODUCT_Z, PRODUCT_Q };      /* planes of U h */
 enum { KEPT_N, KEPT_R, KEPT_Z, KEPT_Q, KEPT }; /* planes that are kept */
 
-static void forward(int hidden, const real *restrict in, const real *restrict product,
+static void forward(int hidden, int units, const real *restrict in, const real *restrict product,
                     const real *restrict before, real *restrict kept, real *restrict after)
 {
-    for (int j = 0; j < hidden; j++) {
+    for (int j = 0; j < units; j++) {
         real r = rw_sigmoid(in[IN_R * hidden + j] + product[PRODUCT_R * hidden + j]);
         real z = rw_sigmoid(in[IN_Z * hidden + j] + product[PRODUCT_Z * hidden + j]);
         real q = product[PRODUCT_Q * hidden + j];
@@ -36,11 +36,11 @@ static void forward(int hidden, const real *restrict in, const real *restrict pr
     }
 }
 
-static void backward(int hidden, const real *restrict before, const real *restrict after,
+static void backward(int hidden, int units, const real *restrict before, const real *restrict after,
                      real *restrict kept, real *restrict dstate)
 {
     (void)after;
-    for (int j = 0; j < hidden; j++) {
+    for (int j = 0; j < units; j++) {
         real n = kept[KEPT_N * hidden + j], r = kept[KEPT_R * hidden + j];
         real z = kept[KEPT_Z * hidden + j], q = kept[KEPT_Q * hidden + j];
         real dh = dstate[j], dn = dh * (1 - z) * (1 - n * n);

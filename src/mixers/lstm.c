@@ -16,11 +16,11 @@ extern const rw_mixer rw_mixer_lstm;
 
 enum { INPUT, FORGET, CANDIDATE, OUTPUT, GATES };
 
-static void forward(int hidden, const real *restrict in, const real *restrict product,
+static void forward(int hidden, int units, const real *restrict in, const real *restrict product,
                     const real *restrict before, real *restrict kept, real *restrict after)
 {
     const real *restrict c = before + hidden;
-    for (int j = 0; j < hidden; j++) {
+    for (int j = 0; j < units; j++) {
         real i = rw_sigmoid(in[INPUT * hidden + j] + product[INPUT * hidden + j]);
         real f = rw_sigmoid(in[FORGET * hidden + j] + product[FORGET * hidden + j]);
         real g = rw_tanh(in[CANDIDATE * hidden + j] + product[CANDIDATE * hidden + j]);
@@ -35,10 +35,10 @@ static void forward(int hidden, const real *restrict in, const real *restrict pr
     }
 }
 
-static void backward(int hidden, const real *restrict before, const real *restrict after,
+static void backward(int hidden, int units, const real *restrict before, const real *restrict after,
                      real *restrict kept, real *restrict dstate)
 {
-    for (int j = 0; j < hidden; j++) {
+    for (int j = 0; j < units; j++) {
         real i = kept[INPUT * hidden + j], f = kept[FORGET * hidden + j];
         real g = kept[CANDIDATE * hidden + j], o = kept[OUTPUT * hidden + j];
         real squashed = rw_tanh(after[hidden + j]), dh = dstate[j];

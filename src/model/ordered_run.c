@@ -20,9 +20,9 @@ static void enter(const ordered *o, long b, long c, const real *from)
            state * sizeof(real));
 }
 
-/* All local chunks of sequences [b, b + count), side by side. in (NULL: zero)
- * and out: their states at the two ends. */
-static void run_together(const ordered *o, long b, int count, const real *in, real *out)
+/* All local chunks of sequences [b, b + count), side by side. out: their states at
+ * the end. */
+static void run_together(const ordered *o, const rw_team *team, long b, int count, real *out)
 {
     const rw_plan *p = o->pass->e->plan;
     const rw_op *op = p->nodes[o->node].op;
@@ -32,29 +32,36 @@ static void run_together(const ordered *o, long b, int count, const real *in, re
         long c = o->mirrored ? p->chunks.end - 1 - k : p->chunks.begin + k;
         rw_call call[RW_MAX_TOGETHER];
         for (int i = count - 1; i >= 0; i--) {
-            if (k == 0 && in) enter(o, b + i, c, in + (size_t)i * state);
             rw_chunk_ordered_call(o->pass, o->node, b + i, c, o->mirrored, out + (size_t)i * state,
                                   &call[i]);
             call[i].beside = i + 1 < count ? &call[i + 1] : NULL;
+            call[i].team = team;
         }
         (o->mirrored ? op->adjoint : op->summary)(call);
         rw_pass_progress(o->pass);
     }
 }
 
-/* A rank's turn of the pipeline. */
+/* A rank's turn of the pipeline: a thread takes as many sequences as share a reading of
+ * the weights, or, where there are not so many, all threads share those that there are. */
 static void take_turn(void *context, rw_range wave, const real *in, real *out)
 {
     const ordered *o = context;
-    size_t state = o->pass->e->plan->nodes[o->node].state;
+    const rw_plan *p = o->pass->e->plan;
+    const long sequences = wave.end - wave.begin;
+    const long first = o->mirrored ? p->chunks.end - 1 : p->chunks.begin;
+    const size_t state = p->nodes[o->node].state;
+    rw_barrier barrier = {0};
+    for (long i = 0; in && i < sequences; i++)
+        enter(o, wave.begin + i, first, in + (size_t)i * state);
 #pragma omp parallel num_threads(o->pass->e->layout->threads)
     {
-        rw_range mine =
-            rw_split(wave.end - wave.begin, omp_get_num_threads(), omp_get_thread_num());
+        const rw_team team = {&barrier, omp_get_thread_num(), omp_get_num_threads()};
+        const bool share = team.size > 1 && sequences < (long)team.size * RW_MAX_TOGETHER;
+        rw_range mine = rw_split(sequences, share ? 1 : team.size, share ? 0 : team.rank);
         for (long i = mine.begin, n; i < mine.end; i += n) {
             n = mine.end - i < RW_MAX_TOGETHER ? mine.end - i : RW_MAX_TOGETHER;
-            size_t at = (size_t)i * state;
-            run_together(o, wave.begin + i, (int)n, in ? in + at : NULL, out + at);
+            run_together(o, share ? &team : NULL, wave.begin + i, (int)n, out + (size_t)i * state);
         }
     }
 }
@@ -65,9 +72,8 @@ static void take_turn(void *context, rw_range wave, const real *in, real *out)
 static long wave_of(const rw_layout *layout, long sequences)
 {
     if (layout->sp == 1) return sequences > 0 ? sequences : 1;
-    long together = sequences / (2L * layout->sp * layout->threads);
-    if (together > RW_MAX_TOGETHER) together = RW_MAX_TOGETHER;
-    return layout->threads * (together > 1 ? together : 1);
+    const long most = (long)layout->threads * RW_MAX_TOGETHER, wave = sequences / (2L * layout->sp);
+    return wave < 1 ? 1 : wave < most ? wave : most;
 }
 
 void rw_ordered_run(const rw_pass *w, int i, bool mirrored)

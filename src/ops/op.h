@@ -50,6 +50,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/barrier.h"
 #include "base/status.h"
 #include "kernels/rounded_product.h"
 #include "mpi/span.h"
@@ -59,6 +60,12 @@
 #define RW_MAX_OP_PARAMS 8
 /* Sequences that summary and adjoint of a sequence carry may get in one call. */
 #define RW_MAX_TOGETHER 4
+
+/* Threads that make the same call together, each a part of it. */
+typedef struct {
+    rw_barrier *barrier;
+    int rank, size;
+} rw_team;
 
 typedef struct rw_op rw_op;
 typedef struct rw_graph rw_graph;
@@ -148,6 +155,8 @@ struct rw_call {
     real *saved;           /* (rows, node->saved) */
     const uint8_t *starts; /* 1 for each row before which the state is reset to zero; NULL: none */
     const rw_call *beside; /* NULL: no further sequence */
+    const rw_team *team;   /* each thread of it makes the call, does its part of all rows and
+                              returns when the call is done by all; NULL: the thread alone */
 
     /* Backward. */
     const real *dout;
