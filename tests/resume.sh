@@ -177,8 +177,9 @@ resume_without_carry
 resume_elsewhere
 pass_over_damage
 train_long
-stop_by_signal TERM 2
-stop_by_signal USR1 3
-lose_a_rank 2
-lose_a_rank 3
+for ranks in 2 3; do
+    stop_by_signal TERM "$ranks"
+    stop_by_signal USR1 "$ranks"
+    lose_a_rank "$ranks"
+done
 passed "stopped, moved, damaged, signalled, killed"

@@ -118,7 +118,7 @@ static outcome train(const problem *p, const char *way, const rw_layout *layout,
 
 static void check_way(const problem *p, const char *way, int dp, int sp, const outcome *wanted)
 {
-    for (int threads = test_is_fast() ? 2 : 1; threads <= 2; threads++) {
+    for (int threads = 1; threads <= 2; threads++) {
         rw_layout layout;
         test_ok(rw_layout_new(dp, sp, threads, &layout));
         outcome got = train(p, way, &layout, threads);

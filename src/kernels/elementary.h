@@ -16,6 +16,20 @@
  * of it, and then each element pays for both ways, the other one often in subnormal
  * numbers. Given variables it takes a maximum and a minimum. */
 extern const float rw_exp_least, rw_exp_most, rw_exp2_least;
+
+/* 1.5 2^23: added to a number, it leaves the nearest integer in the lowest bits. */
+#define RW_ROUND 12582912.0f
+
+/* p 2^k, where n = RW_ROUND + k: k is added to the exponent of p. */
+static inline float rw_times_power(float p, float n)
+{
+    int32_t k, bits;
+    memcpy(&k, &n, sizeof k);
+    memcpy(&bits, &p, sizeof bits);
+    bits += (int32_t)((uint32_t)k << 23);
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
 #endif
 
 /* e^x. Float: Cody-Waite reduction, degree-6 polynomial (Cephes expf); below
@@ -27,11 +41,8 @@ static inline real rw_exp(real x)
 #else
     x = x < rw_exp_least ? rw_exp_least : x;
     x = x > rw_exp_most ? rw_exp_most : x;
-    float n = x * 1.44269504f + 12582912.0f; /* round to nearest by adding 1.5 2^23 */
-    int32_t k;
-    memcpy(&k, &n, sizeof k);
-    n -= 12582912.0f;
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    const float n = x * 1.44269504f + RW_ROUND, k = n - RW_ROUND;
+    const float r = x - k * 0.693359375f + k * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -39,11 +50,7 @@ static inline real rw_exp(real x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int32_t bits;
-    memcpy(&bits, &p, sizeof bits);
-    bits += (int32_t)((uint32_t)k << 23);
-    memcpy(&p, &bits, sizeof p);
-    return p;
+    return rw_times_power(p, n);
 #endif
 }
 
@@ -56,21 +63,14 @@ static inline real rw_exp2(real x)
     return exp2(x);
 #else
     x = x < rw_exp2_least ? rw_exp2_least : x;
-    float n = x + 12582912.0f; /* round to nearest, as in rw_exp */
-    int32_t k;
-    memcpy(&k, &n, sizeof k);
-    float r = x - (n - 12582912.0f);
+    const float n = x + RW_ROUND, r = x - (n - RW_ROUND);
     float p = 1.32647273e-3f;
     p = p * r + 9.67151299e-3f;
     p = p * r + 5.55073358e-2f;
     p = p * r + 2.40222424e-1f;
     p = p * r + 6.93147004e-1f;
     p = p * r + 1.0f;
-    int32_t bits;
-    memcpy(&bits, &p, sizeof bits);
-    bits += (int32_t)((uint32_t)k << 23);
-    memcpy(&p, &bits, sizeof p);
-    return p;
+    return rw_times_power(p, n);
 #endif
 }
 
@@ -136,10 +136,10 @@ static inline real rw_sine_value(real x)
 #ifdef RW_DOUBLE
     return sin(x);
 #else
-    float n = x * 0.318309886f + 12582912.0f; /* round to nearest, as in rw_exp */
+    float n = x * 0.318309886f + RW_ROUND;
     uint32_t k;
     memcpy(&k, &n, sizeof k);
-    float s = rw_sine_polynomial(rw_less_quarters(x, 2 * (n - 12582912.0f)));
+    float s = rw_sine_polynomial(rw_less_quarters(x, 2 * (n - RW_ROUND)));
     return k & 1 ? -s : s;
 #endif
 }
@@ -150,10 +150,10 @@ static inline real rw_cosine_value(real x)
 #ifdef RW_DOUBLE
     return cos(x);
 #else
-    float n = x * 0.318309886f - 0.5f + 12582912.0f;
+    float n = x * 0.318309886f - 0.5f + RW_ROUND;
     uint32_t k;
     memcpy(&k, &n, sizeof k);
-    float s = rw_sine_polynomial(rw_less_quarters(x, 2 * (n - 12582912.0f) + 1));
+    float s = rw_sine_polynomial(rw_less_quarters(x, 2 * (n - RW_ROUND) + 1));
     return k & 1 ? s : -s;
 #endif
 }
