@@ -105,6 +105,64 @@ static void test_rig_runs_the_op(void **state)
     rw_op_rig_close(&rig);
 }
 
+/* ---- Gradients in the place of values ---------------------------------------------- */
+
+/* Backward, and what it adds to the gradients of parameters in *leaf, to be freed. */
+static void run_backward(rw_op_rig *rig, real **leaf)
+{
+    const size_t reals = rig->leaf_each * THREADS;
+    memset(rig->leaf, 0, reals * sizeof(real));
+    rw_op_rig_backward(rig);
+    *leaf = test_alloc(reals, sizeof(real));
+    memcpy(*leaf, rig->leaf, reals * sizeof(real));
+}
+
+static void assert_equal(const rw_op_use *use, const real *got, const real *wanted, size_t reals)
+{
+    if (memcmp(got, wanted, reals * sizeof(real)) != 0)
+        fail_msg("%s: gradients in the place of the values are others", use->op->name);
+}
+
+/* Backward with din[k] in the place of in[k], of all inputs of which the op allows it:
+ * the gradients are those that it writes elsewhere. */
+static void assert_in_place(const rw_op_use *use)
+{
+    rw_op_rig rig;
+    real *elsewhere[RW_MAX_INPUTS] = {0}, *wanted, *got;
+    open_rig(use, &rig);
+    rw_op_rig_prepare(&rig);
+    rw_op_rig_forward(&rig);
+    run_backward(&rig, &wanted);
+    for (int k = 0; k < rig.node.ins; k++)
+        if (rig.node.op->in_place >> k & 1) {
+            elsewhere[k] = rig.array[RW_RIG_DIN + k];
+            rig.array[RW_RIG_DIN + k] = rig.array[RW_RIG_IN + k];
+        }
+    run_backward(&rig, &got);
+    assert_equal(use, got, wanted, rig.leaf_each * THREADS);
+    for (int k = 0; k < rig.node.ins; k++) {
+        if (!elsewhere[k]) continue;
+        assert_equal(use, rig.array[RW_RIG_IN + k], elsewhere[k],
+                     rig.per[RW_RIG_IN + k] * (size_t)rig.slots);
+        rig.array[RW_RIG_DIN + k] = elsewhere[k];
+    }
+    rw_free(&wanted);
+    rw_free(&got);
+    rw_op_rig_close(&rig);
+}
+
+static void test_gradients_in_place(void **state)
+{
+    int count = 0;
+    (void)state;
+    for (size_t i = 0; i < uses.count; i++) {
+        if (!uses.use[i].op->in_place) continue;
+        assert_in_place(&uses.use[i]);
+        count++;
+    }
+    assert_true(count > 0);
+}
+
 /* ---- Costs -------------------------------------------------------------------------- */
 
 static rw_cost cost_of(const char *name, bool backward)
@@ -178,6 +236,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_op_is_used_once),
         cmocka_unit_test(test_every_op_runs),
         cmocka_unit_test(test_rig_runs_the_op),
+        cmocka_unit_test(test_gradients_in_place),
         cmocka_unit_test(test_costs),
         cmocka_unit_test(test_roofline),
     };

@@ -175,6 +175,7 @@ static const rw_op lssl_op = {
               "with linear state-space layers, equations 1, 3 and 4",
     .carry = RW_CARRY_TREE,
     .keeps_in = 1,
+    .in_place = 1,
     .shape = rw_state_space_shape,
     .prepare = rw_state_space_prepare,
     .forward = rw_state_space_forward,

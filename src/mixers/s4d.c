@@ -260,6 +260,7 @@ static const rw_op s4d_op = {
               "state space models, sections 3 and 4",
     .carry = RW_CARRY_TREE,
     .keeps_in = 1,
+    .in_place = 1,
     .shape = rw_state_space_shape,
     .prepare = rw_state_space_prepare,
     .prepare_backward = prepare_backward,

@@ -141,6 +141,7 @@ static const rw_op ssd_op = {
     .source = "Dao and Gu 2024, Transformers are SSMs, section 6",
     .carry = RW_CARRY_TREE,
     .keeps_in = 3,
+    .in_place = 1u << 1,
     .shape = ssd_shape,
     .forward = ssd_forward,
     .backward = ssd_backward,

@@ -288,13 +288,13 @@ static void backward_params(const rw_call *call, const layout *at)
 void rw_state_space_backward(const rw_call *call)
 {
     layout at = layout_of(call->node);
-    if (call->din[0]) backward_input(call, &at);
     backward_params(call, &at);
     real *dskip = call->dparam[RW_STATE_SPACE_SKIP];
     for (long t = 0; t < call->rows; t++) {
         const real *u = call->in[0] + t * call->in_ld[0], *dy = call->dout + t * call->dout_ld;
         for (int d = 0; d < at.width; d++) dskip[d] += dy[d] * u[d];
     }
+    if (call->din[0]) backward_input(call, &at); /* last: it may write over the input */
 }
 
 void rw_state_space_advance(const rw_node *node, const real *derived, const real *map, int level,

@@ -48,6 +48,7 @@ typedef struct {
     int *maker;                               /* by value: the node that makes it */
     int *home;      /* by value: that whose gradient's memory is its own */
     bool *boundary; /* by value: crosses blocks */
+    bool *in_place; /* by value: its gradient lies in its place */
 } lifetimes;
 
 static rw_recompute recompute_of(const rw_plan *p, const timetable *t, int i)
@@ -97,10 +98,11 @@ static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int 
     for (int k = 0; k < maker->ins && maker->op->rowwise; k++) keep(p, t, l, maker->in[k], segment);
 }
 
-static void touch_gradient(const timetable *t, lifetimes *l, int v, int segment)
+static void touch_gradient(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
 {
+    bool again = p->segments[segment].recompute == RW_RECOMPUTE_BLOCK && !l->boundary[v];
     touch(&l->gradient_segment[v], segment);
-    rw_lifetime_use(&l->gradient[v], 0, t->backward[segment]);
+    rw_lifetime_use(&l->gradient[v], again, t->backward[segment]);
 }
 
 /* What backward (and adjoint) of node i in `segment` touches. */
@@ -113,11 +115,11 @@ static void use_backward(const rw_plan *p, const timetable *t, lifetimes *l, int
         rw_runs_in_exchange(node) ? keep_stored : keep;
     for (int k = 0; k < node->ins; k++) {
         if (node->op->keeps_in >> k & 1) keeps(p, t, l, node->in[k], segment);
-        if (writes_inputs) touch_gradient(t, l, node->in[k], segment);
+        if (writes_inputs) touch_gradient(p, t, l, node->in[k], segment);
     }
     if (node->out < 0) return;
     if (node->op->keeps_out) keeps(p, t, l, node->out, segment);
-    touch_gradient(t, l, node->out, segment);
+    touch_gradient(p, t, l, node->out, segment);
 }
 
 static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
@@ -264,11 +266,38 @@ static void join_gradients(const rw_plan *p, lifetimes *l)
     }
 }
 
+/* Does every op that reads the value read it for the last time before it writes the
+ * gradient over the columns that it reads, which no other does? */
+static bool is_written_over(const rw_plan *p, const lifetimes *l, int v)
+{
+    if (l->boundary[v] || p->nodes[l->maker[v]].op->keeps_out) return false;
+    for (int i = 0; i < p->node_count; i++)
+        for (int k = 0; k < p->nodes[i].ins; k++) {
+            if (p->nodes[i].in[k] != v) continue;
+            if (!(p->nodes[i].op->in_place >> k & 1) || p->add[i][k]) return false;
+        }
+    return true;
+}
+
+/* A gradient that is stored takes the place of the value, where nobody reads that any more. */
+static void put_in_place(const rw_plan *p, lifetimes *l)
+{
+    for (int v = 0; v < rw_graph_values(p->graph); v++) {
+        rw_lifetime *value = &l->value[v], *gradient = &l->gradient[v];
+        if (!gradient->size || value->size != gradient->size || !is_written_over(p, l, v)) continue;
+        rw_lifetime_join(value, gradient);
+        gradient->size = 0;
+        l->in_place[v] = true;
+    }
+}
+
 static void take_offsets(rw_plan *p, const lifetimes *l)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
+        int home = l->home[v];
+        const rw_lifetime *gradient = l->in_place[home] ? &l->value[home] : &l->gradient[home];
         p->value[v] = (rw_place){l->value_segment[v] == -2, l->value[v].offset};
-        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, l->gradient[l->home[v]].offset};
+        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, gradient->offset};
     }
     for (int i = 0; i < p->node_count; i++)
         p->carry[i] = (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
@@ -292,7 +321,9 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->maker = l->gradient_segment + values;
     l->home = l->maker + values;
     for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;
-    return rw_alloc(values + 1, sizeof *l->boundary, "memory planning", &l->boundary);
+    RW_TRY(rw_alloc(2 * values + 1, sizeof *l->boundary, "memory planning", &l->boundary));
+    l->in_place = l->boundary + values;
+    return RW_OK;
 }
 
 static void use(const rw_plan *p, const timetable *t, lifetimes *l, int i)
@@ -317,6 +348,7 @@ static rw_status plan_memory(rw_plan *p, const timetable *t)
     for (int i = 0; i < p->node_count; i++) use(p, t, &l, i);
     set_sizes(p, &l);
     join_gradients(p, &l);
+    if (p->options.training) put_in_place(p, &l);
     RW_TRY_DONE(rw_liveness_place(l.value, l.count, &p->arena));
     take_offsets(p, &l);
     RW_TRY_DONE(rw_plan_scratch(p, l.value_segment, l.gradient_segment));

@@ -46,11 +46,11 @@ rw_map_row(int n, rw_element *f, const real *restrict x, real *restrict y)
     for (int i = 0; i < n; i++) y[i] = f(x[i]);
 }
 
-static inline __attribute__((always_inline)) void rw_map_row_backward(int n, rw_element *slope,
-                                                                      const real *restrict x,
-                                                                      const real *restrict dy,
-                                                                      bool add, real *restrict dx)
+/* dx may be x (rw_op.in_place). */
+static inline __attribute__((always_inline)) void
+rw_map_row_backward(int n, rw_element *slope, const real *x, const real *dy, bool add, real *dx)
 {
+#pragma omp simd
     for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], dy[i] * slope(x[i]));
 }
 

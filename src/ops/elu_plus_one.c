@@ -41,6 +41,7 @@ const rw_op rw_op_elu_plus_one = {
     .source = "Katharopoulos et al. 2020, Transformers are RNNs, equation 7",
     .rowwise = true,
     .keeps_in = 1u << 0,
+    .in_place = 1u << 0,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

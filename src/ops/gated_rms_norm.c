@@ -45,19 +45,18 @@ static void norm_gradient_row(int n, const real *restrict u, const real *restric
     for (int i = 0; i < n; i++) g[i] = r * (g[i] - u[i] * along);
 }
 
-/* The gradient of x from g = du; s = sigmoid(z). */
-static void input_gradient_row(int n, const real *restrict g, const real *restrict z,
-                               const real *restrict s, bool add, real *restrict dx)
+/* The gradients of x and z from g = du; s = sigmoid(z). Each may lie in the place of
+ * its value (rw_op.in_place). */
+static void input_gradient_row(int n, const real *g, const real *s, const real *x, const real *z,
+                               const bool *add, real *dx, real *dz)
 {
-    for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], g[i] * (z[i] * s[i]));
-}
-
-static void gate_gradient_row(int n, const real *restrict g, const real *restrict x,
-                              const real *restrict z, const real *restrict s, bool add,
-                              real *restrict dz)
-{
-    for (int i = 0; i < n; i++)
-        dz[i] = rw_put(add, dz[i], g[i] * x[i] * (s[i] + z[i] * s[i] * (1 - s[i])));
+    const bool add_x = add[0], add_z = add[1];
+#pragma omp simd
+    for (int i = 0; i < n; i++) {
+        const real xi = x[i], zi = z[i], si = s[i], gi = g[i];
+        dx[i] = rw_put(add_x, dx[i], gi * (zi * si));
+        dz[i] = rw_put(add_z, dz[i], gi * xi * (si + zi * si * (1 - si)));
+    }
 }
 
 static void backward(const rw_call *call)
@@ -70,12 +69,10 @@ static void backward(const rw_call *call)
         gate_row(n, x, z, s, u);
         norm_gradient_row(n, u, call->param[0], rw_row(call->dout, call->dout_ld, t), g,
                           call->dparam[0]);
-        if (call->din[0])
-            input_gradient_row(n, g, z, s, call->din_add[0],
-                               rw_row_out(call->din[0], call->din_ld[0], t));
-        if (call->din[1])
-            gate_gradient_row(n, g, x, z, s, call->din_add[1],
-                              rw_row_out(call->din[1], call->din_ld[1], t));
+        /* What is not wanted goes where nobody looks any more. */
+        real *dx = call->din[0] ? rw_row_out(call->din[0], call->din_ld[0], t) : u;
+        real *dz = call->din[1] ? rw_row_out(call->din[1], call->din_ld[1], t) : s;
+        input_gradient_row(n, g, s, x, z, call->din_add, dx, dz);
     }
 }
 
@@ -121,6 +118,7 @@ const rw_op rw_op_gated_rms_norm = {
     .source = "Dao and Gu 2024, Transformers are SSMs, section 7.1",
     .rowwise = true,
     .keeps_in = 1u << 0 | 1u << 1,
+    .in_place = 1u << 0 | 1u << 1,
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -52,6 +52,7 @@ const rw_op rw_op_gelu = {
     .source = "Hendrycks and Gimpel 2016, Gaussian error linear units, section 2",
     .rowwise = true,
     .keeps_in = 1u << 0,
+    .in_place = 1u << 0,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

@@ -205,6 +205,8 @@ struct rw_op {
     bool keeps_out;        /* backward reads out */
     bool passes_gradient;  /* d in[0] = d out: backward may get both in one place, and has
                               nothing to write there */
+    unsigned in_place;     /* bit i: in[i] and din[i] may be one array in backward, which then
+                              reads no row of in[i] after it wrote that of din[i] */
     bool spreads_rounding; /* by a transform over whole documents: how a row is rounded may
                               depend on any row of its document */
     bool sees_ahead;       /* a row may depend on later ones; there is no step then */

@@ -139,6 +139,7 @@ const rw_op rw_op_short_conv = {
               "section 3.4",
     .carry = RW_CARRY_SHIFT,
     .keeps_in = 1,
+    .in_place = 1,
     .shape = short_conv_shape,
     .forward = short_conv_forward,
     .backward = short_conv_backward,

@@ -41,6 +41,7 @@ const rw_op rw_op_silu = {
     .source = "Elfwing, Uchibe and Doya 2018, Sigmoid-weighted linear units, equation 5",
     .rowwise = true,
     .keeps_in = 1u << 0,
+    .in_place = 1u << 0,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

@@ -30,6 +30,7 @@ const rw_op rw_op_softplus = {
     .source = "Dugas et al. 2001, Incorporating second-order functional knowledge, equation 4",
     .rowwise = true,
     .keeps_in = 1u << 0,
+    .in_place = 1u << 0,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,
