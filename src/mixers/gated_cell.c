@@ -27,28 +27,36 @@ static size_t planes_of(const rw_node *node, int planes)
 }
 
 /* Working memory: products (RW_MAX_TOGETHER, padded) | gradients of the state
- * (RW_MAX_TOGETHER, S H) | a state of zeros (S H) | a row for `step`. */
+ * (RW_MAX_TOGETHER, S H) | a state of zeros (S H) | a row for `step` | h of the token before
+ * and of this one, by turns (RW_MAX_TOGETHER, 2, H): a team has those in common. */
 typedef struct {
+    real *h[2][RW_MAX_TOGETHER];
     real *product[RW_MAX_TOGETHER], *dstate[RW_MAX_TOGETHER], *zero, *row;
 } workspace;
 
 static size_t workspace_reals(const rw_node *node)
 {
     size_t padded = rw_packed_columns(node->in_width[0]);
-    return RW_MAX_TOGETHER * (padded + node->state) + node->state + node->saved;
+    return RW_MAX_TOGETHER * (padded + node->state + planes_of(node, 2)) + node->state +
+           node->saved;
 }
 
 static workspace workspace_of(const rw_call *call)
 {
-    size_t padded = rw_packed_columns(call->node->in_width[0]), state = call->node->state;
+    const rw_node *node = call->node;
+    const size_t padded = rw_packed_columns(node->in_width[0]), hidden = planes_of(node, 1);
+    real *common = call->team ? call->team->scratch : call->scratch;
     real *dstates = call->scratch + RW_MAX_TOGETHER * padded;
-    workspace w = {.zero = dstates + RW_MAX_TOGETHER * state};
-    w.row = w.zero + state;
+    workspace w = {.zero = dstates + RW_MAX_TOGETHER * node->state};
+    w.row = w.zero + node->state;
+    common += w.row + node->saved - call->scratch;
     for (size_t i = 0; i < RW_MAX_TOGETHER; i++) {
         w.product[i] = call->scratch + i * padded;
-        w.dstate[i] = dstates + i * state;
+        w.dstate[i] = dstates + i * node->state;
+        w.h[0][i] = common + 2 * i * hidden;
+        w.h[1][i] = w.h[0][i] + hidden;
     }
-    memset(w.zero, 0, state * sizeof(real));
+    memset(w.zero, 0, node->state * sizeof(real));
     return w;
 }
 
@@ -63,7 +71,7 @@ rw_status rw_gated_cell_shape(rw_node *node)
                        node->op->name, hidden, gates, gates, hidden);
     node->out_width = hidden;
     node->state = planes_of(node, cell->states);
-    node->saved = planes_of(node, cell->kept + cell->states);
+    node->saved = planes_of(node, cell->kept + 1);
     node->derived = rw_packed_reals(hidden, gates) + rw_packed_reals(gates, hidden);
     node->lanes = rw_panels(gates) + rw_panels(hidden);
     node->scratch = workspace_reals(node);
@@ -99,16 +107,29 @@ static real *kept_of(const rw_call *call, int row)
     return call->saved + (size_t)row * call->node->saved;
 }
 
-static real *state_of(const rw_call *call, int row)
+static real *memory_of(const rw_call *call, int row)
 {
     return kept_of(call, row) + planes_of(call->node, cell_of(call->node)->kept);
 }
 
-static const real *state_before(const rw_call *call, int row, const real *zero)
+/* Where a state, which begins with h, has its memory. */
+static size_t memory_in_state(const rw_node *node)
+{
+    return planes_of(node, cell_of(node)->states - 1);
+}
+
+/* The state before a row that does not go on from the one before it in the chunk, else NULL. */
+static const real *entering(const rw_call *call, int row, const real *zero)
 {
     if (call->starts && call->starts[row]) return zero;
-    if (row > 0) return state_of(call, row - 1);
+    if (row > 0) return NULL;
     return call->state_in ? call->state_in : zero;
+}
+
+static const real *memory_before(const rw_call *call, int row, const real *zero)
+{
+    const real *state = entering(call, row, zero);
+    return state ? state + memory_in_state(call->node) : memory_of(call, row - 1);
 }
 
 /* The units of a thread: whole panels, so that nobody else reads its part of U. Where
@@ -150,33 +171,48 @@ static void product_of(const rw_node *node, rw_range units, int m, int planes, c
     }
 }
 
-/* One token of several sequences: `before` their states, `kept` and `after`
- * where its row goes. */
+/* The units of `planes` planes. */
+static void copy_planes(const rw_node *node, rw_range units, int planes, const real *from, real *to)
+{
+    for (int plane = 0; plane < planes; plane++) {
+        const size_t first = planes_of(node, plane) + (size_t)units.begin;
+        memcpy(to + first, from + first, (size_t)length_of(units) * sizeof(real));
+    }
+}
+
+/* A token of several sequences: h (all units) and memory before it, the row that is saved
+ * of it, and h. */
+typedef struct {
+    const real *h[RW_MAX_TOGETHER], *memory[RW_MAX_TOGETHER];
+    real *row[RW_MAX_TOGETHER], *next[RW_MAX_TOGETHER];
+} token;
+
 static void advance(const rw_call *const *call, int count, int row, rw_range units,
-                    real *const *product, const real *const *before, real *const *kept)
+                    real *const *product, const token *now)
 {
     const rw_node *node = call[0]->node;
     const rw_cell *cell = cell_of(node);
     const int hidden = hidden_of(node), gates = node->in_width[0];
-    product_of(node, units, hidden, cell->gates, call[0]->derived, count, before, product);
+    product_of(node, units, hidden, cell->gates, call[0]->derived, count, now->h, product);
     for (int i = 0; i < count; i++) {
-        real *last = product[i] + gates - hidden;
+        real *last = product[i] + gates - hidden, *kept = now->row[i];
         for (long j = units.begin; node->params > RW_CELL_BIAS && j < units.end; j++)
             last[j] += call[i]->param[RW_CELL_BIAS][j];
         const real *in = call[i]->in[0] + (size_t)row * (size_t)call[i]->in_ld[0];
-        cell->forward(hidden, length_of(units), in + units.begin, product[i] + units.begin,
-                      before[i] + units.begin, kept[i] + units.begin,
-                      kept[i] + planes_of(node, cell->kept) + units.begin);
+        if (in != kept) copy_planes(node, units, cell->gates, in, kept);
+        cell->forward(hidden, length_of(units), product[i] + units.begin,
+                      now->memory[i] + units.begin, kept + units.begin,
+                      kept + planes_of(node, cell->kept) + units.begin, now->next[i] + units.begin);
     }
 }
 
-/* The units of every plane of a state. */
-static void copy_state(const rw_node *node, rw_range units, const real *from, real *to)
+/* Makes a state of h and of a saved row. */
+static void hand_over(const rw_node *node, rw_range units, const real *h, const real *row,
+                      real *state)
 {
-    for (int plane = 0; plane < cell_of(node)->states; plane++) {
-        const size_t first = planes_of(node, plane) + (size_t)units.begin;
-        memcpy(to + first, from + first, (size_t)length_of(units) * sizeof(real));
-    }
+    copy_planes(node, units, 1, h, state);
+    copy_planes(node, units, 1, row + planes_of(node, cell_of(node)->kept),
+                state + memory_in_state(node));
 }
 
 void rw_gated_cell_summary(const rw_call *call)
@@ -184,38 +220,44 @@ void rw_gated_cell_summary(const rw_call *call)
     const rw_node *node = call->node;
     const rw_range units = units_of(call);
     const rw_call *all[RW_MAX_TOGETHER];
-    const real *before[RW_MAX_TOGETHER];
-    real *kept[RW_MAX_TOGETHER];
+    token now;
     int count = list_calls(call, all);
     workspace w = workspace_of(call);
     for (int t = 0; t < call->rows; t++) {
         for (int i = 0; i < count; i++) {
-            before[i] = state_before(all[i], t, w.zero);
-            kept[i] = kept_of(all[i], t);
+            const real *state = entering(all[i], t, w.zero);
+            now.h[i] = state ? state : w.h[(t - 1) & 1][i];
+            now.memory[i] = memory_before(all[i], t, w.zero);
+            now.row[i] = kept_of(all[i], t);
+            now.next[i] = w.h[t & 1][i];
         }
-        advance(all, count, t, units, w.product, before, kept);
+        advance(all, count, t, units, w.product, &now);
         for (int i = 0; i < count && t == call->rows - 1; i++)
-            copy_state(node, units, state_of(all[i], t), all[i]->state);
+            hand_over(node, units, now.next[i], now.row[i], all[i]->state);
         meet(call);
     }
 }
 
 void rw_gated_cell_forward(const rw_call *call)
 {
+    const int hidden = hidden_of(call->node);
     for (int t = 0; t < call->rows; t++)
-        memcpy(call->out + (size_t)t * (size_t)call->out_ld, state_of(call, t),
-               planes_of(call->node, 1) * sizeof(real));
+        cell_of(call->node)
+            ->output(hidden, hidden, kept_of(call, t), memory_of(call, t),
+                     call->out + (size_t)t * (size_t)call->out_ld);
 }
 
 void rw_gated_cell_step(const rw_call *call)
 {
     const rw_node *node = call->node;
-    const real *before = call->state;
+    const rw_range units = units_of(call);
     workspace w = workspace_of(call);
-    real *kept = w.row, *after = w.row + planes_of(node, cell_of(node)->kept);
-    advance(&call, 1, 0, units_of(call), w.product, &before, &kept);
-    memcpy(call->state, after, node->state * sizeof(real));
-    memcpy(call->out, after, planes_of(node, 1) * sizeof(real));
+    token now = {.h = {call->state},
+                 .memory = {call->state + memory_in_state(node)},
+                 .row = {w.row},
+                 .next = {call->out}};
+    advance(&call, 1, 0, units, w.product, &now);
+    hand_over(node, units, call->out, w.row, call->state);
 }
 
 /* ---- Its gradients ----------------------------------------------------------- */
@@ -235,8 +277,8 @@ static void cell_backward(const rw_call *call, int row, rw_range units, const re
     for (long j = units.begin; j < units.end; j++) dstate[j] += dout[j];
     cell_of(call->node)
         ->backward(hidden_of(call->node), length_of(units),
-                   state_before(call, row, zero) + units.begin, state_of(call, row) + units.begin,
-                   kept_of(call, row) + units.begin, dstate + units.begin);
+                   memory_before(call, row, zero) + units.begin, kept_of(call, row) + units.begin,
+                   memory_of(call, row) + units.begin, dstate + units.begin);
 }
 
 /* Adds what came by way of the product; nothing passes where the state is reset. */
@@ -244,7 +286,7 @@ static void finish_row(const rw_call *call, int row, rw_range units, const works
                        const real *dh, real *dstate)
 {
     if (call->starts && call->starts[row])
-        copy_state(call->node, units, w->zero, dstate);
+        copy_planes(call->node, units, cell_of(call->node)->states, w->zero, dstate);
     else
         for (long j = units.begin; j < units.end; j++) dstate[j] += dh[j];
 }
@@ -256,10 +298,12 @@ void rw_gated_cell_adjoint(const rw_call *call)
     const rw_call *all[RW_MAX_TOGETHER];
     const real *dproduct[RW_MAX_TOGETHER];
     int count = list_calls(call, all), hidden = hidden_of(node), gates = node->in_width[0];
+    const int states = cell_of(node)->states;
     const real *weight = call->derived + rw_packed_reals(hidden, gates);
     workspace w = workspace_of(call);
     for (int i = 0; i < count; i++)
-        copy_state(node, units, all[i]->dstate_out ? all[i]->dstate_out : w.zero, w.dstate[i]);
+        copy_planes(node, units, states, all[i]->dstate_out ? all[i]->dstate_out : w.zero,
+                    w.dstate[i]);
     for (int t = call->rows - 1; t >= 0; t--) {
         for (int i = 0; i < count; i++) {
             cell_backward(all[i], t, units, w.zero, w.dstate[i]);
@@ -269,7 +313,8 @@ void rw_gated_cell_adjoint(const rw_call *call)
         product_of(node, units, gates, 1, weight, count, dproduct, w.product);
         for (int i = 0; i < count; i++) finish_row(all[i], t, units, &w, w.product[i], w.dstate[i]);
     }
-    for (int i = 0; i < count; i++) copy_state(node, units, w.dstate[i], all[i]->dstate_in);
+    for (int i = 0; i < count; i++)
+        copy_planes(node, units, states, w.dstate[i], all[i]->dstate_in);
     meet(call);
 }
 
@@ -286,7 +331,8 @@ static void input_gradient(const rw_call *call)
     }
 }
 
-/* Row t of the product saw h of row t-1, the first one that of state_in. */
+/* Row t of the product saw h of row t-1, which adjoint left there; the first one that of
+ * state_in. */
 void rw_gated_cell_backward(const rw_call *call)
 {
     const rw_node *node = call->node;
@@ -298,7 +344,7 @@ void rw_gated_cell_backward(const rw_call *call)
                 1, dweight, hidden);
     if (call->rows > 1)
         rw_gemm(true, false, gates, hidden, call->rows - 1, 1, dproduct_of(call, 1), ld,
-                state_of(call, 0), ld, 1, dweight, hidden);
+                memory_of(call, 0), ld, 1, dweight, hidden);
     for (int t = 0; node->params > RW_CELL_BIAS && t < call->rows; t++) {
         const real *last = dproduct_of(call, t) + gates - hidden;
         for (int j = 0; j < hidden; j++) call->dparam[RW_CELL_BIAS][j] += last[j];

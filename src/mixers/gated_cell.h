@@ -3,15 +3,16 @@
  *   state_t = cell(in_t, U h_{t-1} + b, state_{t-1})     per sequence, token by token
  *
  * in (rows, G H) is the projected input, made for whole chunks by a linear op
- * in front; U (G H, H) the recurrent weight; the state is one or more planes of
- * width H, h first. The recurrence is not linear, so it crosses chunks by
- * RW_CARRY_SEQUENCE. Of each row are saved
+ * in front; U (G H, H) the recurrent weight; the state is h, of width H, and in some
+ * cells a memory c beside it, of which h is then made. The recurrence is not linear, so
+ * it crosses chunks by RW_CARRY_SEQUENCE. Of each row are saved
  *
- *   | kept: K planes of H | state: S planes of H |
+ *   | kept: K planes of H | memory: H, c or else h |
  *
- * where kept is what the cell wants to see again in backward, which replaces it
- * by gradients: the first G planes by those with respect to `in`, the last G by
- * those with respect to U h + b. The gradient of U is then one matrix product
+ * where kept is what the cell wants to see again in backward. Its first G planes hold
+ * `in` before that, and may be where `in` lies (saves_in_place). backward replaces kept by
+ * gradients: the first G planes by those with respect to `in`, the last G by those with
+ * respect to U h + b; and c by h. The gradient of U is then one matrix product
  * over the chunk. U is packed once a step, for both directions
  * (kernels/packed_product.h), and read once for several sequences.
  *
@@ -32,13 +33,16 @@ enum { RW_CELL_WEIGHT, RW_CELL_BIAS, RW_CELL_MAX_PARAMS };
 /* All arrays hold planes of `hidden` reals, of which the first `units` are treated: a
  * thread of a team is given its own (pointers to the first of them). */
 typedef struct {
-    int gates, kept, states; /* G <= K, S */
-    /* before, after: the state before and after the token. Arrays are disjoint. */
-    void (*forward)(int hidden, int units, const real *in, const real *product, const real *before,
-                    real *kept, real *after);
-    /* kept: see above. dstate: d/d after; becomes d/d before, without what
-     * comes by way of the product. */
-    void (*backward)(int hidden, int units, const real *before, const real *after, real *kept,
+    int gates, kept, states; /* G <= K; 1: the state is h, 2: h and c */
+    /* before: the memory before the token. kept: holds `in`, becomes what is kept; after,
+     * h: the memory and h after the token. Arrays are disjoint. */
+    void (*forward)(int hidden, int units, const real *product, const real *before, real *kept,
+                    real *after, real *h);
+    /* Makes h of what is saved, with the bits that forward gave it. */
+    void (*output)(int hidden, int units, const real *kept, const real *after, real *h);
+    /* kept, after: see above. dstate: d/d (state after the token); becomes that before it,
+     * without what comes by way of the product. */
+    void (*backward)(int hidden, int units, const real *before, real *kept, real *after,
                      real *dstate);
 } rw_cell;
 

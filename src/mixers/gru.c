@@ -9,6 +9,7 @@
  * inputs, which lie in the order n r z, and the last three into those of the
  * products, which lie in the order r z q. */
 #include <math.h>
+#include <string.h>
 
 #include "kernels/elementary.h"
 #include "mixers/gated_cell.h"
@@ -20,24 +21,32 @@ enum { IN_N, IN_R, IN_Z, GATES };              /* planes of the input */
 enum { PRODUCT_R, PRODUCT_Z, PRODUCT_Q };      /* planes of U h */
 enum { KEPT_N, KEPT_R, KEPT_Z, KEPT_Q, KEPT }; /* planes that are kept */
 
-static void forward(int hidden, int units, const real *restrict in, const real *restrict product,
-                    const real *restrict before, real *restrict kept, real *restrict after)
+static void forward(int hidden, int units, const real *restrict product,
+                    const real *restrict before, real *restrict kept, real *restrict after,
+                    real *restrict h)
 {
     for (int j = 0; j < units; j++) {
-        real r = rw_sigmoid(in[IN_R * hidden + j] + product[PRODUCT_R * hidden + j]);
-        real z = rw_sigmoid(in[IN_Z * hidden + j] + product[PRODUCT_Z * hidden + j]);
+        real r = rw_sigmoid(kept[IN_R * hidden + j] + product[PRODUCT_R * hidden + j]);
+        real z = rw_sigmoid(kept[IN_Z * hidden + j] + product[PRODUCT_Z * hidden + j]);
         real q = product[PRODUCT_Q * hidden + j];
-        real n = rw_tanh(in[IN_N * hidden + j] + r * q);
+        real n = rw_tanh(kept[IN_N * hidden + j] + r * q);
         kept[KEPT_N * hidden + j] = n;
         kept[KEPT_R * hidden + j] = r;
         kept[KEPT_Z * hidden + j] = z;
         kept[KEPT_Q * hidden + j] = q;
-        after[j] = (1 - z) * n + z * before[j];
+        after[j] = h[j] = (1 - z) * n + z * before[j];
     }
 }
 
-static void backward(int hidden, int units, const real *restrict before, const real *restrict after,
-                     real *restrict kept, real *restrict dstate)
+static void output(int hidden, int units, const real *restrict kept, const real *restrict after,
+                   real *restrict h)
+{
+    (void)hidden, (void)kept;
+    memcpy(h, after, (size_t)units * sizeof(real));
+}
+
+static void backward(int hidden, int units, const real *restrict before, real *restrict kept,
+                     real *restrict after, real *restrict dstate)
 {
     (void)after;
     for (int j = 0; j < units; j++) {
@@ -52,8 +61,12 @@ static void backward(int hidden, int units, const real *restrict before, const r
     }
 }
 
-static const rw_cell cell = {
-    .gates = GATES, .kept = KEPT, .states = 1, .forward = forward, .backward = backward};
+static const rw_cell cell = {.gates = GATES,
+                             .kept = KEPT,
+                             .states = 1,
+                             .forward = forward,
+                             .output = output,
+                             .backward = backward};
 
 /* Plane `plane` of U h for unit j at row t, where h is the output before it. */
 static double product_reference(const rw_call *call, int t, int plane, int j)

@@ -16,44 +16,60 @@ extern const rw_mixer rw_mixer_lstm;
 
 enum { INPUT, FORGET, CANDIDATE, OUTPUT, GATES };
 
-static void forward(int hidden, int units, const real *restrict in, const real *restrict product,
-                    const real *restrict before, real *restrict kept, real *restrict after)
+static inline real output_of(real o, real c)
 {
-    const real *restrict c = before + hidden;
+    return o * rw_tanh(c);
+}
+
+static void forward(int hidden, int units, const real *restrict product,
+                    const real *restrict before, real *restrict kept, real *restrict after,
+                    real *restrict h)
+{
     for (int j = 0; j < units; j++) {
-        real i = rw_sigmoid(in[INPUT * hidden + j] + product[INPUT * hidden + j]);
-        real f = rw_sigmoid(in[FORGET * hidden + j] + product[FORGET * hidden + j]);
-        real g = rw_tanh(in[CANDIDATE * hidden + j] + product[CANDIDATE * hidden + j]);
-        real o = rw_sigmoid(in[OUTPUT * hidden + j] + product[OUTPUT * hidden + j]);
-        real next = f * c[j] + i * g;
+        real i = rw_sigmoid(kept[INPUT * hidden + j] + product[INPUT * hidden + j]);
+        real f = rw_sigmoid(kept[FORGET * hidden + j] + product[FORGET * hidden + j]);
+        real g = rw_tanh(kept[CANDIDATE * hidden + j] + product[CANDIDATE * hidden + j]);
+        real o = rw_sigmoid(kept[OUTPUT * hidden + j] + product[OUTPUT * hidden + j]);
+        real next = f * before[j] + i * g;
         kept[INPUT * hidden + j] = i;
         kept[FORGET * hidden + j] = f;
         kept[CANDIDATE * hidden + j] = g;
         kept[OUTPUT * hidden + j] = o;
-        after[j] = o * rw_tanh(next);
-        after[hidden + j] = next;
+        after[j] = next;
+        h[j] = output_of(o, next);
     }
 }
 
-static void backward(int hidden, int units, const real *restrict before, const real *restrict after,
-                     real *restrict kept, real *restrict dstate)
+static void output(int hidden, int units, const real *restrict kept, const real *restrict after,
+                   real *restrict h)
+{
+    for (int j = 0; j < units; j++) h[j] = output_of(kept[OUTPUT * hidden + j], after[j]);
+}
+
+static void backward(int hidden, int units, const real *restrict before, real *restrict kept,
+                     real *restrict after, real *restrict dstate)
 {
     for (int j = 0; j < units; j++) {
         real i = kept[INPUT * hidden + j], f = kept[FORGET * hidden + j];
         real g = kept[CANDIDATE * hidden + j], o = kept[OUTPUT * hidden + j];
-        real squashed = rw_tanh(after[hidden + j]), dh = dstate[j];
+        real squashed = rw_tanh(after[j]), dh = dstate[j];
         real dc = dstate[hidden + j] + dh * o * (1 - squashed * squashed);
         kept[INPUT * hidden + j] = dc * g * i * (1 - i);
-        kept[FORGET * hidden + j] = dc * before[hidden + j] * f * (1 - f);
+        kept[FORGET * hidden + j] = dc * before[j] * f * (1 - f);
         kept[CANDIDATE * hidden + j] = dc * i * (1 - g * g);
         kept[OUTPUT * hidden + j] = dh * squashed * o * (1 - o);
+        after[j] = o * squashed;
         dstate[j] = 0;
         dstate[hidden + j] = dc * f;
     }
 }
 
-static const rw_cell cell = {
-    .gates = GATES, .kept = GATES, .states = 2, .forward = forward, .backward = backward};
+static const rw_cell cell = {.gates = GATES,
+                             .kept = GATES,
+                             .states = 2,
+                             .forward = forward,
+                             .output = output,
+                             .backward = backward};
 
 /* What gate `gate` of unit j is before it is squashed, at row t. */
 static double gate_reference(const rw_call *call, int t, int gate, int j)

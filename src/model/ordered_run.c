@@ -52,11 +52,12 @@ static void take_turn(void *context, rw_range wave, const real *in, real *out)
     const long first = o->mirrored ? p->chunks.end - 1 : p->chunks.begin;
     const size_t state = p->nodes[o->node].state;
     rw_barrier barrier = {0};
+    real *scratch = rw_op_scratch(o->pass->e);
     for (long i = 0; in && i < sequences; i++)
         enter(o, wave.begin + i, first, in + (size_t)i * state);
 #pragma omp parallel num_threads(o->pass->e->layout->threads)
     {
-        const rw_team team = {&barrier, omp_get_thread_num(), omp_get_num_threads()};
+        const rw_team team = {&barrier, omp_get_thread_num(), omp_get_num_threads(), scratch};
         const bool share = team.size > 1 && sequences < (long)team.size * RW_MAX_TOGETHER;
         rw_range mine = rw_split(sequences, share ? 1 : team.size, share ? 0 : team.rank);
         for (long i = mine.begin, n; i < mine.end; i += n) {

@@ -65,6 +65,7 @@
 typedef struct {
     rw_barrier *barrier;
     int rank, size;
+    real *scratch; /* that of the first thread, for what all are to see */
 } rw_team;
 
 typedef struct rw_op rw_op;
