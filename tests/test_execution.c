@@ -189,9 +189,9 @@ static void test_memory_by_chunk(void **unused)
 /* Without recomputation a token takes 4 bytes for each column of: the inputs of the
  * blocks and of the head, or in place of the latter another gradient; what the
  * products of each block make, less what of it is made again; one gradient of the
- * residual stream. A swiglu makes 2 H columns of x, 4 x 32 here; an lstm keeps 5 of
- * its units, and its input, 4 of them, until it has run; gradients inside of an s4d
- * block lie in the place of its 3 x 32 columns. */
+ * residual stream. A swiglu makes 2 H columns of x, 4 x 32 here; lstm and gru keep 5 of
+ * their units, and have their input among them; the gradient of their output is another;
+ * gradients inside of an s4d block lie in the place of its 3 x 32 columns. */
 static void check_columns(const char *blocks, size_t columns, size_t states)
 {
     char text[128];
@@ -210,7 +210,8 @@ static void test_memory_of_backward(void **unused)
     check_columns("{mlp: swiglu, expand: 4}", 32 * 3 + 2 * 128, 0);
     check_columns("{mlp: swiglu, expand: 4}, {mlp: swiglu, expand: 4}", 32 * 4 + 4 * 128, 0);
     check_columns("{mixer: s4d, state: 4}", 32 * 3 + 3 * 32, 3 * 4 * 32);
-    check_columns("{mixer: lstm}", 32 + (5 + 4) * 32, 2 * 2 * 32);
+    check_columns("{mixer: lstm}", 32 * 3 + 5 * 32, 2 * 2 * 32);
+    check_columns("{mixer: gru}", 32 * 3 + 5 * 32, 2 * 32);
 }
 
 int main(int argc, char **argv)

@@ -338,7 +338,7 @@ void rw_gated_cell_backward(const rw_call *call)
     const rw_node *node = call->node;
     int hidden = hidden_of(node), gates = node->in_width[0], ld = (int)node->saved;
     real *dweight = call->dparam[RW_CELL_WEIGHT];
-    if (call->din[0]) input_gradient(call);
+    if (call->din[0] && call->din[0] != call->saved) input_gradient(call);
     if (call->state_in)
         rw_gemm(true, false, gates, hidden, 1, 1, dproduct_of(call, 0), ld, call->state_in, hidden,
                 1, dweight, hidden);

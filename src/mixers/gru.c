@@ -100,6 +100,7 @@ static const rw_op gru_op = {
     .doc = "gated recurrent unit on projected inputs, reset after the product",
     .source = "Cho et al. 2014, Learning phrase representations, section 2.3",
     .carry = RW_CARRY_SEQUENCE,
+    .saves_in_place = true,
     .shape = rw_gated_cell_shape,
     .prepare = rw_gated_cell_prepare,
     .forward = rw_gated_cell_forward,

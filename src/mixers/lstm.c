@@ -101,6 +101,7 @@ static const rw_op lstm_op = {
     .doc = "long short-term memory on projected inputs",
     .source = "Hochreiter and Schmidhuber 1997; Gers et al. 2000 (forget gate)",
     .carry = RW_CARRY_SEQUENCE,
+    .saves_in_place = true,
     .shape = rw_gated_cell_shape,
     .prepare = rw_gated_cell_prepare,
     .forward = rw_gated_cell_forward,

@@ -29,11 +29,11 @@ real *rw_op_scratch(const rw_engine *e)
     return thread_scratch(e) + (e->plan->scratch + 15) / 16 * 16;
 }
 
-real *rw_pass_rows(const rw_pass *w, const rw_place *place, int width, long b, long c)
+real *rw_pass_rows(const rw_pass *w, const rw_place *place, long b, long c)
 {
     if (!place->stored) return thread_scratch(w->e) + place->offset;
     return w->e->arena + place->offset +
-           chunk_number(w, b, c) * (size_t)w->e->plan->options.chunk * (size_t)width;
+           chunk_number(w, b, c) * (size_t)w->e->plan->options.chunk * (size_t)place->ld;
 }
 
 static void set_data(const rw_pass *w, rw_call *call, long b, long c)
@@ -76,7 +76,7 @@ static rw_place place_of(const rw_pass *w, const rw_node *node, int v)
     const rw_plan *p = w->e->plan;
     bool made = w->again && w->again[v];
     if (made || (w->replays && p->made_in[v] == node->block))
-        return (rw_place){false, p->replayed[v]};
+        return (rw_place){false, p->replayed[v], rw_graph_width(p->graph, v)};
     return p->value[v];
 }
 
@@ -98,15 +98,14 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
     for (int k = 0; k < node->params; k++)
         call->param[k] = w->e->model->weights + rw_graph_param_at(p->graph, node->param[k])->offset;
     for (int k = 0; k < node->ins; k++) {
-        int width = rw_graph_width(p->graph, node->in[k]);
-        call->in_ld[k] = width;
         rw_place place = place_of(w, node, node->in[k]);
-        call->in[k] = rw_pass_rows(w, &place, width, b, c) + node->in_begin[k];
+        call->in_ld[k] = place.ld;
+        call->in[k] = rw_pass_rows(w, &place, b, c) + node->in_begin[k];
     }
     if (node->out >= 0) {
         rw_place place = place_of(w, node, node->out);
-        call->out_ld = node->out_width;
-        call->out = rw_pass_rows(w, &place, node->out_width, b, c);
+        call->out_ld = place.ld;
+        call->out = rw_pass_rows(w, &place, b, c);
     }
     if (node->op->carry != RW_CARRY_NONE) set_carry(w, call, b, c);
     set_data(w, call, b, c);
@@ -116,8 +115,9 @@ static void set_dout(const rw_pass *w, rw_call *call, long b, long c)
 {
     const rw_node *node = call->node;
     if (node->out < 0) return;
-    call->dout_ld = node->out_width;
-    call->dout = rw_pass_rows(w, &w->e->plan->gradient[node->out], node->out_width, b, c);
+    const rw_place *place = &w->e->plan->gradient[node->out];
+    call->dout_ld = place->ld;
+    call->dout = rw_pass_rows(w, place, b, c);
 }
 
 static real *thrown_away(const rw_engine *e)
@@ -136,12 +136,13 @@ static void set_backward(const rw_pass *w, rw_call *call, real *leaf, long b, lo
     call->discards = w->discards;
     if (w->discards) leaf = thrown_away(w->e);
     for (int k = 0; k < node->ins; k++) {
-        int v = node->in[k], width = rw_graph_width(p->graph, v);
+        int v = node->in[k];
         if (!p->needs_gradient[v]) continue;
         bool thrown = w->discards_input && p->made_in[v] != node->block;
-        rw_place place = thrown ? (rw_place){false, 0} : p->gradient[v];
-        call->din_ld[k] = width;
-        call->din[k] = rw_pass_rows(w, &place, width, b, c) + node->in_begin[k];
+        rw_place place =
+            thrown ? (rw_place){false, 0, rw_graph_width(p->graph, v)} : p->gradient[v];
+        call->din_ld[k] = place.ld;
+        call->din[k] = rw_pass_rows(w, &place, b, c) + node->in_begin[k];
         call->din_add[k] = !thrown && p->add[i][k];
     }
     set_dout(w, call, b, c);

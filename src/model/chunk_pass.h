@@ -59,7 +59,7 @@ rw_range rw_pass_group(const rw_pass *pass, int group);
 real *rw_op_scratch(const rw_engine *engine);
 
 /* Row 0 of a stored value or gradient in chunk (b, c), or of the thread's own. */
-real *rw_pass_rows(const rw_pass *pass, const rw_place *place, int width, long b, long c);
+real *rw_pass_rows(const rw_pass *pass, const rw_place *place, long b, long c);
 
 /* To be called by every thread after each piece of its work: the one that calls
  * MPI moves on the sums of gradients that are under way. */

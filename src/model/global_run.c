@@ -78,13 +78,13 @@ static void set_backward(const rw_pass *w, rw_global *g)
     const rw_plan *p = w->e->plan;
     const rw_node *node = g->node;
     long first = p->chunks.begin;
-    g->dout_ld = node->out_width;
-    g->dout = rw_pass_rows(w, &p->gradient[node->out], node->out_width, 0, first);
+    g->dout_ld = p->gradient[node->out].ld;
+    g->dout = rw_pass_rows(w, &p->gradient[node->out], 0, first);
     for (int k = 0; k < node->ins; k++) {
-        int v = node->in[k], width = rw_graph_width(p->graph, v);
-        if (!p->needs_gradient[v]) continue;
-        g->din_ld[k] = width;
-        g->din[k] = rw_pass_rows(w, &p->gradient[v], width, 0, first) + node->in_begin[k];
+        const rw_place *place = &p->gradient[node->in[k]];
+        if (!p->needs_gradient[node->in[k]]) continue;
+        g->din_ld[k] = place->ld;
+        g->din[k] = rw_pass_rows(w, place, 0, first) + node->in_begin[k];
         g->din_add[k] = p->add[node->index][k];
     }
 }
@@ -99,13 +99,12 @@ static rw_global call_of(const rw_pass *w, int i, bool mirrored)
     g.starts = w->batch->starts ? e->starts : NULL;
     g.saved = e->arena + p->carry[i].saved;
     for (int k = 0; k < node->ins; k++) {
-        int width = rw_graph_width(p->graph, node->in[k]);
-        const real *rows = rw_pass_rows(w, &p->value[node->in[k]], width, 0, p->chunks.begin);
-        g.in[k] = rows + node->in_begin[k];
-        g.in_ld[k] = width;
+        const rw_place *place = &p->value[node->in[k]];
+        g.in[k] = rw_pass_rows(w, place, 0, p->chunks.begin) + node->in_begin[k];
+        g.in_ld[k] = place->ld;
     }
-    g.out_ld = node->out_width;
-    g.out = rw_pass_rows(w, &p->value[node->out], node->out_width, 0, p->chunks.begin);
+    g.out_ld = p->value[node->out].ld;
+    g.out = rw_pass_rows(w, &p->value[node->out], 0, p->chunks.begin);
     if (mirrored) set_backward(w, &g);
     return g;
 }

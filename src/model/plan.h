@@ -22,7 +22,8 @@
  * A value that costs hardly more to make than to read is not kept for backward: the
  * output of a rowwise op that keeps all its inputs (a norm, an activation), and
  * that of a sequence carry, which is made of `saved`. Backward of a segment that
- * reads it makes it again, in scratch.
+ * reads it makes it again, in scratch. The input of an op that saves in place has no
+ * memory of its own: it is made in the rows of `saved`, and its gradient is left there.
  */
 #ifndef RW_PLAN_H
 #define RW_PLAN_H
@@ -54,6 +55,7 @@ typedef struct {
 typedef struct {
     bool stored;   /* in the arena, for all local tokens; else in thread scratch */
     size_t offset; /* reals */
+    int ld;        /* reals from one row to the next */
 } rw_place;
 
 /* Where the carry of a node lies in the arena: (sequences, local chunks, n).

@@ -47,6 +47,7 @@ typedef struct {
     int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
     int *maker;                               /* by value: the node that makes it */
     int *home;      /* by value: that whose gradient's memory is its own */
+    int *host;      /* by value: the node in whose saved rows it and its gradient lie, or -1 */
     bool *boundary; /* by value: crosses blocks */
     bool *in_place; /* by value: its gradient lies in its place */
 } lifetimes;
@@ -291,13 +292,42 @@ static void put_in_place(const rw_plan *p, lifetimes *l)
     }
 }
 
+/* Is value v one that node i alone uses, and in forward alone? */
+static bool is_input_alone(const rw_plan *p, const lifetimes *l, int i, int v)
+{
+    const rw_node *node = &p->nodes[i];
+    int uses = 0;
+    for (int n = 0; n < p->node_count; n++)
+        for (int k = 0; k < p->nodes[n].ins; k++) uses += p->nodes[n].in[k] == v;
+    return uses == 1 && node->in_width[0] == rw_graph_width(p->graph, v) &&
+           !(node->op->keeps_in & 1) && !p->nodes[l->maker[v]].op->keeps_out;
+}
+
+/* What an op that saves in place takes in lies where it will save, if it is made in the
+ * segment that the op's summary closes: `saved` lives as long as that and its gradient. */
+static void host_inputs(const rw_plan *p, const timetable *t, lifetimes *l)
+{
+    for (int v = 0; v < rw_graph_values(p->graph); v++) l->host[v] = -1;
+    for (int i = 0; i < p->node_count; i++) {
+        int v = p->nodes[i].in[0];
+        if (!p->nodes[i].op->saves_in_place || !is_input_alone(p, l, i, v)) continue;
+        if (t->segment_of[l->maker[v]] != t->closed_by[i]) continue;
+        l->host[v] = i;
+        l->value[v].size = 0;
+        l->gradient_segment[v] = -2;
+    }
+}
+
 static void take_offsets(rw_plan *p, const lifetimes *l)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
-        int home = l->home[v];
+        int home = l->home[v], width = rw_graph_width(p->graph, v), host = l->host[v];
         const rw_lifetime *gradient = l->in_place[home] ? &l->value[home] : &l->gradient[home];
-        p->value[v] = (rw_place){l->value_segment[v] == -2, l->value[v].offset};
-        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, gradient->offset};
+        p->value[v] = (rw_place){l->value_segment[v] == -2, l->value[v].offset, width};
+        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, gradient->offset, width};
+        if (host >= 0)
+            p->value[v] = p->gradient[v] =
+                (rw_place){true, l->saved[host].offset, (int)p->nodes[host].saved};
     }
     for (int i = 0; i < p->node_count; i++)
         p->carry[i] = (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
@@ -316,10 +346,11 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->state = l->part + nodes;
     l->dstate = l->state + nodes;
     l->saved = l->dstate + nodes;
-    RW_TRY(rw_alloc(4 * values + 1, sizeof(int), "memory planning", &l->value_segment));
+    RW_TRY(rw_alloc(5 * values + 1, sizeof(int), "memory planning", &l->value_segment));
     l->gradient_segment = l->value_segment + values;
     l->maker = l->gradient_segment + values;
     l->home = l->maker + values;
+    l->host = l->home + values;
     for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;
     RW_TRY(rw_alloc(2 * values + 1, sizeof *l->boundary, "memory planning", &l->boundary));
     l->in_place = l->boundary + values;
@@ -347,6 +378,7 @@ static rw_status plan_memory(rw_plan *p, const timetable *t)
     find_boundaries(p, &l);
     for (int i = 0; i < p->node_count; i++) use(p, t, &l, i);
     set_sizes(p, &l);
+    host_inputs(p, t, &l);
     join_gradients(p, &l);
     if (p->options.training) put_in_place(p, &l);
     RW_TRY_DONE(rw_liveness_place(l.value, l.count, &p->arena));

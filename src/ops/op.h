@@ -204,6 +204,9 @@ struct rw_op {
     bool is_loss;          /* has no output; backward also computes the loss */
     unsigned keeps_in;     /* bit i: backward or adjoint reads in[i] */
     bool keeps_out;        /* backward reads out */
+    bool saves_in_place;   /* sequence carry: in[0], and its gradient, may lie in the first
+                              columns of the rows of saved: summary may write over it, and
+                              adjoint leaves the gradient there */
     bool passes_gradient;  /* d in[0] = d out: backward may get both in one place, and has
                               nothing to write there */
     unsigned in_place;     /* bit i: in[i] and din[i] may be one array in backward, which then
