@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every benchmark: `make bench`, some ten minutes on two idle cores, and an hour with
+# Every benchmark: `make bench`, a quarter of an hour on two idle cores, and over an hour with
 # PyTorch beside (PEER=no leaves it out; PEER_OPTIONS: docs/benchmarks.md). Tables to
 # standard output; bench.json has the figures of one rank on all cores, bench_ranks.json
 # those of two ranks of a thread each, bench_peer*.json those beside PyTorch. Run in the

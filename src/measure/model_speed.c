@@ -136,8 +136,8 @@ static bool is_too_much(const rw_model_speed *s, long length, rw_model_figures *
     }
     if (bytes <= 0.8 * left) return false;
     snprintf(out->reason, sizeof out->reason,
-             "a rank would hold about %.3g GB, and there are %.3g GB for it", 1e-9 * bytes,
-             1e-9 * left);
+             "a rank would hold about %.3g GB, more than 0.8 of the %.3g GB that there are for it",
+             1e-9 * bytes, 1e-9 * left);
     return true;
 }
 
