@@ -113,7 +113,7 @@ static void sum_on_tree(rig *r)
             push_chunks(r, s, rw_split(local_sequences(p), groups, g));
             rw_gradient_sum_collect(r->sum, s);
         }
-        if (rw_gradient_sum_under_way(r->sum) == RW_REDUCTIONS)
+        if (rw_gradient_sum_under_way(r->sum) == rw_gradient_sum_most(r->sum))
             rw_gradient_sum_finish(r->sum, &finished);
         rw_gradient_sum_start(r->sum, s);
     }

@@ -299,7 +299,7 @@ static void take_sum(rw_engine *e)
 static void start_sum(rw_engine *e, int s)
 {
     if (!e->plan->segments[s].leaf) return;
-    if (rw_gradient_sum_under_way(e->sum) == RW_REDUCTIONS) take_sum(e);
+    if (rw_gradient_sum_under_way(e->sum) == rw_gradient_sum_most(e->sum)) take_sum(e);
     rw_gradient_sum_start(e->sum, s);
 }
 

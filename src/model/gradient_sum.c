@@ -22,7 +22,8 @@ struct rw_gradient_sum {
     const rw_plan *plan;
     const rw_layout *layout;
     sum_stack *thread;  /* one a thread; values (depth, largest leaf) */
-    sum_stack *segment; /* one a segment; values (depth, leaf of the segment) */
+    sum_stack *segment; /* one a segment; values (depth, leaf of the segment), borrowed */
+    real **place;       /* of these values */
     action *actions;
     int action_count, action_capacity;
     rw_reduction *reduction;
@@ -82,12 +83,39 @@ static depths find_depths(const rw_plan *p, const rw_layout *layout)
     return d;
 }
 
-static rw_status new_stack(sum_stack *s, int depth, size_t reals)
+static rw_status new_nodes(sum_stack *s, int depth)
 {
-    size_t n = (size_t)depth + 1;
-    RW_TRY(rw_alloc(n, sizeof(rw_tree_node), "gradient sums", &s->stack.node));
     s->stack.capacity = depth + 1;
-    return rw_alloc(n * reals, sizeof(real), "gradients of chunks", &s->values);
+    return rw_alloc((size_t)depth + 1, sizeof(rw_tree_node), "gradient sums", &s->stack.node);
+}
+
+static rw_status new_thread_stacks(rw_gradient_sum *s, int depth)
+{
+    const size_t reals = (size_t)depth * s->plan->largest_leaf;
+    for (int t = 0; t < s->layout->threads; t++) {
+        RW_TRY(new_nodes(&s->thread[t], depth));
+        RW_TRY(rw_alloc(reals, sizeof(real), "gradients of chunks", &s->thread[t].values));
+    }
+    return RW_OK;
+}
+
+/* The sums of a segment are taken before its place is needed again: the segment that is at
+ * work has one, and those whose sums are under way. Micro-batches add to the sums of all. */
+static rw_status new_segment_stacks(rw_gradient_sum *s, int depth)
+{
+    const rw_plan *p = s->plan;
+    const bool shared = p->options.accumulate == 1;
+    const int places = shared ? rw_gradient_sum_most(s) + 1 : p->segment_count;
+    for (int i = 0, leaves = 0; i < p->segment_count; i++) {
+        const size_t leaf = shared ? p->largest_leaf : p->segments[i].leaf;
+        RW_TRY(new_nodes(&s->segment[i], depth));
+        if (!p->segments[i].leaf) continue;
+        real **place = &s->place[leaves++ % places];
+        if (!*place)
+            RW_TRY(rw_alloc((size_t)depth * leaf, sizeof(real), "gradients of blocks", place));
+        s->segment[i].values = *place;
+    }
+    return RW_OK;
 }
 
 rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_gradient_sum **out)
@@ -101,10 +129,9 @@ rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_g
     depths d = find_depths(plan, layout);
     RW_TRY_DONE(rw_alloc(threads, sizeof *s->thread, "gradient sums", &s->thread));
     RW_TRY_DONE(rw_alloc(segments, sizeof *s->segment, "gradient sums", &s->segment));
-    for (size_t t = 0; t < threads; t++)
-        RW_TRY_DONE(new_stack(&s->thread[t], d.thread, plan->largest_leaf));
-    for (size_t i = 0; i < segments; i++)
-        RW_TRY_DONE(new_stack(&s->segment[i], d.rank, plan->segments[i].leaf));
+    RW_TRY_DONE(rw_alloc(segments, sizeof *s->place, "gradient sums", &s->place));
+    RW_TRY_DONE(new_thread_stacks(s, d.thread));
+    RW_TRY_DONE(new_segment_stacks(s, d.rank));
     s->action_capacity = 2 * (layout->threads * (d.thread + 1) + d.rank + 1);
     RW_TRY_DONE(
         rw_alloc((size_t)s->action_capacity, sizeof *s->actions, "gradient sums", &s->actions));
@@ -116,21 +143,20 @@ done:
     return status;
 }
 
-static void free_stacks(sum_stack **stacks, int count)
-{
-    for (int i = 0; *stacks && i < count; i++) {
-        rw_free(&(*stacks)[i].stack.node);
-        rw_free(&(*stacks)[i].values);
-    }
-    rw_free(stacks);
-}
-
 void rw_gradient_sum_destroy(rw_gradient_sum **sum)
 {
     rw_gradient_sum *s = *sum;
     if (!s) return;
-    free_stacks(&s->thread, s->layout->threads);
-    free_stacks(&s->segment, s->plan->segment_count);
+    for (int t = 0; s->thread && t < s->layout->threads; t++) {
+        rw_free(&s->thread[t].stack.node);
+        rw_free(&s->thread[t].values);
+    }
+    for (int i = 0; s->segment && i < s->plan->segment_count; i++)
+        rw_free(&s->segment[i].stack.node);
+    for (int i = 0; s->place && i < s->plan->segment_count; i++) rw_free(&s->place[i]);
+    rw_free(&s->thread);
+    rw_free(&s->segment);
+    rw_free(&s->place);
     rw_free(&s->actions);
     rw_free(&s->nodes);
     rw_reduction_destroy(&s->reduction);
@@ -243,6 +269,11 @@ void rw_gradient_sum_start(rw_gradient_sum *s, int segment)
     for (int i = 0; i < own->stack.depth; i++) s->nodes[i] = own->values + (size_t)i * reals;
     s->queue[rw_gradient_sum_under_way(s)] = segment;
     rw_reduction_start(s->reduction, reals, s->nodes);
+}
+
+int rw_gradient_sum_most(const rw_gradient_sum *s)
+{
+    return s->layout->size > 1 ? RW_REDUCTIONS : 1;
 }
 
 int rw_gradient_sum_under_way(const rw_gradient_sum *s)

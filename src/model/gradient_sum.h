@@ -9,7 +9,8 @@
 typedef struct rw_gradient_sum rw_gradient_sum;
 
 /* Allocates all memory that the sums of a plan need: for each thread a stack
- * of leaves, for each segment the rank's maximal nodes. Not collective. */
+ * of leaves; for each segment, or in turn for those whose sums are under way, the
+ * rank's maximal nodes. Not collective. */
 rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_gradient_sum **out);
 void rw_gradient_sum_destroy(rw_gradient_sum **sum);
 
@@ -26,16 +27,19 @@ void rw_gradient_sum_push(rw_gradient_sum *sum, int thread, long leaf, size_t re
  * segment's own. */
 void rw_gradient_sum_collect(rw_gradient_sum *sum, int segment);
 
-/* After the last micro-batch: begins the sum of a segment over all ranks, of
- * which at most RW_REDUCTIONS may be under way. Collective over the layout: all
- * ranks start and finish the same sums in the same order. */
+/* After the last micro-batch: begins the sum of a segment over all ranks.
+ * Collective over the layout: all ranks start and finish the same sums in the same
+ * order, that of falling segments. */
 void rw_gradient_sum_start(rw_gradient_sum *sum, int segment);
+/* Of these sums, how many may be under way (the oldest is finished before one more is
+ * begun), and how many are. */
+int rw_gradient_sum_most(const rw_gradient_sum *sum);
 int rw_gradient_sum_under_way(const rw_gradient_sum *sum);
 /* Moves these sums on without waiting. By the thread that calls MPI, from time
  * to time while it computes. Not collective. */
 void rw_gradient_sum_progress(rw_gradient_sum *sum);
-/* Waits for the one that was started first: returns the total, valid until the
- * next step, and the segment. */
+/* Waits for the one that was started first: returns the total, valid until the next
+ * segment is collected, and the segment. */
 const real *rw_gradient_sum_finish(rw_gradient_sum *sum, int *segment);
 
 /* The sum of one double a chunk of the step; (local sequences, local chunks). */
