@@ -25,7 +25,7 @@ BLOCKS = {
 CONFIG = """\
 model: {{width: {width}, repeat: {layers}, blocks: [{{{block}}}]}}
 data: {{dataset: {dataset}, length: {length}, batch: {batch}}}
-train: {{steps: {steps}}}
+train: {{steps: {steps}, recompute: {recompute}}}
 optimizer: {{name: adamw, lr: 1.0e-3, clip: 0}}
 schedule: {{name: constant}}
 checkpoint: {{every: 0}}
@@ -63,6 +63,7 @@ class Machine:
     memory: float  # GiB, of a process
     steps: int  # of a round that count, behind one that does not
     patience: float  # seconds after which a round of ropewalk counts as hanging
+    recompute: str  # of ropewalk
 
 
 @dataclass
@@ -101,7 +102,8 @@ class Ropewalk:
         self.folder = Path(tempfile.mkdtemp(prefix="ropewalk-peer."))
         block = BLOCKS[case.mixer]
         sizes = asdict(case) | {"block": block, "dataset": dataset, "steps": machine.steps + 1}
-        (self.folder / "case.yaml").write_text(CONFIG.format(**sizes))
+        config = CONFIG.format(**sizes, recompute=machine.recompute)
+        (self.folder / "case.yaml").write_text(config)
 
     def command(self) -> list[str]:
         machine = self.machine
