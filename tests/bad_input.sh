@@ -253,6 +253,22 @@ without_space() {
     grep -qx 'x.h5' "$dir/left" && fail "half an export is left"
 }
 
+# Where a limit leaves no room for OpenBLAS's buffers, it would try for them forever.
+without_memory() {
+    local kib refusals=0
+    for kib in 250000 350000 450000 550000; do
+        (
+            ulimit -d "$kib" && run train "$dir/good.yaml" --run-dir "$dir/room-$kib" --threads 2
+            exit "$code"
+        )
+        code=$?
+        [[ $code == [01] ]] || fail "training with $kib KiB of data ended with $code"
+        said | grep -qE 'out of memory: .*OpenBLAS needs .* ulimit' && refusals=$((refusals + 1))
+    done
+    ((refusals > 0)) || fail "no limit was too low for OpenBLAS's buffers"
+    ((code == 0)) || fail "training with 550,000 KiB of data did not end well"
+}
+
 make_data
 wrong_commands
 wrong_options
@@ -263,4 +279,5 @@ other_vocabulary
 wrong_checkpoints
 unwritable_folders
 without_space
+without_memory
 passed

@@ -66,6 +66,8 @@ doctor() {
     out_says '^(ok|warn|FAIL) +MPI ' "doctor"
     out_says '^[0-9]+ ok, [0-9]+ warn, [0-9]+ FAIL$' "doctor"
     expect_exit "$(grep -c '^FAIL' "$dir/out")" "doctor (1 if a line says FAIL)"
+    OMP_WAIT_POLICY=active run doctor
+    out_says '^warn +OpenMP .*OMP_WAIT_POLICY=active$' "doctor with threads that wait actively"
 }
 
 # Is the file JSON? With jq also: is what PATH names in it?

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -73,16 +74,28 @@ static void say_blas(rw_doctor *doctor)
     if (threads != 1) rw_doctor_advise("set OPENBLAS_NUM_THREADS=1: ropewalk threads over chunks");
 }
 
+/* Threads that are told to wait actively keep their cores from those that have work, as
+ * soon as there are more threads than cores. */
+static void say_openmp(rw_doctor *doctor)
+{
+    const int threads = omp_get_max_threads();
+    const char *setting = getenv("OMP_NUM_THREADS"), *policy = getenv("OMP_WAIT_POLICY");
+    const bool bound = omp_get_proc_bind() != omp_proc_bind_false;
+    const bool active = policy && strcasecmp(policy, "active") == 0;
+    rw_doctor_say(doctor, active ? RW_VERDICT_WARN : RW_VERDICT_OK, "OpenMP",
+                  "%d thread%s (OMP_NUM_THREADS %s), %s%s", threads, threads == 1 ? "" : "s",
+                  setting ? setting : "not set",
+                  bound ? "each bound to its place" : "free to move between the cores",
+                  active ? "; OMP_WAIT_POLICY=active" : "");
+    if (active)
+        rw_doctor_advise("unset OMP_WAIT_POLICY: threads that wait would keep cores from others");
+}
+
 void rw_doctor_libraries(rw_doctor *doctor)
 {
     unsigned major = 0, minor = 0, release = 0;
     say_blas(doctor);
-    int threads = omp_get_max_threads();
-    const char *setting = getenv("OMP_NUM_THREADS");
-    bool bound = omp_get_proc_bind() != omp_proc_bind_false;
-    rw_doctor_say(doctor, RW_VERDICT_OK, "OpenMP", "%d thread%s (OMP_NUM_THREADS %s), %s", threads,
-                  threads == 1 ? "" : "s", setting ? setting : "not set",
-                  bound ? "each bound to its place" : "free to move between the cores");
+    say_openmp(doctor);
     rw_doctor_say(doctor, RW_VERDICT_OK, "FFTW", "%s", fftwf_version);
     rw_hdf5_lock();
     H5get_libversion(&major, &minor, &release);

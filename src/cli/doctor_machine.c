@@ -157,6 +157,11 @@ void rw_doctor_limits(rw_doctor *doctor)
     say_limit(doctor, "stack bytes", RLIMIT_STACK, 4 << 20, "ulimit -s 8192");
     say_limit(doctor, "locked bytes", RLIMIT_MEMLOCK, 64 << 10,
               "ulimit -l unlimited: InfiniBand and the like need locked memory");
+    const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    say_limit(doctor, "data bytes", RLIMIT_DATA, memory,
+              "ulimit -d unlimited: ranks cannot use all of the memory");
+    say_limit(doctor, "address bytes", RLIMIT_AS, memory,
+              "ulimit -v unlimited: ranks cannot use all of the memory");
     struct rlimit core;
     if (getrlimit(RLIMIT_CORE, &core) == 0)
         rw_doctor_say(doctor, RW_VERDICT_OK, "core dumps",

@@ -1,6 +1,7 @@
 #include "kernels/gemm.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 extern void openblas_set_num_threads(int) __attribute__((weak));
 
@@ -22,4 +23,19 @@ bool rw_gemm_is_thread_safe(void)
 {
     const char *built = openblas_get_config ? openblas_get_config() : "";
     return !strstr(built, "SINGLE_THREADED") || strstr(built, "USE_LOCKING");
+}
+
+/* Address space that one more thread's buffer takes: as large as OpenBLAS makes it on
+ * processors with AVX2, and a page. */
+enum { BUFFER_BYTES = (128 << 20) + 4096 };
+
+bool rw_gemm_has_room(int threads)
+{
+    if (!openblas_get_config || threads == 0) return true;
+    void *buffer = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (buffer == MAP_FAILED) return false;
+    bool room = rw_gemm_has_room(threads - 1);
+    munmap(buffer, BUFFER_BYTES);
+    return room;
 }

@@ -21,6 +21,10 @@ const char *rw_gemm_kernels(void);
  * a buffer, and results are silently wrong (docs/decisions/0011-threaded-blas.md). */
 bool rw_gemm_is_thread_safe(void);
 
+/* Do the limits of this process leave room for the buffers that OpenBLAS takes at the first
+ * product of each thread? Where the kernel refuses it one, it tries again forever. */
+bool rw_gemm_has_room(int threads);
+
 /* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),
  * c is (m, n); op transposes if trans* is set. lda, ldb, ldc are reals from one
  * row of the array as stored to the next. With beta = 0, c is not read. */
