@@ -13,21 +13,41 @@ static void forward(const rw_call *call)
                     rw_row(call->in[1], call->in_ld[1], t), rw_row_out(call->out, call->out_ld, t));
 }
 
-static void gradient_row(int n, const real *restrict other, const real *restrict dy, bool add,
-                         real *restrict dx)
+static void gradient_row(int n, const real *other, const real *dy, bool add, real *dx)
 {
+#pragma omp simd
     for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], dy[i] * other[i]);
 }
 
-/* One input after the other: both may be the same value. */
+/* Both at once: each may lie in the place of its value, or both in one place, which the
+ * second then adds to. */
+static void gradient_rows(int n, const real *a, const real *b, const real *dy, const bool *add,
+                          real *da, real *db)
+{
+    const bool add_a = add[0], add_b = add[1];
+#pragma omp simd
+    for (int i = 0; i < n; i++) {
+        const real ai = a[i], bi = b[i], dyi = dy[i];
+        da[i] = rw_put(add_a, da[i], dyi * bi);
+        db[i] = rw_put(add_b, db[i], dyi * ai);
+    }
+}
+
 static void backward(const rw_call *call)
 {
-    for (int k = 0; k < 2; k++) {
-        if (!call->din[k]) continue;
-        for (int t = 0; t < call->rows; t++)
-            gradient_row(call->node->out_width, rw_row(call->in[1 - k], call->in_ld[1 - k], t),
-                         rw_row(call->dout, call->dout_ld, t), call->din_add[k],
-                         rw_row_out(call->din[k], call->din_ld[k], t));
+    const int n = call->node->out_width;
+    for (int t = 0; t < call->rows; t++) {
+        const real *dy = rw_row(call->dout, call->dout_ld, t), *in[2];
+        real *din[2];
+        for (int k = 0; k < 2; k++) {
+            in[k] = rw_row(call->in[k], call->in_ld[k], t);
+            din[k] = call->din[k] ? rw_row_out(call->din[k], call->din_ld[k], t) : NULL;
+        }
+        if (din[0] && din[1])
+            gradient_rows(n, in[0], in[1], dy, call->din_add, din[0], din[1]);
+        else
+            for (int k = 0; k < 2; k++)
+                if (din[k]) gradient_row(n, in[1 - k], dy, call->din_add[k], din[k]);
     }
 }
 
@@ -56,6 +76,7 @@ const rw_op rw_op_product = {
     .doc = "y = a b, element by element",
     .rowwise = true,
     .keeps_in = 1u << 0 | 1u << 1,
+    .in_place = 1u << 0 | 1u << 1,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,
