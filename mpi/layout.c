@@ -39,6 +39,7 @@ static void fill(rw_layout *out, MPI_Comm world, int threads)
     if (threads <= 0) threads = cores;
     out->threads = threads < 1 ? 1 : threads;
     omp_set_num_threads(out->threads);
+    MPI_Allreduce(&out->threads, &out->most_threads, 1, MPI_INT, MPI_MAX, out->world);
 }
 
 rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out)

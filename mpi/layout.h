@@ -17,7 +17,8 @@ typedef struct {
     int rank, size;
     int dp, sp;
     int dp_rank, sp_rank;
-    int threads; /* OpenMP threads of this rank */
+    int threads;      /* OpenMP threads of this rank */
+    int most_threads; /* of any rank: for what all have to decide alike */
 } rw_layout;
 
 typedef struct {

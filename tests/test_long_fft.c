@@ -77,8 +77,9 @@ static void convolve(bench *b, bool conj, bool add)
 {
     rw_long_rows h = rows_of(b, b->h), x = rows_of(b, b->x);
     rw_long_transform(b->n, b->table, &h, b->spectrum);
-    (conj ? rw_long_correlate : rw_long_convolve)(b->n, b->table, b->spectrum, &x,
-                                                  (rw_long_out){b->y, LD, add}, b->points);
+    (conj ? rw_long_correlate
+          : rw_long_convolve)(b->n, b->table, b->spectrum, &x,
+                              (rw_long_out){b->rows, b->channels, b->y, LD, add}, b->points);
 }
 
 static double at(const real *x, long t, int d)
@@ -271,8 +272,8 @@ static void join_parts(const bench *b, parts *s, real *rows)
         rw_long_real_part(upper ? signed_root(b->table, 1, true, f) : plain_root, s->each,
                           part_of(s, s->z, r), kept);
         rw_long_real_part(upper ? turned : plain_root, s->each, part_of(s, s->z, q), got);
-        rw_long_unpack(s->each, b->channels, kept, got,
-                       (rw_long_out){rows + r * s->each * LD, LD, false});
+        rw_long_unpack(kept, got,
+                       (rw_long_out){s->each, b->channels, rows + r * s->each * LD, LD, false});
     }
     rw_free(&kept);
     rw_free(&got);

@@ -172,14 +172,14 @@ static inline void unpack_row(int channels, const real *a, const real *b, bool a
     }
 }
 
-void rw_long_unpack(long rows, int channels, const real *a, const real *b, rw_long_out y)
+void rw_long_unpack(const real *a, const real *b, rw_long_out y)
 {
     real *row = y.at;
-    for (long t = 0; t < rows; t++, a += RW_CONV_GROUP, b += RW_CONV_GROUP, row += y.ld)
-        if (channels == RW_CONV_GROUP && !y.add)
+    for (long t = 0; t < y.rows; t++, a += RW_CONV_GROUP, b += RW_CONV_GROUP, row += y.ld)
+        if (y.channels == RW_CONV_GROUP && !y.add)
             unpack_row(RW_CONV_GROUP, a, b, false, row);
         else
-            unpack_row(channels, a, b, y.add, row);
+            unpack_row(y.channels, a, b, y.add, row);
 }
 
 /* ---- The splits above blocks of n/16 points ------------------------------------------ */
@@ -309,16 +309,16 @@ static void split_rows(long n, const real *table, const rw_long_rows *x, point *
 }
 
 /* TILE_ROWS rows of the result, a + b, from `row` on. */
-static void store_rows(const rw_long_rows *x, long row, const real *a, const real *b, rw_long_out y)
+static void store_rows(long row, const real *a, const real *b, rw_long_out y)
 {
-    long left = x->rows - row, rows = left < TILE_ROWS ? left : TILE_ROWS;
+    long left = y.rows - row;
+    y.rows = left < TILE_ROWS ? left : TILE_ROWS;
     y.at += row * y.ld;
-    if (rows > 0) rw_long_unpack(rows, x->channels, a, b, y);
+    if (left > 0) rw_long_unpack(a, b, y);
 }
 
 /* The join of block 1. */
-static void join_tile_rows(long n, const real *table, const rw_long_rows *x, long row, tiles *t,
-                           rw_long_out y)
+static void join_tile_rows(long n, const real *table, long row, tiles *t, rw_long_out y)
 {
     real f = (real)1 / (real)n;
     rw_root w = rw_long_root(table, 1), turned = {w.re * f, w.im * f}, plain = {f, 0};
@@ -328,16 +328,15 @@ static void join_tile_rows(long n, const real *table, const rw_long_rows *x, lon
         long at = row + i * (n / TILES);
         rw_long_real_part(plain, TILE_ROWS, a, first);
         rw_long_real_part(plain, TILE_ROWS, b, second);
-        store_rows(x, at, first, second, y);
+        store_rows(at, first, second, y);
         rw_long_real_part(turned, TILE_ROWS, a, first);
         rw_long_real_part(negative(turned), TILE_ROWS, b, second);
-        store_rows(x, at + n / 2, first, second, y);
+        store_rows(at + n / 2, first, second, y);
     }
 }
 
-/* All joins at the top, to as many rows as x has. */
-static void join_rows(long n, const real *table, const rw_long_rows *x, const point *z,
-                      rw_long_out y)
+/* All joins at the top, to the rows that are wanted. */
+static void join_rows(long n, const real *table, const point *z, rw_long_out y)
 {
     long apart = n / TILES;
     tiles t;
@@ -345,7 +344,7 @@ static void join_rows(long n, const real *table, const rw_long_rows *x, const po
         load_tiles(z + row * VECTORS, apart, TILES, &t);
         for (int blocks = TILES / 2; blocks > 1; blocks /= 2)
             for_pairs(table, blocks, blocks, TILES, &t, rw_long_join_pair);
-        join_tile_rows(n, table, x, row, &t, y);
+        join_tile_rows(n, table, row, &t, y);
     }
 }
 
@@ -362,7 +361,7 @@ static void multiply(long n, const real *table, const real *spectrum, bool conj,
 {
     split_rows(n, table, x, (point *)points);
     multiply_blocks(table, TILES, TILES, n / TILES, conj, spectrum, (point *)points);
-    join_rows(n, table, x, (const point *)points, y);
+    join_rows(n, table, (const point *)points, y);
 }
 
 void rw_long_convolve(long n, const real *table, const real *spectrum, const rw_long_rows *x,

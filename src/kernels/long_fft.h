@@ -47,7 +47,8 @@ void rw_long_table_fill(long n, int part, int parts, real *table);
 
 size_t rw_long_group_reals(long n);
 
-/* Rows of up to RW_CONV_GROUP channels of a matrix. */
+/* Rows of up to RW_CONV_GROUP channels of a matrix: what comes in (zeros follow), and
+ * those of a result that are wanted. */
 typedef struct {
     long rows;
     int channels;
@@ -55,6 +56,8 @@ typedef struct {
     long ld;
 } rw_long_rows;
 typedef struct {
+    long rows;
+    int channels;
     real *at;
     long ld;
     bool add;
@@ -103,6 +106,6 @@ void rw_long_real_part(rw_root w, long rows, const real *points, real *out);
 /* Dense rows of a group, zero beyond its channels, and the way back:
  * y (+)= a + b. */
 void rw_long_pack(const rw_long_rows *x, real *dense);
-void rw_long_unpack(long rows, int channels, const real *a, const real *b, rw_long_out y);
+void rw_long_unpack(const real *a, const real *b, rw_long_out y);
 
 #endif

@@ -1,17 +1,17 @@
 /* Long convolution with transforms that the ranks of a sequence share. One
- * sequence at a time, all lanes of it in one message; threads take lanes.
+ * sequence at a time, several lanes of it in one message; threads take lanes.
  *
- *   workspace   table | z | spectrum | other, the last three of all lanes' points */
+ *   workspace   table | spectrum | u | h | other, the last four of a round's lanes */
 #include "kernels/long_fft.h"
 #include "mpi/butterfly.h"
 #include "ops/long_paths.h"
 
 typedef struct {
     const rw_span *span;
-    int p, width, lanes;
-    long n, rows;      /* points of a sequence, of this rank */
-    size_t part, half; /* reals of a lane: points, rows */
-    real *table, *z, *spectrum, *other;
+    int p, width, all, round, lanes; /* of all lanes, of a round at most, of this one */
+    long n, rows;                    /* points of a sequence, of this rank */
+    size_t part, half;               /* reals of a lane: points, rows */
+    real *table, *spectrum, *z[RW_LONG_INPUTS], *other;
 } work;
 
 bool rw_long_transform_fits(const rw_span *span)
@@ -24,9 +24,10 @@ bool rw_long_transform_fits(const rw_span *span)
 
 size_t rw_long_transform_workspace(const rw_node *node, const rw_span *span)
 {
-    int width = rw_long_lane_width(node->out_width), lanes = node->out_width / width;
-    long rows = rw_span_count(span);
-    return rw_long_table_reals(span->length) + 3 * (size_t)lanes * rw_long_group_reals(rows);
+    int width = rw_long_lane_width(node->out_width);
+    int lanes = rw_long_lanes_at_once(span, 1, node->out_width / width, width);
+    return rw_long_table_reals(span->length) +
+           4 * (size_t)lanes * rw_long_group_reals(rw_span_count(span));
 }
 
 static work begin(const rw_global *call)
@@ -35,13 +36,15 @@ static work begin(const rw_global *call)
     work w = {.span = span, .n = span->length, .rows = rw_span_count(span)};
     w.p = rw_butterfly_splits(span->layout);
     w.width = rw_long_lane_width(call->node->out_width);
-    w.lanes = call->node->out_width / w.width;
+    w.all = call->node->out_width / w.width;
+    w.round = rw_long_lanes_at_once(span, 1, w.all, w.width);
     w.part = rw_long_group_reals(w.rows);
     w.half = w.part / 2;
     w.table = call->workspace;
-    w.z = w.table + rw_long_table_reals(w.n);
-    w.spectrum = w.z + (size_t)w.lanes * w.part;
-    w.other = w.spectrum + (size_t)w.lanes * w.part;
+    w.spectrum = w.table + rw_long_table_reals(w.n);
+    for (int k = 0; k < RW_LONG_INPUTS; k++)
+        w.z[k] = w.spectrum + (size_t)((k + 1) * w.round) * w.part;
+    w.other = w.spectrum + (size_t)((RW_LONG_INPUTS + 1) * w.round) * w.part;
     rw_long_set_table(span, w.table);
     return w;
 }
@@ -102,18 +105,18 @@ static void transform(const work *w, real *z)
         rw_long_part_transform(w->table, w->p, block, w->rows, z + (size_t)lane * w->part);
 }
 
-static void multiply(const work *w, bool conj)
+static void multiply(const work *w, bool conj, real *all)
 {
     long block = w->span->layout->sp + w->span->layout->sp_rank;
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
     for (int lane = 0; lane < w->lanes; lane++) {
         size_t at = (size_t)lane * w->part;
-        rw_long_part_multiply(w->table, w->p, block, w->rows, conj, w->spectrum + at, w->z + at);
+        rw_long_part_multiply(w->table, w->p, block, w->rows, conj, w->spectrum + at, all + at);
     }
 }
 
 /* The last join: real parts, half of which are the partner's. */
-static void narrow(const work *w, real *rows, int ld, bool add)
+static void narrow(const work *w, real *all, real *rows, int ld, bool add)
 {
     const double f = 1 / (double)w->n;
     const bool upper = rw_butterfly_upper(w->span->layout, 0);
@@ -122,68 +125,88 @@ static void narrow(const work *w, real *rows, int ld, bool add)
     real *kept = w->other, *given = w->other + (size_t)w->lanes * w->half;
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
     for (int lane = 0; lane < w->lanes; lane++) {
-        const real *z = w->z + (size_t)lane * w->part;
+        const real *z = all + (size_t)lane * w->part;
         rw_long_real_part(keep, w->rows, z, kept + (size_t)lane * w->half);
         rw_long_real_part(give, w->rows, z, given + (size_t)lane * w->half);
     }
-    rw_butterfly_swap(w->span->layout, 0, given, w->z, (size_t)w->lanes * w->half);
+    rw_butterfly_swap(w->span->layout, 0, given, all, (size_t)w->lanes * w->half);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
     for (int lane = 0; lane < w->lanes; lane++) {
         size_t at = (size_t)lane * w->half;
-        rw_long_unpack(w->rows, w->width, kept + at, w->z + at,
-                       (rw_long_out){rows + lane * w->width, ld, add});
+        rw_long_unpack(kept + at, all + at,
+                       (rw_long_out){w->rows, w->width, rows + lane * w->width, ld, add});
     }
 }
 
 /* rows (+)= z on the way back. */
-static void join(const work *w, real *rows, int ld, bool add)
+static void join(const work *w, real *z, real *rows, int ld, bool add)
 {
     for (int k = w->p - 1; k > 0; k--) {
         bool upper = rw_butterfly_upper(w->span->layout, k);
         rw_root root = root_of(w, k, 1);
-        rw_butterfly_swap(w->span->layout, k, w->z, w->other, (size_t)w->lanes * w->part);
+        rw_butterfly_swap(w->span->layout, k, z, w->other, (size_t)w->lanes * w->part);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
         for (int lane = 0; lane < w->lanes; lane++) {
             size_t at = (size_t)lane * w->part;
-            real *mine = w->z + at, *theirs = w->other + at;
+            real *mine = z + at, *theirs = w->other + at;
             rw_long_join_pair(root, w->rows, upper ? theirs : mine, upper ? mine : theirs);
         }
     }
-    narrow(w, rows, ld, add);
+    narrow(w, z, rows, ld, add);
 }
 
-/* Where sequence b begins in an array of leading dimension ld. */
-static size_t sequence_at(const rw_global *call, long b, int ld)
+/* Where lane `lane` of sequence b begins in an array of leading dimension ld. */
+static size_t lane_at(const work *w, long b, int lane, int ld)
 {
-    return (size_t)(b * call->span.stride) * (size_t)ld;
+    return (size_t)(b * w->span->stride) * (size_t)ld + (size_t)(lane * w->width);
+}
+
+static void forward_lanes(const work *w, const rw_global *call, long b, int lane)
+{
+    const int ldu = call->in_ld[RW_LONG_INPUT], ldh = call->in_ld[RW_LONG_FILTER];
+    real *z = w->z[RW_LONG_INPUT];
+    split(w, call->in[RW_LONG_FILTER] + lane_at(w, b, lane, ldh), ldh, w->spectrum);
+    transform(w, w->spectrum);
+    split(w, call->in[RW_LONG_INPUT] + lane_at(w, b, lane, ldu), ldu, z);
+    multiply(w, false, z);
+    join(w, z, call->out + lane_at(w, b, lane, call->out_ld), call->out_ld, false);
+}
+
+/* Both inputs are read before a gradient is written: it may take the place of one. */
+static void backward_lanes(const work *w, const rw_global *call, long b, int lane)
+{
+    split(w, call->dout + lane_at(w, b, lane, call->dout_ld), call->dout_ld, w->spectrum);
+    transform(w, w->spectrum);
+    for (int k = 0; k < RW_LONG_INPUTS; k++) {
+        const int other = RW_LONG_INPUTS - 1 - k, ld = call->in_ld[other];
+        if (call->din[k]) split(w, call->in[other] + lane_at(w, b, lane, ld), ld, w->z[k]);
+    }
+    for (int k = 0; k < RW_LONG_INPUTS; k++) {
+        const int ld = call->din_ld[k];
+        if (!call->din[k]) continue;
+        multiply(w, true, w->z[k]);
+        join(w, w->z[k], call->din[k] + lane_at(w, b, lane, ld), ld, call->din_add[k]);
+    }
+}
+
+typedef void lanes_work(const work *w, const rw_global *call, long b, int lane);
+
+static void for_all_lanes(const rw_global *call, lanes_work *run)
+{
+    work w = begin(call);
+    for (long b = 0; b < call->span.sequences; b++)
+        for (int lane = 0; lane < w.all; lane += w.lanes) {
+            w.lanes = w.all - lane < w.round ? w.all - lane : w.round;
+            run(&w, call, b, lane);
+        }
 }
 
 void rw_long_transform_forward(const rw_global *call)
 {
-    work w = begin(call);
-    const int ldu = call->in_ld[RW_LONG_INPUT], ldh = call->in_ld[RW_LONG_FILTER];
-    for (long b = 0; b < call->span.sequences; b++) {
-        split(&w, call->in[RW_LONG_FILTER] + sequence_at(call, b, ldh), ldh, w.spectrum);
-        transform(&w, w.spectrum);
-        split(&w, call->in[RW_LONG_INPUT] + sequence_at(call, b, ldu), ldu, w.z);
-        multiply(&w, false);
-        join(&w, call->out + sequence_at(call, b, call->out_ld), call->out_ld, false);
-    }
+    for_all_lanes(call, forward_lanes);
 }
 
 void rw_long_transform_backward(const rw_global *call)
 {
-    work w = begin(call);
-    for (long b = 0; b < call->span.sequences; b++) {
-        split(&w, call->dout + sequence_at(call, b, call->dout_ld), call->dout_ld, w.spectrum);
-        transform(&w, w.spectrum);
-        for (int k = 0; k < RW_LONG_INPUTS; k++) {
-            const int other = RW_LONG_INPUTS - 1 - k, ld = call->in_ld[other];
-            if (!call->din[k]) continue;
-            split(&w, call->in[other] + sequence_at(call, b, ld), ld, w.z);
-            multiply(&w, true);
-            join(&w, call->din[k] + sequence_at(call, b, call->din_ld[k]), call->din_ld[k],
-                 call->din_add[k]);
-        }
-    }
+    for_all_lanes(call, backward_lanes);
 }

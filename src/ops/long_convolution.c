@@ -146,6 +146,7 @@ const rw_op rw_op_long_convolution = {
     .source = "Poli et al. 2023, Hyena Hierarchy, section 3; Romero et al. 2022, CKConv, section 3",
     .carry = RW_CARRY_GLOBAL,
     .keeps_in = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER,
+    .in_place = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER,
     .spreads_rounding = true,
     .shape = shape,
     .fits = fits,
