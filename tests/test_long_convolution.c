@@ -39,6 +39,8 @@ typedef struct {
     rw_node node;
     long length, before;
     int ld;
+    bool adds;     /* to the filter's gradient; else writes it */
+    bool in_place; /* gradients lie in the place of the values */
     uint8_t *starts;
     real *u, *h, *dy, *y, *du, *dh;
 } problem;
@@ -54,7 +56,7 @@ static real **array_of(problem *p, int i)
 static void make(long length, int width, rw_convolve_exchange exchange, problem *p)
 {
     rw_value both, y;
-    *p = (problem){.exchange = exchange, .length = length, .ld = width + MARGIN};
+    *p = (problem){.exchange = exchange, .length = length, .ld = width + MARGIN, .adds = true};
     size_t reals = (size_t)(SEQUENCES * length * p->ld);
     for (int i = 0; i < ARRAYS; i++) {
         rw_random random = rw_random_stream(3, RW_RANDOM_TEST, (uint64_t)i);
@@ -98,8 +100,7 @@ static void move_rows(const problem *p, const rw_span *span, real *whole, real *
     }
 }
 
-/* Forward and backward on this layout. The filter's gradient is added to what is
- * there. Bytes that this rank sent for both are returned. */
+/* Forward and backward on this layout. Bytes that this rank sent for both are returned. */
 static double run(problem *p, const rw_layout *layout, double *forward_bytes)
 {
     rw_span span = span_of(p, layout);
@@ -109,6 +110,7 @@ static double run(problem *p, const rw_layout *layout, double *forward_bytes)
         part[i] = new_reals(reals);
         move_rows(p, &span, *array_of(p, i), part[i], false);
     }
+    real *const *din = p->in_place ? part : part + 4;
     rw_global g = {.node = &p->node,
                    .span = span,
                    .starts = p->starts,
@@ -119,19 +121,18 @@ static double run(problem *p, const rw_layout *layout, double *forward_bytes)
                    .workspace = workspace,
                    .dout = part[2],
                    .dout_ld = p->ld,
-                   .din = {part[4], part[5]},
+                   .din = {din[0], din[1]},
                    .din_ld = {p->ld, p->ld},
-                   .din_add = {false, true}};
+                   .din_add = {false, p->adds}};
     double before = rw_comm_count.bytes;
     rw_op_long_convolution.global_forward(&g);
     *forward_bytes = rw_comm_count.bytes - before;
     before = rw_comm_count.bytes;
     rw_op_long_convolution.global_backward(&g);
     double backward_bytes = rw_comm_count.bytes - before;
-    for (int i = 0; i < ARRAYS; i++) {
-        move_rows(p, &span, *array_of(p, i), part[i], true);
-        rw_free(&part[i]);
-    }
+    for (int i = p->in_place ? 2 : 0; i < ARRAYS; i++)
+        move_rows(p, &span, *array_of(p, i), p->in_place && i >= 4 ? part[i - 4] : part[i], true);
+    for (int i = 0; i < ARRAYS; i++) rw_free(&part[i]);
     rw_free(&workspace);
     return backward_bytes;
 }
@@ -181,6 +182,7 @@ static void check_path(long length, int width, bool documents, rw_convolve_excha
     double forward, backward, sent_forward, sent_backward;
     make(length, width, exchange, &got);
     got.before = wanted->before;
+    got.adds = wanted->adds;
     if (documents) mark_documents(&got);
     rw_span span = span_of(&got, layout);
     bool runs = rw_op_long_convolution.fits(&got.node, &span) == RW_OK;
@@ -258,12 +260,60 @@ static void check_shape(long length, int width, long before, bool documents)
 static void same_bits_on_all_paths(void **state)
 {
     const long lengths[] = {64, 100, 256, 1024};
-    const int widths[] = {3, 24, 2 * RW_CONV_GROUP};
+    const int widths[] = {3, 24, 5 * RW_CONV_GROUP};
     (void)state;
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 3; k++)
             for (int documents = 0; documents <= 1; documents++)
                 check_shape(lengths[i], widths[k], 0, documents);
+}
+
+/* The columns beside the values, too. */
+static void begin_with_values(problem *p)
+{
+    const size_t bytes = (size_t)(SEQUENCES * p->length * p->ld) * sizeof(real);
+    memcpy(p->du, p->u, bytes);
+    memcpy(p->dh, p->h, bytes);
+}
+
+/* Values that are written over are gone, and not compared. */
+static void check_in_place(long length, bool documents, rw_convolve_exchange exchange,
+                           const rw_layout *layout)
+{
+    problem wanted, got;
+    rw_layout alone;
+    double bytes;
+    make(length, 5 * RW_CONV_GROUP, exchange, &wanted);
+    make(length, 5 * RW_CONV_GROUP, exchange, &got);
+    wanted.adds = got.adds = false;
+    got.in_place = true;
+    begin_with_values(&wanted);
+    if (documents) mark_documents(&wanted);
+    if (documents) mark_documents(&got);
+    assert_int_equal(rw_layout_alone(1, &alone), RW_OK);
+    run(&wanted, &alone, &bytes);
+    rw_layout_free(&alone);
+    rw_span span = span_of(&got, layout);
+    if (rw_op_long_convolution.fits(&got.node, &span) == RW_OK) {
+        run(&got, layout, &bytes);
+        mpi_test_all(same_rows(&got, &wanted, layout), "%ld in place, exchange %d", length,
+                     (int)exchange);
+    }
+    rw_clear_message();
+    drop(&wanted);
+    drop(&got);
+}
+
+static void gradients_in_the_place_of_values(void **state)
+{
+    rw_layout layout;
+    (void)state;
+    assert_int_equal(rw_layout_new(1, 0, 2, &layout), RW_OK);
+    for (int e = RW_CONVOLVE_AUTO; e <= RW_CONVOLVE_FFT; e++) {
+        check_in_place(256, false, (rw_convolve_exchange)e, &layout);
+        check_in_place(1024, true, (rw_convolve_exchange)e, &layout);
+    }
+    rw_layout_free(&layout);
 }
 
 /* Half of the rows stand before the others. */
@@ -303,6 +353,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits_on_all_paths),
+        cmocka_unit_test(gradients_in_the_place_of_values),
         cmocka_unit_test(goes_on_from_rows_before),
         cmocka_unit_test(says_what_does_not_fit),
     };
