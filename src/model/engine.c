@@ -324,13 +324,22 @@ static double mean_loss(rw_engine *e, double counted)
     return rw_gradient_sum_scalar(e->sum, e->losses) / (counted > 0 ? counted : 1);
 }
 
+/* What the block's backward reads. Without the last segment, the exchange before that ends
+ * here. */
+static void forward_again(const rw_pass *w, int begin, int end)
+{
+    for (int s = begin; s < end; s++)
+        if (w->e->plan->segments[s].again) forward_segment(w, s);
+    for (int g = 0; g < rw_pass_groups(w); g++) rw_carry_exchange_finish(w, g);
+}
+
 static void backward_micro(const rw_pass *w, bool last)
 {
     const rw_plan *p = w->e->plan;
     for (int s = p->segment_count - 1; s >= 0; s--) {
         const rw_segment *segment = &p->segments[s];
         bool again = s == segment->end - 1 && segment->recompute == RW_RECOMPUTE_BLOCK;
-        for (int r = segment->begin; again && r < segment->end; r++) forward_segment(w, r);
+        if (again) forward_again(w, segment->begin, segment->end);
         backward_segment(w, s);
         if (last) start_sum(w->e, s);
     }

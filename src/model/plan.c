@@ -173,6 +173,7 @@ static void finish_block(rw_plan *p, int begin, int end)
         p->segments[s].begin = begin;
         p->segments[s].end = end;
         p->segments[s].recompute = recompute;
+        p->segments[s].again = recompute == RW_RECOMPUTE_BLOCK;
     }
 }
 

@@ -48,6 +48,7 @@ typedef struct {
     int block;
     int begin, end; /* segments [begin, end) of the block */
     rw_recompute recompute;
+    bool again;  /* its forward runs again, before backward of the block */
     size_t leaf; /* reals of the gradient that one chunk's backward yields */
 } rw_segment;
 

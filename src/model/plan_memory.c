@@ -67,7 +67,7 @@ static void touch_forward(const rw_plan *p, const timetable *t, lifetimes *l, in
 {
     touch(&l->value_segment[v], segment);
     rw_lifetime_use(&l->value[v], 0, t->forward[segment]);
-    if (p->options.training && p->segments[segment].recompute == RW_RECOMPUTE_BLOCK)
+    if (p->options.training && p->segments[segment].again)
         rw_lifetime_use(&l->value[v], l->boundary[v] ? 0 : 1, t->again[segment]);
 }
 
@@ -339,7 +339,6 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     size_t values = (size_t)rw_graph_values(p->graph), nodes = (size_t)p->node_count;
     l->count = (int)(2 * values + 5 * nodes);
     RW_TRY(rw_alloc((size_t)l->count, sizeof *l->value, "memory planning", &l->value));
-    for (int i = 0; i < l->count; i++) l->value[i] = RW_LIFETIME_NONE;
     l->gradient = l->value + values;
     l->map = l->gradient + values;
     l->part = l->map + nodes;
@@ -351,7 +350,6 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->maker = l->gradient_segment + values;
     l->home = l->maker + values;
     l->host = l->home + values;
-    for (size_t v = 0; v < 2 * values; v++) l->value_segment[v] = -1;
     RW_TRY(rw_alloc(2 * values + 1, sizeof *l->boundary, "memory planning", &l->boundary));
     l->in_place = l->boundary + values;
     return RW_OK;
@@ -369,14 +367,48 @@ static void use(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     }
 }
 
+static void use_all(const rw_plan *p, const timetable *t, lifetimes *l)
+{
+    for (int i = 0; i < l->count; i++) l->value[i] = RW_LIFETIME_NONE;
+    for (int v = 0; v < 2 * rw_graph_values(p->graph); v++) l->value_segment[v] = -1;
+    find_boundaries(p, l);
+    for (int i = 0; i < p->node_count; i++) use(p, t, l, i);
+}
+
+/* Does forward of the segment store anything for backward of the block? What a global op
+ * makes is there before, what crosses blocks still is. */
+static bool makes_stored(const rw_plan *p, const lifetimes *l, const rw_segment *s)
+{
+    for (int i = s->first; i < s->last; i++) {
+        const rw_node *node = &p->nodes[i];
+        if (node->out < 0 || node->op->carry == RW_CARRY_GLOBAL) continue;
+        if (l->value_segment[node->out] == -2 && !l->boundary[node->out]) return true;
+    }
+    return false;
+}
+
+/* The last segment of a block that is recomputed need not run again where backward has
+ * all that it reads. Then what crosses the block lives shorter. */
+static bool leave_out_last(rw_plan *p, const lifetimes *l)
+{
+    bool some = false;
+    for (int s = 0; s < p->segment_count; s++) {
+        rw_segment *segment = &p->segments[s];
+        if (!segment->again || s < segment->end - 1 || makes_stored(p, l, segment)) continue;
+        segment->again = false;
+        some = true;
+    }
+    return some;
+}
+
 static rw_status plan_memory(rw_plan *p, const timetable *t)
 {
     rw_status status = RW_OK;
     lifetimes l = {0};
     RW_TRY_DONE(new_lifetimes(p, &l));
     find_makers(p, &l);
-    find_boundaries(p, &l);
-    for (int i = 0; i < p->node_count; i++) use(p, t, &l, i);
+    use_all(p, t, &l);
+    if (p->options.training && leave_out_last(p, &l)) use_all(p, t, &l);
     set_sizes(p, &l);
     host_inputs(p, t, &l);
     join_gradients(p, &l);
