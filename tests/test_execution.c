@@ -191,13 +191,15 @@ static void test_memory_by_chunk(void **unused)
  * products of each block make, less what of it is made again; one gradient of the
  * residual stream. A swiglu makes 2 H columns of x, 4 x 32 here; lstm and gru keep 5 of
  * their units, and have their input among them; the gradient of their output is another;
- * gradients inside of an s4d block lie in the place of its 3 x 32 columns. */
-static void check_columns(const char *blocks, size_t columns, size_t states)
+ * gradients inside of an s4d block lie in the place of its 3 x 32 columns. So do those of a
+ * longconv: 3 x 32 that are projected, 3 x 32 that cross the long convolution and its output;
+ * its filter is made by two layers of 16 columns. */
+static void check_columns(const char *blocks, rw_recompute recompute, size_t columns, size_t states)
 {
     char text[128];
     planned p;
     snprintf(text, sizeof text, "{width: 32, chunk: 16, blocks: [%s]}", blocks);
-    plan_model(text, RW_RECOMPUTE_NONE, &p);
+    plan_model(text, recompute, &p);
     size_t carries = 4096 / 16 * states;
     assert_true(p.plan->arena >= 4096 * columns);
     assert_true(p.plan->arena <= 4096 * columns + carries);
@@ -207,11 +209,17 @@ static void check_columns(const char *blocks, size_t columns, size_t states)
 static void test_memory_of_backward(void **unused)
 {
     (void)unused;
-    check_columns("{mlp: swiglu, expand: 4}", 32 * 3 + 2 * 128, 0);
-    check_columns("{mlp: swiglu, expand: 4}, {mlp: swiglu, expand: 4}", 32 * 4 + 4 * 128, 0);
-    check_columns("{mixer: s4d, state: 4}", 32 * 3 + 3 * 32, 3 * 4 * 32);
-    check_columns("{mixer: lstm}", 32 * 3 + 5 * 32, 2 * 2 * 32);
-    check_columns("{mixer: gru}", 32 * 3 + 5 * 32, 2 * 32);
+    check_columns("{mlp: swiglu, expand: 4}", RW_RECOMPUTE_NONE, 32 * 3 + 2 * 128, 0);
+    check_columns("{mlp: swiglu, expand: 4}, {mlp: swiglu, expand: 4}", RW_RECOMPUTE_NONE,
+                  32 * 4 + 4 * 128, 0);
+    check_columns("{mixer: s4d, state: 4}", RW_RECOMPUTE_NONE, 32 * 3 + 3 * 32, 3 * 4 * 32);
+    check_columns("{mixer: lstm}", RW_RECOMPUTE_NONE, 32 * 3 + 5 * 32, 2 * 2 * 32);
+    check_columns("{mixer: gru}", RW_RECOMPUTE_NONE, 32 * 3 + 5 * 32, 2 * 32);
+    check_columns("{mixer: longconv, filter_width: 16}", RW_RECOMPUTE_NONE,
+                  32 * 3 + 7 * 32 + 2 * 16, 3 * 2 * 96);
+    /* The input of the head is not made again. */
+    check_columns("{mixer: longconv, filter_width: 16}", RW_RECOMPUTE_CHUNK,
+                  32 * 2 + 7 * 32 + 2 * 16, 3 * 2 * 96);
 }
 
 int main(int argc, char **argv)

@@ -120,7 +120,7 @@ static void run_backward(rw_op_rig *rig, real **leaf)
 static void assert_equal(const rw_op_use *use, const real *got, const real *wanted, size_t reals)
 {
     if (memcmp(got, wanted, reals * sizeof(real)) != 0)
-        fail_msg("%s: gradients in the place of the values are others", use->op->name);
+        fail_msg("%s: gradients in the place of something else are others", use->op->name);
 }
 
 /* Backward with din[k] in the place of in[k], of all inputs of which the op allows it:
@@ -149,6 +149,46 @@ static void assert_in_place(const rw_op_use *use)
     rw_free(&wanted);
     rw_free(&got);
     rw_op_rig_close(&rig);
+}
+
+/* Backward with din[0] in the place of dout. */
+static void assert_shared(const rw_op_use *use)
+{
+    rw_op_rig rig;
+    real *leaf, *din[RW_MAX_INPUTS];
+    open_rig(use, &rig);
+    rw_op_rig_prepare(&rig);
+    rw_op_rig_forward(&rig);
+    run_backward(&rig, &leaf);
+    rw_free(&leaf);
+    for (int k = 0; k < rig.node.ins; k++) {
+        const size_t reals = rig.per[RW_RIG_DIN + k] * (size_t)rig.slots;
+        din[k] = test_alloc(reals, sizeof(real));
+        memcpy(din[k], rig.array[RW_RIG_DIN + k], reals * sizeof(real));
+    }
+    real *elsewhere = rig.array[RW_RIG_DIN];
+    rig.array[RW_RIG_DIN] = rig.array[RW_RIG_DOUT];
+    run_backward(&rig, &leaf);
+    for (int k = 0; k < rig.node.ins; k++)
+        assert_equal(use, rig.array[RW_RIG_DIN + k], din[k],
+                     rig.per[RW_RIG_DIN + k] * (size_t)rig.slots);
+    rig.array[RW_RIG_DIN] = elsewhere;
+    for (int k = 0; k < rig.node.ins; k++) rw_free(&din[k]);
+    rw_free(&leaf);
+    rw_op_rig_close(&rig);
+}
+
+static void test_shared_gradients(void **state)
+{
+    int count = 0;
+    (void)state;
+    for (size_t i = 0; i < uses.count; i++) {
+        const rw_node *node = rw_graph_node(uses.use[i].model->graph, uses.use[i].node);
+        if (!node->op->shares_gradient || node->in_width[0] != node->out_width) continue;
+        assert_shared(&uses.use[i]);
+        count++;
+    }
+    assert_true(count > 0);
 }
 
 static void test_gradients_in_place(void **state)
@@ -237,6 +277,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_op_runs),
         cmocka_unit_test(test_rig_runs_the_op),
         cmocka_unit_test(test_gradients_in_place),
+        cmocka_unit_test(test_shared_gradients),
         cmocka_unit_test(test_costs),
         cmocka_unit_test(test_roofline),
     };

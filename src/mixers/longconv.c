@@ -64,14 +64,16 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
     const int width = x.width;
     const rw_linear_options in = {.name = "in", .width = 3 * width};
     const rw_linear_options out = {.name = "out", .width = width};
-    rw_value projected, mixed, gated, filter, convolved, seen;
+    rw_value projected, mixed, filter, gated, convolved, seen;
     RW_TRY(rw_linear(graph, x, &in, &projected));
     RW_TRY(
         rw_short_conv(graph, projected, "conv", (int)rw_config_int(config, "conv"), false, &mixed));
-    RW_TRY(rw_product(graph, rw_columns(mixed, width, width), rw_columns(mixed, 0, width), &gated));
     RW_TRY(build_filter(graph, config, width, &filter));
-    RW_TRY(rw_long_convolution(graph, gated, filter, exchange_of(config), &convolved));
-    RW_TRY(rw_product(graph, rw_columns(mixed, 2 * width, width), convolved, &seen));
+    RW_TRY(rw_hyena_gate(graph, mixed, filter, &gated));
+    RW_TRY(rw_long_convolution(graph, rw_columns(gated, 0, width),
+                               rw_columns(gated, 2 * width, width), exchange_of(config),
+                               &convolved));
+    RW_TRY(rw_product(graph, rw_columns(gated, width, width), convolved, &seen));
     return rw_linear(graph, seen, &out, y);
 }
 

@@ -84,7 +84,8 @@ static bool is_made_again(const rw_plan *p, const rw_node *node, int segment)
 {
     if (p->segments[segment].block != node->block) return false;
     if (node->op->carry == RW_CARRY_SEQUENCE) return true;
-    return node->op->rowwise && !rw_has_carry(node) && node->op->keeps_in + 1 == 1u << node->ins;
+    if (node->op->keeps_in + 1 != 1u << node->ins) return false;
+    return node->cheap || (node->op->rowwise && !rw_has_carry(node));
 }
 
 /* What backward reads must be stored, or be made again of what is. */
@@ -96,7 +97,8 @@ static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int 
         return;
     }
     rw_plan_again(p, segment)[v] = true;
-    for (int k = 0; k < maker->ins && maker->op->rowwise; k++) keep(p, t, l, maker->in[k], segment);
+    for (int k = 0; k < maker->ins && maker->op->carry != RW_CARRY_SEQUENCE; k++)
+        keep(p, t, l, maker->in[k], segment);
 }
 
 static void touch_gradient(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
@@ -244,10 +246,11 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
     }
 }
 
-/* Is the gradient of the node's first input that of its output, before others add to it? */
-static bool passes_gradient(const rw_plan *p, const rw_node *node)
+/* May the gradient of the node's first input lie where that of its output does, before others
+ * add to it? */
+static bool shares_gradient(const rw_plan *p, const rw_node *node)
 {
-    return node->op->passes_gradient && !p->add[node->index][0] && node->in[0] != node->in[1] &&
+    return node->op->shares_gradient && !p->add[node->index][0] && node->in[0] != node->in[1] &&
            node->in_width[0] == rw_graph_width(p->graph, node->in[0]);
 }
 
@@ -258,7 +261,7 @@ static void join_gradients(const rw_plan *p, lifetimes *l)
     for (int v = 0; v < rw_graph_values(p->graph); v++) l->home[v] = v;
     for (int i = p->node_count - 1; i >= 0 && p->options.training; i--) {
         const rw_node *node = &p->nodes[i];
-        if (!passes_gradient(p, node)) continue;
+        if (!shares_gradient(p, node)) continue;
         rw_lifetime *in = &l->gradient[node->in[0]], *out = &l->gradient[l->home[node->out]];
         if (!in->size || in->size != out->size) continue;
         rw_lifetime_join(out, in);

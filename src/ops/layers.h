@@ -52,6 +52,8 @@ rw_status rw_softplus(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_elu_plus_one(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_product(rw_graph *graph, rw_value a, rw_value b, rw_value *y);  /* a * b */
 rw_status rw_residual(rw_graph *graph, rw_value a, rw_value b, rw_value *y); /* a + b */
+/* [v | x1 | x2] and h to [v x1 | x2 | h], each of h.width columns. */
+rw_status rw_hyena_gate(rw_graph *graph, rw_value x, rw_value h, rw_value *y);
 /* silu(first half of the columns) * second half. */
 rw_status rw_swiglu(rw_graph *graph, rw_value x, rw_value *y);
 /* The rows of each document in reverse order: then a causal mixer, then reversed

@@ -112,6 +112,8 @@ typedef struct {
     size_t scratch;      /* working memory of one call, one thread */
     size_t map, state;   /* the carry: transition and state; map may be 0 */
     size_t saved;        /* sequence and global carry: what is kept of a row */
+    bool cheap;          /* shift carry: forward costs hardly more than to read what it makes,
+                            and needs no more than backward keeps: it is called again then */
     int lanes;           /* prepare, prepare_backward and advance may be called on
                             disjoint ranges of lanes (heads, channel groups); >= 1 */
 } rw_node;
@@ -207,8 +209,8 @@ struct rw_op {
     bool saves_in_place;   /* sequence carry: in[0], and its gradient, may lie in the first
                               columns of the rows of saved: summary may write over it, and
                               adjoint leaves the gradient there */
-    bool passes_gradient;  /* d in[0] = d out: backward may get both in one place, and has
-                              nothing to write there */
+    bool shares_gradient;  /* in[0] is as wide as out: backward may get the gradients of both in
+                              one place; it reads a row of d out before it writes that of d in */
     unsigned in_place;     /* bit i: in[i] and din[i] may be one array in backward, which then
                               reads no row of in[i] after it wrote that of din[i] */
     bool spreads_rounding; /* by a transform over whole documents: how a row is rounded may

@@ -58,7 +58,7 @@ const rw_op rw_op_residual = {
     .name = "residual",
     .doc = "y = a + b",
     .rowwise = true,
-    .passes_gradient = true,
+    .shares_gradient = true,
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

@@ -33,6 +33,7 @@ static rw_status short_conv_shape(rw_node *node)
                        attr->taps, width, width, attr->taps);
     node->out_width = width;
     node->lanes = 1;
+    node->cheap = !attr->silu;
     node->state = (size_t)(attr->taps - 1) * (size_t)width;
     node->scratch = rw_depthwise_scratch_reals(node->chunk, attr->taps);
     return RW_OK;
