@@ -12,6 +12,8 @@ rw_sources += \
 	src/kernels/lanes.h \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
+	src/kernels/linear_attention_decay.c src/kernels/linear_attention_decay.h \
+	src/kernels/linear_attention_recurrence.c \
 	src/kernels/long_fft.c src/kernels/long_fft.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
 	src/kernels/panel_product.c src/kernels/panel_product.h \

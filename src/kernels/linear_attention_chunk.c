@@ -3,33 +3,39 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/elementary.h"
-#include "kernels/gemm.h"
-#include "kernels/row_sum.h"
+#include "kernels/dense.h"
+#include "kernels/linear_attention_decay.h"
+#include "kernels/tile_product.h"
 
-#define BLOCK       RW_LINEAR_ATTENTION_BLOCK
-#define TEMPERATURE 16 /* log a = log sigmoid(gate) / 16 */
+#define BLOCK RW_LINEAR_ATTENTION_BLOCK
+#define STRIP 16 /* rows of a triangle treated at once */
 
 /* Working arrays of one call, in the order in which they lie in scratch; those of
- * one block of one head stay in cache. */
+ * one block of one head stay in cache. K' and V' are K and V rounded up to whole vectors:
+ * products write no others. */
 typedef struct {
-    int blocks;      /* of the chunk */
-    real *up, *down; /* (BLOCK, K): scale e_t and 1 / e_t */
-    real *keep;      /* (K): e_n */
-    real *q, *k;     /* (BLOCK, K): q', k' */
-    real *scores;    /* (BLOCK, BLOCK): q'_t.k'_s, zero above the diagonal */
-    real *states;    /* (blocks + 1, K, V): a head's state at the start of each block */
+    int blocks;           /* of the chunk */
+    int key, value;       /* K', V' */
+    real *decay, *growth; /* (blocks, BLOCK, K'): e_t and 1 / e_t of a head */
+    real *q, *k;          /* (BLOCK, K'): q', k' */
+    real *v;              /* (BLOCK, V'): v in forward, dy in backward */
+    real *out;            /* (BLOCK, V'): where a product must not write in place */
+    real *scores;         /* (BLOCK, BLOCK): q'_t.k'_s up to the strip of the diagonal */
+    real *flipped;        /* a transpose: (K or V, BLOCK), (K, V') */
+    real *states;         /* (blocks + 1, V, K'): a head's states, flipped, around the blocks */
     /* Backward only: */
-    real *dstate;  /* (K, V): d loss / d (a head's state at the end of a block) */
-    real *dscores; /* (BLOCK, BLOCK): dy_t.v_s, zero above the diagonal */
-    real *dq, *dk; /* (BLOCK, K): with respect to q', k' */
-    real *end;     /* (K): with respect to log e_n, by way of S_out */
+    real *dstate;  /* (V, K'): d loss / d (a head's state at the end of a block), flipped */
+    real *dscores; /* (BLOCK, BLOCK): dy_t.v_s, likewise */
+    real *dq, *dk; /* (BLOCK, K'): with respect to q', k' */
+    real *end;     /* (K'): with respect to log e_n, by way of S_out */
 } workspace;
 
 /* One block of one head. */
 typedef struct {
     int head, begin, rows; /* begin: first token in the chunk */
     const real *q, *k, *v, *gate;
+    real *decay, *growth;
+    const real *keep; /* (K): e_n */
 } block;
 
 static int block_count(int rows)
@@ -37,11 +43,34 @@ static int block_count(int rows)
     return (rows + BLOCK - 1) / BLOCK;
 }
 
+static int whole_vectors(int columns)
+{
+    return (columns + RW_LANES - 1) / RW_LANES * RW_LANES;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A state, flipped or not. */
+static size_t state_reals(int key, int value)
+{
+    return larger((size_t)key * (size_t)whole_vectors(value),
+                  (size_t)value * (size_t)whole_vectors(key));
+}
+
+static size_t flipped_reals(int key, int value)
+{
+    return larger(larger((size_t)key, (size_t)value) * BLOCK, state_reals(key, value));
+}
+
 size_t rw_linear_attention_scratch(int rows, int key, int value)
 {
-    size_t matrix = (size_t)key * (size_t)value;
-    return (6 * BLOCK + 2) * (size_t)key + 2 * BLOCK * BLOCK +
-           ((size_t)block_count(rows) + 2) * matrix;
+    size_t blocks = (size_t)block_count(rows);
+    size_t keys = BLOCK * (size_t)whole_vectors(key), values = BLOCK * (size_t)whole_vectors(value);
+    return (2 * blocks + 4) * keys + 2 * values + 2 * BLOCK * BLOCK + flipped_reals(key, value) +
+           (blocks + 2) * state_reals(key, value) + (size_t)whole_vectors(key);
 }
 
 size_t rw_linear_attention_map(int heads, int key, rw_decay decay)
@@ -59,34 +88,43 @@ static real *carve(real **scratch, size_t count)
 
 static workspace workspace_carve(const rw_linear_attention *chunk, real *scratch)
 {
-    size_t key = (size_t)chunk->key, matrix = key * (size_t)chunk->value;
-    workspace work = {.blocks = block_count(chunk->rows)};
-    size_t panel = BLOCK * key;
-    work.up = carve(&scratch, panel);
-    work.down = carve(&scratch, panel);
-    work.keep = carve(&scratch, key);
-    work.q = carve(&scratch, panel);
-    work.k = carve(&scratch, panel);
+    workspace work = {.blocks = block_count(chunk->rows),
+                      .key = whole_vectors(chunk->key),
+                      .value = whole_vectors(chunk->value)};
+    size_t keys = BLOCK * (size_t)work.key, values = BLOCK * (size_t)work.value;
+    size_t blocks = (size_t)work.blocks, state = state_reals(chunk->key, chunk->value);
+    work.decay = carve(&scratch, blocks * keys);
+    work.growth = carve(&scratch, blocks * keys);
+    work.q = carve(&scratch, keys);
+    work.k = carve(&scratch, keys);
+    work.v = carve(&scratch, values);
+    work.out = carve(&scratch, values);
     work.scores = carve(&scratch, BLOCK * BLOCK);
-    work.states = carve(&scratch, ((size_t)work.blocks + 1) * matrix);
-    work.dstate = carve(&scratch, matrix);
+    work.flipped = carve(&scratch, flipped_reals(chunk->key, chunk->value));
+    work.states = carve(&scratch, (blocks + 1) * state);
+    work.dstate = carve(&scratch, state);
     work.dscores = carve(&scratch, BLOCK * BLOCK);
-    work.dq = carve(&scratch, panel);
-    work.dk = carve(&scratch, panel);
-    work.end = carve(&scratch, key);
+    work.dq = carve(&scratch, keys);
+    work.dk = carve(&scratch, keys);
+    work.end = carve(&scratch, (size_t)work.key);
     return work;
 }
 
-static block block_at(const rw_linear_attention *chunk, int head, int index)
+static block block_at(const rw_linear_attention *chunk, const workspace *work, int head, int index)
 {
     int begin = index * BLOCK, left = chunk->rows - begin;
-    size_t row = (size_t)begin, key = (size_t)head * (size_t)chunk->key;
+    size_t row = (size_t)begin, key = (size_t)head * (size_t)chunk->key, factors = 0;
     block part = {.head = head, .begin = begin, .rows = left < BLOCK ? left : BLOCK};
     part.q = chunk->q + row * (size_t)chunk->q_ld + key;
     part.k = chunk->k + row * (size_t)chunk->k_ld + key;
     part.v = chunk->v + row * (size_t)chunk->v_ld + (size_t)head * (size_t)chunk->value;
-    if (chunk->decay == RW_DECAY_CHANNEL)
+    if (chunk->decay == RW_DECAY_CHANNEL) {
         part.gate = chunk->gate + row * (size_t)chunk->gate_ld + key;
+        factors = row * (size_t)work->key;
+    }
+    part.decay = work->decay + factors;
+    part.growth = work->growth + factors;
+    part.keep = part.decay + (size_t)(part.rows - 1) * (size_t)work->key;
     return part;
 }
 
@@ -98,153 +136,162 @@ static const real *block_rows(const rw_linear_attention *chunk, const block *par
 
 /* ---- Decay ------------------------------------------------------------------ */
 
-static double head_log_decay(int head)
+static double head_log_decay(const rw_linear_attention *chunk, int head)
 {
-    return log1p(-exp2(-5 - head));
+    return chunk->decay == RW_DECAY_HEAD ? rw_decay_of_head(head) : 0;
 }
 
-/* -log sigmoid(gate) / 16, before the floor is applied. */
-static inline real gate_rate(real gate)
+/* e_t and 1 / e_t of a head: of every block, or of one that stands for all. */
+static void factors(const rw_linear_attention *chunk, const workspace *work, int head)
 {
-    return rw_softplus_value(-gate) / TEMPERATURE;
-}
-
-/* up += log a of one token, of n channels. */
-static void add_log_decays(int n, const real *restrict gate, real *restrict up)
-{
-    for (int c = 0; c < n; c++) {
-        real log_decay = -gate_rate(gate[c]);
-        up[c] += log_decay > RW_LINEAR_ATTENTION_FLOOR ? log_decay : RW_LINEAR_ATTENTION_FLOOR;
+    if (chunk->decay != RW_DECAY_CHANNEL)
+        rw_decay_constant(BLOCK, work->key, head_log_decay(chunk, head), work->decay, work->growth);
+    for (int i = 0; chunk->decay == RW_DECAY_CHANNEL && i < work->blocks; i++) {
+        block part = block_at(chunk, work, head, i);
+        rw_decay_by_gates(part.rows, chunk->key, work->key, part.gate, chunk->gate_ld, part.decay,
+                          part.growth);
     }
 }
 
-static void exponentials(int n, real scale, real *restrict up, real *restrict down)
-{
-    for (int i = 0; i < n; i++) down[i] = rw_exp(-up[i]);
-    for (int i = 0; i < n; i++) up[i] = scale * rw_exp(up[i]);
-}
-
-static void channel_factors(const rw_linear_attention *chunk, const block *part,
-                            const workspace *work)
-{
-    size_t key = (size_t)chunk->key, last = (size_t)(part->rows - 1) * key;
-    memset(work->up, 0, sizeof(real) * key);
-    for (size_t t = 0; t < (size_t)part->rows; t++) {
-        real *sum = work->up + t * key;
-        if (t > 0) memcpy(sum, sum - key, sizeof(real) * key);
-        add_log_decays(chunk->key, part->gate + t * (size_t)chunk->gate_ld, sum);
-    }
-    for (size_t c = 0; c < key; c++) work->keep[c] = rw_exp(work->up[last + c]);
-    exponentials(part->rows * chunk->key, chunk->scale, work->up, work->down);
-}
-
-static void fill(int n, real value, real *out)
-{
-    for (int i = 0; i < n; i++) out[i] = value;
-}
-
-/* up, down and keep of a block. */
-static void factors(const rw_linear_attention *chunk, const block *part, const workspace *work)
-{
-    if (chunk->decay == RW_DECAY_CHANNEL) {
-        channel_factors(chunk, part, work);
-        return;
-    }
-    double rate = chunk->decay == RW_DECAY_HEAD ? head_log_decay(part->head) : 0;
-    for (int t = 0; t < part->rows; t++) {
-        double decay = exp((t + 1) * rate);
-        fill(chunk->key, (real)(chunk->scale * decay), work->up + (size_t)t * (size_t)chunk->key);
-        fill(chunk->key, (real)(1 / decay), work->down + (size_t)t * (size_t)chunk->key);
-        if (t == part->rows - 1) fill(chunk->key, (real)decay, work->keep);
-    }
-}
-
-/* to = factor x, element by element; factor and to are (rows, n) dense. */
-static void scale_rows(int rows, int n, const real *x, int ld, const real *factor, real *to)
+/* to (rows, wide) = scale factor x, element by element: x (rows, n), factor (rows, wide). */
+static void scale_rows(int rows, int n, int wide, real scale, const real *x, int ld,
+                       const real *factor, real *to)
 {
     for (int t = 0; t < rows; t++) {
         const real *restrict from = x + (size_t)t * (size_t)ld;
-        const real *restrict by = factor + (size_t)t * (size_t)n;
-        real *restrict out = to + (size_t)t * (size_t)n;
-        for (int c = 0; c < n; c++) out[c] = by[c] * from[c];
+        const real *restrict by = factor + (size_t)t * (size_t)wide;
+        real *restrict out = to + (size_t)t * (size_t)wide;
+        for (int c = 0; c < n; c++) out[c] = scale * by[c] * from[c];
+        for (int c = n; c < wide; c++) out[c] = 0;
     }
 }
 
-static void scale_q(const rw_linear_attention *chunk, const block *part, const workspace *work)
+static void scale_q(const rw_linear_attention *chunk, const workspace *work, const block *part)
 {
-    scale_rows(part->rows, chunk->key, part->q, chunk->q_ld, work->up, work->q);
+    scale_rows(part->rows, chunk->key, work->key, chunk->scale, part->q, chunk->q_ld, part->decay,
+               work->q);
 }
 
-static void scale_k(const rw_linear_attention *chunk, const block *part, const workspace *work)
+static void scale_k(const rw_linear_attention *chunk, const workspace *work, const block *part)
 {
-    scale_rows(part->rows, chunk->key, part->k, chunk->k_ld, work->down, work->k);
+    scale_rows(part->rows, chunk->key, work->key, 1, part->k, chunk->k_ld, part->growth, work->k);
 }
 
-/* state = diag(keep) state */
-static void decay_state(const rw_linear_attention *chunk, const workspace *work, real *state)
+/* ---- Products ------------------------------------------------------------------ */
+
+static rw_strided rows_of(const real *matrix, long ld)
 {
-    if (chunk->decay == RW_DECAY_NONE) return;
-    for (int c = 0; c < chunk->key; c++) {
-        real *restrict row = state + (size_t)c * (size_t)chunk->value;
-        for (int j = 0; j < chunk->value; j++) row[j] *= work->keep[c];
+    return (rw_strided){matrix, ld, 1};
+}
+
+static rw_strided columns_of(const real *matrix, long ld)
+{
+    return (rw_strided){matrix, 1, ld};
+}
+
+/* (rows, columns) to its transpose (columns, wide); what is beyond the rows is zero. */
+static const real *flip(const workspace *work, int rows, int columns, int wide, const real *from,
+                        long ld)
+{
+    rw_dense_transpose(rows, columns, wide, 1, from, ld, work->flipped);
+    return work->flipped;
+}
+
+static int strip_rows(int rows, int begin)
+{
+    return rows - begin < STRIP ? rows - begin : STRIP;
+}
+
+/* The lower triangle of a b: a (rows, inner), b (inner, BLOCK), out (rows, BLOCK). Each row
+ * ends with zeros up to the end of the strip of its diagonal; the rest is not written, nor
+ * read. */
+static void triangle(int rows, int inner, const real *a, long lda, const real *b, real *out)
+{
+    for (int t = 0; t < rows; t += STRIP) {
+        int height = strip_rows(rows, t);
+        real *strip = out + (size_t)t * BLOCK, *square = strip + t;
+        rw_tile_product(height, t + STRIP, inner, rows_of(a + t * lda, lda), b, BLOCK, 0, strip,
+                        BLOCK);
+        for (int i = 0; i < height; i++)
+            for (int j = 0; j < STRIP; j++)
+                square[i * BLOCK + j] = j <= i ? square[i * BLOCK + j] : 0;
     }
 }
 
-static void load_state(const rw_linear_attention *chunk, int head, const real *from, real *to)
+/* c = lower b: b (rows, n), n reals apart. */
+static void lower_product(int rows, int n, const real *lower, const real *b, real *c, long ldc)
+{
+    for (int t = 0; t < rows; t += STRIP) {
+        int height = strip_rows(rows, t);
+        rw_tile_product(height, n, t + height, rows_of(lower + (size_t)t * BLOCK, BLOCK), b, n, 0,
+                        c + t * ldc, ldc);
+    }
+}
+
+/* c = keep c + lower^T b */
+static void upper_product(int rows, int n, const real *lower, const real *b, real keep, real *c,
+                          long ldc)
+{
+    for (int s = 0; s < rows; s += STRIP)
+        rw_tile_product(strip_rows(rows, s), n, rows - s,
+                        columns_of(lower + (size_t)s * BLOCK + s, BLOCK), b + (size_t)s * (size_t)n,
+                        n, keep, c + s * ldc, ldc);
+}
+
+/* ---- States ---------------------------------------------------------------------
+ *
+ * Forward has them as (K, V'), for q' S; all others flipped, as (V, K'), so that v and dy
+ * need be neither copied nor filled up to whole vectors. */
+
+static void load_flipped(const rw_linear_attention *chunk, const workspace *work, int head,
+                         const real *from, real *to)
 {
     size_t matrix = (size_t)chunk->key * (size_t)chunk->value;
     if (from)
-        memcpy(to, from + (size_t)head * matrix, sizeof(real) * matrix);
+        rw_dense_transpose(chunk->key, chunk->value, work->key, 1, from + (size_t)head * matrix,
+                           chunk->value, to);
     else
-        memset(to, 0, sizeof(real) * matrix);
+        memset(to, 0, sizeof(real) * (size_t)chunk->value * (size_t)work->key);
+}
+
+static void store_flipped(const rw_linear_attention *chunk, const workspace *work, int head,
+                          const real *from, real *to)
+{
+    size_t matrix = (size_t)chunk->key * (size_t)chunk->value;
+    rw_dense_transpose(chunk->value, chunk->key, chunk->value, 1, from, work->key,
+                       to + (size_t)head * matrix);
+}
+
+/* flipped = flipped diag(keep) */
+static void decay_flipped(const rw_linear_attention *chunk, const workspace *work,
+                          const real *restrict keep, real *flipped)
+{
+    if (chunk->decay == RW_DECAY_NONE) return;
+    for (int j = 0; j < chunk->value; j++) {
+        real *restrict row = flipped + (size_t)j * (size_t)work->key;
+        for (int c = 0; c < work->key; c++) row[c] *= keep[c];
+    }
+}
+
+/* flipped += x^T factor: x (rows, V), factor (rows, K'). */
+static void add_to_flipped(const rw_linear_attention *chunk, const workspace *work,
+                           const block *part, const real *x, long ld, const real *factor,
+                           real *flipped)
+{
+    rw_tile_product(chunk->value, work->key, part->rows, columns_of(x, ld), factor, work->key, 1,
+                    flipped, work->key);
+}
+
+/* From the state at the start of a block to that at its end; makes k'. */
+static void advance_flipped(const rw_linear_attention *chunk, const workspace *work,
+                            const block *part, real *flipped)
+{
+    scale_k(chunk, work, part);
+    add_to_flipped(chunk, work, part, part->v, chunk->v_ld, work->k, flipped);
+    decay_flipped(chunk, work, part->keep, flipped);
 }
 
 /* ---- Forward ------------------------------------------------------------------ */
-
-/* From the state at the start of a block to that at its end; k' is in place. */
-static void advance_state(const rw_linear_attention *chunk, const block *part,
-                          const workspace *work, real *state)
-{
-    rw_gemm(true, false, chunk->key, chunk->value, part->rows, 1, work->k, chunk->key, part->v,
-            chunk->v_ld, 1, state, chunk->value);
-    decay_state(chunk, work, state);
-}
-
-/* The lower triangle of a b^T, a and b (rows, n). */
-static void triangle(int rows, int n, const real *a, int lda, const real *b, int ldb, real *out)
-{
-    rw_gemm(false, true, rows, rows, n, 1, a, lda, b, ldb, 0, out, BLOCK);
-    for (int t = 0; t + 1 < rows; t++)
-        memset(out + (size_t)t * BLOCK + t + 1, 0, sizeof(real) * (size_t)(rows - t - 1));
-}
-
-static void block_output(const rw_linear_attention *chunk, const block *part, const workspace *work,
-                         const real *state, real *y, int ldy)
-{
-    int key = chunk->key, value = chunk->value;
-    triangle(part->rows, key, work->q, key, work->k, key, work->scores);
-    rw_gemm(false, false, part->rows, value, part->rows, 1, work->scores, BLOCK, part->v,
-            chunk->v_ld, 0, y, ldy);
-    rw_gemm(false, false, part->rows, value, key, 1, work->q, key, state, value, 1, y, ldy);
-}
-
-void rw_linear_attention_forward(const rw_linear_attention *chunk, const real *state_in, real *y,
-                                 int ldy, real *scratch)
-{
-    workspace work = workspace_carve(chunk, scratch);
-    for (int head = 0; head < chunk->heads; head++) {
-        load_state(chunk, head, state_in, work.states);
-        for (int i = 0; i < work.blocks; i++) {
-            block part = block_at(chunk, head, i);
-            size_t first = (size_t)part.begin * (size_t)ldy + (size_t)head * (size_t)chunk->value;
-            factors(chunk, &part, &work);
-            scale_q(chunk, &part, &work);
-            scale_k(chunk, &part, &work);
-            block_output(chunk, &part, &work, work.states, y + first, ldy);
-            if (i + 1 < work.blocks) advance_state(chunk, &part, &work, work.states);
-        }
-    }
-}
 
 void rw_linear_attention_summary(const rw_linear_attention *chunk, real *map, real *state,
                                  real *scratch)
@@ -252,18 +299,76 @@ void rw_linear_attention_summary(const rw_linear_attention *chunk, real *map, re
     workspace work = workspace_carve(chunk, scratch);
     int key = chunk->key;
     for (int head = 0; head < chunk->heads; head++) {
-        real *own = state + (size_t)head * (size_t)key * (size_t)chunk->value;
-        load_state(chunk, head, NULL, own);
+        factors(chunk, &work, head);
+        load_flipped(chunk, &work, head, NULL, work.states);
         for (int i = 0; i < work.blocks; i++) {
-            block part = block_at(chunk, head, i);
-            factors(chunk, &part, &work);
-            scale_k(chunk, &part, &work);
-            advance_state(chunk, &part, &work, own);
+            block part = block_at(chunk, &work, head, i);
+            advance_flipped(chunk, &work, &part, work.states);
             for (int c = 0; chunk->decay == RW_DECAY_CHANNEL && c < key; c++)
-                map[head * key + c] = work.keep[c] * (i ? map[head * key + c] : 1);
+                map[head * key + c] = part.keep[c] * (i ? map[head * key + c] : 1);
         }
         if (chunk->decay == RW_DECAY_HEAD)
-            map[head] = (real)exp(chunk->rows * head_log_decay(head));
+            map[head] = (real)exp(chunk->rows * head_log_decay(chunk, head));
+        store_flipped(chunk, &work, head, work.states, state);
+    }
+}
+
+static void load_state(const rw_linear_attention *chunk, const workspace *work, int head,
+                       const real *from, real *to)
+{
+    size_t matrix = (size_t)chunk->key * (size_t)chunk->value;
+    if (from)
+        rw_dense_copy(chunk->key, chunk->value, work->value, from + (size_t)head * matrix,
+                      chunk->value, to);
+    else
+        memset(to, 0, sizeof(real) * (size_t)chunk->key * (size_t)work->value);
+}
+
+/* state = diag(e_n) (state + k'^T v); k' and v are in place. */
+static void advance_state(const rw_linear_attention *chunk, const workspace *work,
+                          const block *part, real *state)
+{
+    rw_tile_product(chunk->key, work->value, part->rows, columns_of(work->k, work->key), work->v,
+                    work->value, 1, state, work->value);
+    for (int c = 0; chunk->decay != RW_DECAY_NONE && c < chunk->key; c++) {
+        real *restrict row = state + (size_t)c * (size_t)work->value;
+        for (int j = 0; j < work->value; j++) row[j] *= part->keep[c];
+    }
+}
+
+/* y of a block; makes q', k' and v. */
+static void block_output(const rw_linear_attention *chunk, const workspace *work, const block *part,
+                         const real *state, real *y, int ldy)
+{
+    bool in_place = work->value == chunk->value;
+    real *out = in_place ? y : work->out;
+    int ld = in_place ? ldy : work->value;
+    scale_q(chunk, work, part);
+    scale_k(chunk, work, part);
+    rw_dense_copy(part->rows, chunk->value, work->value, part->v, chunk->v_ld, work->v);
+    triangle(part->rows, chunk->key, work->q, work->key,
+             flip(work, part->rows, chunk->key, BLOCK, work->k, work->key), work->scores);
+    lower_product(part->rows, work->value, work->scores, work->v, out, ld);
+    rw_tile_product(part->rows, work->value, chunk->key, rows_of(work->q, work->key), state,
+                    work->value, 1, out, ld);
+    for (int t = 0; !in_place && t < part->rows; t++)
+        memcpy(y + (size_t)t * (size_t)ldy, out + (size_t)t * (size_t)ld,
+               sizeof(real) * (size_t)chunk->value);
+}
+
+void rw_linear_attention_forward(const rw_linear_attention *chunk, const real *state_in, real *y,
+                                 int ldy, real *scratch)
+{
+    workspace work = workspace_carve(chunk, scratch);
+    for (int head = 0; head < chunk->heads; head++) {
+        factors(chunk, &work, head);
+        load_state(chunk, &work, head, state_in, work.states);
+        for (int i = 0; i < work.blocks; i++) {
+            block part = block_at(chunk, &work, head, i);
+            size_t first = (size_t)part.begin * (size_t)ldy + (size_t)head * (size_t)chunk->value;
+            block_output(chunk, &work, &part, work.states, y + first, ldy);
+            if (i + 1 < work.blocks) advance_state(chunk, &work, &part, work.states);
+        }
     }
 }
 
@@ -289,137 +394,144 @@ void rw_linear_attention_advance(int key, int value, rw_decay decay, const real 
  *   dlog e_t = q'_t dq'_t - k'_t dk'_t     (element by element), and for the last token
  *   dlog e_n += sum_j G_cj S_out,cj         dlog a_t = sum_{t'>=t} dlog e_t' */
 
-/* dstate = diag(e_n) dstate + q'^T dy; q' is in place. */
-static void retreat_state(const rw_linear_attention *chunk, const block *part,
-                          const workspace *work, const real *dy, int lddy, real *dstate)
-{
-    decay_state(chunk, work, dstate);
-    rw_gemm(true, false, chunk->key, chunk->value, part->rows, 1, work->q, chunk->key, dy, lddy, 1,
-            dstate, chunk->value);
-}
-
 void rw_linear_attention_adjoint(const rw_linear_attention *chunk, const real *dy, int lddy,
                                  real *dstate_in, real *scratch)
 {
     workspace work = workspace_carve(chunk, scratch);
     for (int head = 0; head < chunk->heads; head++) {
-        real *own = dstate_in + (size_t)head * (size_t)chunk->key * (size_t)chunk->value;
-        load_state(chunk, head, NULL, own);
+        factors(chunk, &work, head);
+        load_flipped(chunk, &work, head, NULL, work.dstate);
         for (int i = work.blocks - 1; i >= 0; i--) {
-            block part = block_at(chunk, head, i);
-            factors(chunk, &part, &work);
-            scale_q(chunk, &part, &work);
-            retreat_state(chunk, &part, &work, block_rows(chunk, &part, dy, lddy), lddy, own);
+            block part = block_at(chunk, &work, head, i);
+            decay_flipped(chunk, &work, part.keep, work.dstate);
+            scale_q(chunk, &work, &part);
+            add_to_flipped(chunk, &work, &part, block_rows(chunk, &part, dy, lddy), lddy, work.q,
+                           work.dstate);
+        }
+        store_flipped(chunk, &work, head, work.dstate, dstate_in);
+    }
+}
+
+/* A target = (or +=) scale factor d, element by element: d and factor (rows, wide). */
+static void store_rows(const block *part, int n, int wide, real scale, const real *d,
+                       const real *factor, const rw_linear_attention_target *target)
+{
+    for (int t = 0; target->out && t < part->rows; t++) {
+        const real *restrict from = d + (size_t)t * (size_t)wide;
+        const real *restrict by = factor + (size_t)t * (size_t)wide;
+        real *restrict out = target->out + (size_t)(part->begin + t) * (size_t)target->ld +
+                             (size_t)part->head * (size_t)n;
+        for (int c = 0; c < n; c++) out[c] = (target->add ? out[c] : 0) + scale * by[c] * from[c];
+    }
+}
+
+/* end_c = sum_j G_cj S_out,cj, from the flipped ones. */
+static void end_backward(const rw_linear_attention *chunk, const workspace *work,
+                         const real *flipped)
+{
+    for (int c = 0; c < work->key; c += RW_LANES) {
+        rw_vector sum = {0};
+        for (size_t j = 0, at = (size_t)c; j < (size_t)chunk->value; j++, at += (size_t)work->key)
+            sum += rw_lanes_load(work->dstate + at, 0) * rw_lanes_load(flipped + at, 0);
+        rw_lanes_store(work->end + c, 0, sum);
+    }
+}
+
+/* dlog a over dq', from the sums over the tokens of the block from the last on. */
+static void log_decay_backward(const workspace *work, int rows)
+{
+    for (int c = 0; c < work->key; c += RW_LANES) {
+        rw_vector sum = rw_lanes_load(work->end + c, 0);
+        for (int t = rows - 1; t >= 0; t--) {
+            size_t at = (size_t)t * (size_t)work->key + (size_t)c;
+            sum += rw_lanes_load(work->q + at, 0) * rw_lanes_load(work->dq + at, 0) -
+                   rw_lanes_load(work->k + at, 0) * rw_lanes_load(work->dk + at, 0);
+            rw_lanes_store(work->dq + at, 0, sum);
         }
     }
 }
 
-/* dx = factor d, d with respect to factor x. */
-static void unscale(const block *part, int n, const real *d, const real *factor,
-                    const rw_linear_attention_target *target)
+/* Takes the place of dq' and dk', which must have been used. The sums are over the tokens
+ * of a block only: dq' and dk' are sums of as many terms. */
+static void gate_backward(const rw_linear_attention *chunk, const workspace *work,
+                          const block *part, const rw_linear_attention_target *target)
 {
-    for (int t = 0; target->out && t < part->rows; t++) {
-        const real *restrict from = d + (size_t)t * (size_t)n;
-        const real *restrict by = factor + (size_t)t * (size_t)n;
-        real *restrict out = target->out + (size_t)(part->begin + t) * (size_t)target->ld +
-                             (size_t)part->head * (size_t)n;
-        for (int c = 0; c < n; c++) out[c] = (target->add ? out[c] : 0) + by[c] * from[c];
-    }
+    log_decay_backward(work, part->rows);
+    rw_dense_copy(part->rows, chunk->key, work->key, part->gate, chunk->gate_ld, work->dk);
+    rw_decay_slopes(part->rows * work->key, work->dk);
+    store_rows(part, chunk->key, work->key, 1, work->dq, work->dk, target);
 }
 
-/* dlog a of one token over dq, from the sum over those behind it. */
-static void log_decay_row(int n, const real *restrict q, real *restrict dq, const real *restrict k,
-                          const real *restrict dk, real *restrict sum)
+/* dv = P^T dy + k' G' */
+static void value_backward(const rw_linear_attention *chunk, const workspace *work,
+                           const block *part, const rw_linear_attention_target *target)
 {
-    for (int c = 0; c < n; c++) {
-        sum[c] += q[c] * dq[c] - k[c] * dk[c];
-        dq[c] = sum[c];
-    }
+    bool in_place = work->value == chunk->value;
+    real *dv = target->out + (size_t)part->begin * (size_t)target->ld +
+               (size_t)part->head * (size_t)chunk->value;
+    real *out = in_place ? dv : work->out;
+    int ld = in_place ? target->ld : work->value;
+    triangle(part->rows, chunk->key, work->q, work->key,
+             flip(work, part->rows, chunk->key, BLOCK, work->k, work->key), work->scores);
+    upper_product(part->rows, work->value, work->scores, work->v, in_place && target->add, out, ld);
+    rw_tile_product(part->rows, work->value, chunk->key, rows_of(work->k, work->key),
+                    flip(work, chunk->value, chunk->key, work->value, work->dstate, work->key),
+                    work->value, 1, out, ld);
+    for (int t = 0; !in_place && t < part->rows; t++)
+        for (int j = 0; j < chunk->value; j++) {
+            real *to = dv + (size_t)t * (size_t)target->ld + j;
+            *to = (target->add ? *to : 0) + out[(size_t)t * (size_t)ld + (size_t)j];
+        }
 }
 
-/* The floor is met at a gate of 16 times it, where log sigmoid is the gate to 1e-7. */
-static void gate_slope_row(int n, const real *restrict gate, real *restrict slope)
+/* dq' and dk', once G' is in place. `flipped`: S_in of the block. */
+static void panels_backward(const rw_linear_attention *chunk, const workspace *work,
+                            const block *part, const real *flipped)
 {
-    for (int c = 0; c < n; c++) {
-        real free = gate[c] > TEMPERATURE * RW_LINEAR_ATTENTION_FLOOR ? 1 : 0;
-        slope[c] = free * rw_sigmoid(-gate[c]) / TEMPERATURE;
-    }
+    int key = work->key, value = chunk->value, rows = part->rows;
+    triangle(rows, value, work->v, work->value,
+             flip(work, rows, value, BLOCK, part->v, chunk->v_ld), work->dscores);
+    lower_product(rows, key, work->dscores, work->k, work->dq, key);
+    rw_tile_product(rows, key, value, rows_of(work->v, work->value), flipped, key, 1, work->dq,
+                    key);
+    upper_product(rows, key, work->dscores, work->q, 0, work->dk, key);
+    rw_tile_product(rows, key, value, rows_of(part->v, chunk->v_ld), work->dstate, key, 1, work->dk,
+                    key);
 }
 
-/* Takes the place of dq' and of the factors, which must have been used. The sums are
- * over the tokens of a block only: dq' and dk' are sums of as many terms. */
-static void gate_backward(const rw_linear_attention *chunk, const block *part,
-                          const workspace *work, const rw_linear_attention_target *target)
+/* `flipped`: S_in of the block, `out`: S_out. */
+static void block_backward(const rw_linear_attention *chunk, const workspace *work,
+                           const block *part, const real *flipped, const real *out, const real *dy,
+                           int lddy, const rw_linear_attention_grad *grad)
 {
-    size_t key = (size_t)chunk->key;
-    for (int t = part->rows - 1; t >= 0; t--) {
-        size_t row = (size_t)t * key;
-        log_decay_row(chunk->key, work->q + row, work->dq + row, work->k + row, work->dk + row,
-                      work->end);
-        gate_slope_row(chunk->key, part->gate + (size_t)t * (size_t)chunk->gate_ld, work->up + row);
-    }
-    unscale(part, chunk->key, work->dq, work->up, target);
-}
-
-static void value_backward(const rw_linear_attention *chunk, const block *part,
-                           const workspace *work, const real *dy, int lddy,
-                           const rw_linear_attention_target *target)
-{
-    int key = chunk->key, value = chunk->value;
-    real *dv =
-        target->out + (size_t)part->begin * (size_t)target->ld + (size_t)part->head * (size_t)value;
-    rw_gemm(true, false, part->rows, value, part->rows, 1, work->scores, BLOCK, dy, lddy,
-            target->add, dv, target->ld);
-    rw_gemm(false, false, part->rows, value, key, 1, work->k, key, work->dstate, value, 1, dv,
-            target->ld);
-}
-
-/* `states`: S_in of the block, then S_out. */
-static void block_backward(const rw_linear_attention *chunk, const block *part,
-                           const workspace *work, const real *states, const real *dy, int lddy,
-                           const rw_linear_attention_grad *grad)
-{
-    int key = chunk->key, value = chunk->value, rows = part->rows;
-    size_t matrix = (size_t)key * (size_t)value;
-    for (int c = 0; grad->gate.out && c < key; c++)
-        work->end[c] = rw_row_dot(value, work->dstate + (size_t)c * (size_t)value,
-                                  states + matrix + (size_t)c * (size_t)value);
-    decay_state(chunk, work, work->dstate);
-    triangle(rows, value, dy, lddy, part->v, chunk->v_ld, work->dscores);
-    rw_gemm(false, false, rows, key, rows, 1, work->dscores, BLOCK, work->k, key, 0, work->dq, key);
-    rw_gemm(false, true, rows, key, value, 1, dy, lddy, states, value, 1, work->dq, key);
-    rw_gemm(true, false, rows, key, rows, 1, work->dscores, BLOCK, work->q, key, 0, work->dk, key);
-    rw_gemm(false, true, rows, key, value, 1, part->v, chunk->v_ld, work->dstate, value, 1,
-            work->dk, key);
-    if (grad->v.out) {
-        triangle(rows, key, work->q, key, work->k, key, work->scores);
-        value_backward(chunk, part, work, dy, lddy, &grad->v);
-    }
-    unscale(part, key, work->dq, work->up, &grad->q);
-    unscale(part, key, work->dk, work->down, &grad->k);
-    if (grad->gate.out) gate_backward(chunk, part, work, &grad->gate);
-    rw_gemm(true, false, key, value, rows, 1, work->q, key, dy, lddy, 1, work->dstate, value);
+    scale_q(chunk, work, part);
+    scale_k(chunk, work, part);
+    rw_dense_copy(part->rows, chunk->value, work->value, dy, lddy, work->v);
+    if (grad->gate.out) end_backward(chunk, work, out);
+    decay_flipped(chunk, work, part->keep, work->dstate);
+    panels_backward(chunk, work, part, flipped);
+    if (grad->v.out) value_backward(chunk, work, part, &grad->v);
+    store_rows(part, chunk->key, work->key, chunk->scale, work->dq, part->decay, &grad->q);
+    store_rows(part, chunk->key, work->key, 1, work->dk, part->growth, &grad->k);
+    if (grad->gate.out) gate_backward(chunk, work, part, &grad->gate);
+    add_to_flipped(chunk, work, part, work->v, work->value, work->q, work->dstate);
 }
 
 /* One head: its states forwards, then its blocks backwards. */
 static void head_backward(const rw_linear_attention *chunk, const workspace *work, int head,
                           const real *dy, int lddy, const rw_linear_attention_grad *grad)
 {
-    size_t matrix = (size_t)chunk->key * (size_t)chunk->value;
+    size_t matrix = (size_t)chunk->value * (size_t)work->key;
     for (int i = 0; i < work->blocks; i++) {
-        block part = block_at(chunk, head, i);
+        block part = block_at(chunk, work, head, i);
         real *state = work->states + (size_t)i * matrix;
         memcpy(state + matrix, state, sizeof(real) * matrix);
-        factors(chunk, &part, work);
-        scale_k(chunk, &part, work);
-        advance_state(chunk, &part, work, state + matrix);
+        advance_flipped(chunk, work, &part, state + matrix);
     }
     for (int i = work->blocks - 1; i >= 0; i--) {
-        block part = block_at(chunk, head, i);
-        factors(chunk, &part, work);
-        scale_q(chunk, &part, work);
-        scale_k(chunk, &part, work);
-        block_backward(chunk, &part, work, work->states + (size_t)i * matrix,
+        block part = block_at(chunk, work, head, i);
+        const real *state = work->states + (size_t)i * matrix;
+        block_backward(chunk, work, &part, state, state + matrix,
                        block_rows(chunk, &part, dy, lddy), lddy, grad);
     }
 }
@@ -430,67 +542,11 @@ void rw_linear_attention_backward(const rw_linear_attention *chunk, const real *
 {
     workspace work = workspace_carve(chunk, scratch);
     for (int head = 0; head < chunk->heads; head++) {
-        load_state(chunk, head, state_in, work.states);
-        load_state(chunk, head, dstate_out, work.dstate);
+        factors(chunk, &work, head);
+        load_flipped(chunk, &work, head, state_in, work.states);
+        load_flipped(chunk, &work, head, dstate_out, work.dstate);
         head_backward(chunk, &work, head, dy, lddy, grad);
     }
-}
-
-/* ---- One token, and the naive form ---------------------------------------------- */
-
-void rw_linear_attention_step(const rw_linear_attention *chunk, real *state, real *y)
-{
-    int key = chunk->key, value = chunk->value;
-    for (int row = 0; row < chunk->heads * key; row++) {
-        int head = row / key;
-        real decay = 1, q = chunk->scale * chunk->q[row], k = chunk->k[row];
-        if (chunk->decay == RW_DECAY_HEAD) decay = (real)exp(head_log_decay(head));
-        if (chunk->decay == RW_DECAY_CHANNEL) {
-            real sum = 0;
-            add_log_decays(1, chunk->gate + row, &sum);
-            decay = rw_exp(sum);
-        }
-        const real *restrict v = chunk->v + (size_t)head * (size_t)value;
-        real *restrict s = state + (size_t)row * (size_t)value;
-        real *restrict out = y + (size_t)head * (size_t)value;
-        if (row % key == 0) memset(out, 0, sizeof(real) * (size_t)value);
-        for (int j = 0; j < value; j++) {
-            s[j] = decay * s[j] + k * v[j];
-            out[j] += q * s[j];
-        }
-    }
-}
-
-static double naive_decay(const rw_linear_attention *chunk, int t, int head, int c)
-{
-    if (chunk->decay == RW_DECAY_NONE) return 1;
-    if (chunk->decay == RW_DECAY_HEAD) return 1 - pow(2, -5 - head);
-    double gate = chunk->gate[(size_t)t * chunk->gate_ld + (size_t)head * chunk->key + c];
-    double rate = ((gate < 0 ? -gate : 0) + log1p(exp(-fabs(gate)))) / TEMPERATURE;
-    return exp(-fmin(rate, -RW_LINEAR_ATTENTION_FLOOR));
-}
-
-/* Column j of a head over all tokens. */
-static void reference_column(const rw_linear_attention *chunk, int head, int j, real *y, int ldy)
-{
-    double s[RW_LINEAR_ATTENTION_MAX_KEY] = {0};
-    size_t key = (size_t)head * chunk->key, column = (size_t)head * chunk->value + (size_t)j;
-    for (int t = 0; t < chunk->rows; t++) {
-        const real *q = chunk->q + (size_t)t * chunk->q_ld + key;
-        const real *k = chunk->k + (size_t)t * chunk->k_ld + key;
-        double v = chunk->v[(size_t)t * chunk->v_ld + column], sum = 0;
-        for (int c = 0; c < chunk->key; c++) {
-            s[c] = naive_decay(chunk, t, head, c) * s[c] + k[c] * v;
-            sum += q[c] * s[c];
-        }
-        y[(size_t)t * ldy + column] = (real)(chunk->scale * sum);
-    }
-}
-
-void rw_linear_attention_reference(const rw_linear_attention *chunk, real *y, int ldy)
-{
-    for (int head = 0; head < chunk->heads; head++)
-        for (int j = 0; j < chunk->value; j++) reference_column(chunk, head, j, y, ldy);
 }
 
 double rw_linear_attention_flops(int rows, int heads, int key, int value, rw_decay decay)
