@@ -124,8 +124,9 @@ static void advance(const problem *p, const real *x, const real *b, real *y)
 
 /* ---- Values ------------------------------------------------------------------- */
 
-static const sizes all_sizes[] = {{1, 1, 1, 1},   {7, 2, 3, 4},  {31, 2, 5, 8},  {32, 1, 16, 9},
-                                  {33, 2, 17, 7}, {64, 3, 4, 5}, {65, 2, 20, 8}, {200, 2, 4, 8}};
+static const sizes all_sizes[] = {{1, 1, 1, 1},   {7, 2, 3, 4},   {31, 2, 5, 8},
+                                  {32, 1, 16, 9}, {33, 2, 17, 7}, {64, 3, 4, 5},
+                                  {65, 2, 20, 8}, {200, 2, 4, 8}, {50, 2, 45, 65}};
 enum { SIZES = sizeof all_sizes / sizeof *all_sizes };
 
 static void check_forward(problem *p)
