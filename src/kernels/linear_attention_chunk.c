@@ -558,7 +558,7 @@ double rw_linear_attention_flops(int rows, int heads, int key, int value, rw_dec
         flops += 4 * n * key * value;                                    /* the state, in and out */
         flops += 2 * n * key;                                            /* q', k' */
         if (decay != RW_DECAY_NONE) flops += (double)key * value;        /* diag(e_n) */
-        if (decay == RW_DECAY_CHANNEL) flops += n * key * (3 * 16 + 16); /* 3 e^x, log(1 + u) */
+        if (decay == RW_DECAY_CHANNEL) flops += n * key * (2 * 16 + 16); /* 2 e^x, log(1 + u) */
     }
     return flops * heads;
 }
