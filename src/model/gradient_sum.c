@@ -248,7 +248,7 @@ void rw_gradient_sum_collect(rw_gradient_sum *s, int segment)
     s->action_count = 0;
     for (int t = 0; t < s->layout->threads; t++) {
         sum_stack *from = &s->thread[t];
-        for (int i = 0; i < from->stack.depth; i++) {
+        for (int i = 0; reals > 0 && i < from->stack.depth; i++) {
             rw_tree_node node = from->stack.node[i];
             c.source = from->values + (size_t)node.slot * reals;
             c.pending = node.slot = own->stack.depth;
