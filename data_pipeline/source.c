@@ -2,12 +2,14 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "data_pipeline/dataset_file.h"
 #include "data_pipeline/stream_sampler.h"
 #include "data_pipeline/window_sampler.h"
+#include "mpi/rank_compare.h"
 #include "storage/content_hash.h"
 
 #define PIECE 16384 /* tokens that are converted at a time */
@@ -215,6 +217,13 @@ uint64_t rw_source_heldout_count(const rw_source *s)
 uint64_t rw_source_tokens(const rw_source *s)
 {
     return s->dataset ? facts_of(s)->heldout_begin : 0;
+}
+
+rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
+{
+    char text[64];
+    snprintf(text, sizeof text, "fingerprint %016llx", (unsigned long long)s->fingerprint);
+    return rw_rank_compare(comm, "dataset", text, "give all hosts the same file");
 }
 
 /* The first document that begins at or after token `token`. */

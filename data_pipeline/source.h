@@ -5,6 +5,8 @@
 #ifndef RW_SOURCE_H
 #define RW_SOURCE_H
 
+#include <mpi.h>
+
 #include "base/config.h"
 #include "data_pipeline/task.h"
 
@@ -33,6 +35,9 @@ const char *rw_source_alphabet(const rw_source *source);
 bool rw_source_has_documents(const rw_source *source);
 /* A fingerprint of the data (content hash of a dataset, configuration of a task). */
 uint64_t rw_source_fingerprint(const rw_source *source);
+/* Fails on all ranks if a rank reads other data (a stale copy on one host), naming the host.
+ * Collective over comm. */
+rw_status rw_source_compare(const rw_source *source, MPI_Comm comm);
 /* Number of distinct sequences in one pass over the held-out split; 0: unlimited. */
 uint64_t rw_source_heldout_count(const rw_source *source);
 /* Tokens of the training split (datasets), 0 for tasks. */

@@ -4,30 +4,31 @@
 #include <omp.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/float_mode.h"
 
 rw_range rw_split(long n, int parts, int index)
 {
     return (rw_range){n * index / parts, n * (index + 1) / parts};
 }
 
-/* Ranks of world that run on this host. */
-static int ranks_of_host(MPI_Comm world)
+/* Starts the threads that all parallel regions of the program use, and returns how many
+ * there are: OpenMP may give fewer than asked for (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS).
+ * Sizes and work follow this number. */
+static int start_threads(int wanted)
 {
-    MPI_Comm host;
-    int n;
-    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
-    MPI_Comm_size(host, &n);
-    MPI_Comm_free(&host);
-    return n;
-}
-
-/* Cores that this rank may use: those it is bound to, or its share of the host's. */
-static int cores_of_rank(MPI_Comm world)
-{
-    int allowed = omp_get_num_procs(), ranks = ranks_of_host(world);
-    bool bound = allowed < (int)sysconf(_SC_NPROCESSORS_ONLN);
-    return bound ? allowed : allowed / ranks;
+    int given = 1;
+    omp_set_dynamic(0);
+    omp_set_num_threads(wanted);
+    rw_float_mode_flush();
+#pragma omp parallel
+    {
+        rw_float_mode_flush();
+#pragma omp master
+        given = omp_get_num_threads();
+    }
+    omp_set_num_threads(given);
+    return given;
 }
 
 static void fill(rw_layout *out, MPI_Comm world, int threads)
@@ -35,10 +36,9 @@ static void fill(rw_layout *out, MPI_Comm world, int threads)
     MPI_Comm_dup(world, &out->world);
     MPI_Comm_rank(out->world, &out->rank);
     MPI_Comm_size(out->world, &out->size);
-    int cores = cores_of_rank(out->world);
-    if (threads <= 0) threads = cores;
-    out->threads = threads < 1 ? 1 : threads;
-    omp_set_num_threads(out->threads);
+    rw_rank_cores_find(out->world, &out->cores);
+    out->wanted_threads = threads > 0 ? threads : out->cores.own;
+    out->threads = start_threads(out->wanted_threads);
     MPI_Allreduce(&out->threads, &out->most_threads, 1, MPI_INT, MPI_MAX, out->world);
 }
 

@@ -10,6 +10,7 @@
 #include <mpi.h>
 
 #include "base/status.h"
+#include "mpi/rank_cores.h"
 
 typedef struct {
     MPI_Comm world;   /* all ranks; a duplicate owned by the layout */
@@ -17,8 +18,10 @@ typedef struct {
     int rank, size;
     int dp, sp;
     int dp_rank, sp_rank;
-    int threads;      /* OpenMP threads of this rank */
-    int most_threads; /* of any rank: for what all have to decide alike */
+    int threads;        /* OpenMP threads of this rank: as many as OpenMP really gives */
+    int wanted_threads; /* as many as were asked for, or fit the cores */
+    int most_threads;   /* of any rank: for what all have to decide alike */
+    rw_rank_cores cores;
 } rw_layout;
 
 typedef struct {
@@ -30,8 +33,9 @@ rw_range rw_split(long n, int parts, int index);
 
 /* Collective over MPI_COMM_WORLD. dp or sp may be 0 (auto): dp takes what sp
  * leaves, sp is 1 unless dp is given. dp * sp must equal the number of ranks
- * (RW_USAGE). threads 0: the cores this rank is
- * bound to; if it is not bound, those of its host divided by the ranks there. */
+ * (RW_USAGE). threads 0: as many as this
+ * rank has cores of its own (rank_cores.h). Starts the OpenMP threads, and makes every one of
+ * them flush subnormal numbers. */
 rw_status rw_layout_new(int dp, int sp, int threads, rw_layout *out);
 /* A layout of this process alone (MPI_COMM_SELF). */
 rw_status rw_layout_alone(int threads, rw_layout *out);

@@ -4,6 +4,8 @@ rw_sources += \
 	mpi/lane_exchange.c mpi/lane_exchange.h \
 	mpi/layout.c mpi/layout.h \
 	mpi/pipeline.c mpi/pipeline.h \
+	mpi/rank_compare.c mpi/rank_compare.h \
+	mpi/rank_cores.c mpi/rank_cores.h \
 	mpi/ring.c mpi/ring.h \
 	mpi/row_exchange.c mpi/row_exchange.h \
 	mpi/shards.c mpi/shards.h \

@@ -82,7 +82,8 @@ bench() {
     local mixer
     does "bench" bench limits mixers --length 96 --width 32 --rounds 1 --threads 1 \
         --json "$dir/bench.json"
-    out_says '^ +products, float32 +[0-9.]+ GFLOP/s$' "bench"
+    out_says '^ +products, float32 +[0-9.]+ GFLOP/s, BLAS kernels for [A-Za-z]+' "bench"
+    out_says '^ +subnormal numbers.*flushed to zero here$' "bench"
     out_says '^ +products, bf16 +([0-9.]+ GFLOP/s|no: .+)$' "bench"
     for mixer in $("$program" mixers | sed -n 's/^\([a-z0-9_]*\):.*/\1/p'); do
         out_says "^ +$mixer +96 +43 +([0-9.]+ +){8}0\\.0 +0\\.0|^ +$mixer .*not measured:" "bench"

@@ -26,6 +26,8 @@ command -v mpirun >/dev/null || skip "no mpirun"
 
 # Open MPI refuses root unless told twice; containers have no other user.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# The program chooses the kernels of BLAS, as it does for users.
+unset OPENBLAS_CORETYPE
 # More ranks and threads than cores: who waits lets the others work.
 export OMPI_MCA_mpi_yield_when_idle=1 OMP_WAIT_POLICY=passive
 mpirun_options=(--oversubscribe --bind-to none)

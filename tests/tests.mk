@@ -20,6 +20,7 @@ unit_tests = \
 	test_linear_attention_chunk \
 	test_long_fft \
 	test_lssl_kernel \
+	test_machine \
 	test_mamba2_oracle \
 	test_op_rig \
 	test_optim \
@@ -120,6 +121,8 @@ test_lssl_kernel_LDADD = libropewalk.a $(test_libs)
 test_lssl_kernel_double_SOURCES = tests/test_lssl_kernel.c
 test_lssl_kernel_double_CPPFLAGS = $(double_cppflags)
 test_lssl_kernel_double_LDADD = libropewalk_double.a $(test_libs)
+test_machine_SOURCES = tests/test_machine.c
+test_machine_LDADD = libropewalk.a $(test_libs)
 test_mamba2_oracle_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
 test_mamba2_oracle_LDADD = libropewalk.a $(test_libs)
 test_mamba2_oracle_double_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
@@ -214,10 +217,13 @@ NP_LOG_COMPILER = $(TAKE_TURNS) $(srcdir)/tests/mpi_runner
 SH_LOG_COMPILER = $(TAKE_TURNS)
 CLEANFILES += ranks.lock
 
-# Waiting threads sleep: ranks share cores. Leaks are looked for by the tests
+# Unit tests compute with the BLAS kernels that the program takes; program.sh lets the program
+# choose. Waiting threads sleep: ranks share cores. Leaks are looked for by the tests
 # themselves (rw_memory_in_use); those of MPI are not ours.
 AM_TESTS_ENVIRONMENT = \
 	MPIRUN='$(MPIRUN)'; export MPIRUN; \
+	OPENBLAS_CORETYPE=`./ropewalk --version 2>/dev/null | sed -n 's/^BLAS kernels: \([^ ]*\).*/\1/p'`; \
+	export OPENBLAS_CORETYPE; \
 	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
 	ASAN_OPTIONS=$${ASAN_OPTIONS-detect_leaks=0}; export ASAN_OPTIONS;
 
@@ -235,7 +241,8 @@ script_tests = \
 	tests/mixer_page.sh \
 	tests/peer_models.sh \
 	tests/resume.sh \
-	tests/slurm_requeue.sh
+	tests/slurm_requeue.sh \
+	tests/unlike_ranks.sh
 
 # What tests/instruction_sets.sh starts.
 check_PROGRAMS += two_sets no_set
@@ -246,7 +253,7 @@ no_set_CPPFLAGS = $(AM_CPPFLAGS) -DNOTHING_RUNS
 check_PROGRAMS += $(unit_tests) $(unit_tests_double) $(mpi_tests)
 TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
 CLEANFILES += $(mpi_runs)
-EXTRA_DIST += $(script_tests) tests/cluster.sh tests/program.sh examples/delay.yaml examples/mqar.yaml tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
+EXTRA_DIST += $(script_tests) tests/wrong_kernels.c tests/cluster.sh tests/program.sh examples/delay.yaml examples/mqar.yaml tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
 
 # What a build with sanitizers runs: all but what takes long.
 tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \

@@ -101,6 +101,9 @@ def serve(options: argparse.Namespace) -> None:
 
 def main() -> None:
     options = arguments()
+    # ropewalk flushes subnormal numbers in every thread; so does the peer. Threads that are
+    # made later inherit it.
+    torch.set_flush_denormal(True)
     torch.set_num_threads(options.threads)
     try:
         resident.limit(options.memory)

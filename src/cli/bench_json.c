@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/bench_record.h"
+#include "kernels/gemm.h"
 
 static json_t *limits_json(const rw_limits *l)
 {
@@ -10,9 +11,10 @@ static json_t *limits_json(const rw_limits *l)
     for (int i = 0; i < RW_FFT_SIZES; i++)
         json_array_append_new(
             transforms, json_pack("{si sf}", "points", l->fft_size[i], "flop_per_s", l->fft[i]));
-    return json_pack("{sf sf sf so}", "products_flop_per_s", l->rates.products,
+    return json_pack("{sf sf sf sf ss so}", "products_flop_per_s", l->rates.products,
                      "products_bf16_flop_per_s", l->products_bf16, "triad_bytes_per_s",
-                     l->rates.memory, "transforms", transforms);
+                     l->rates.memory, "subnormal_over_normal_time", l->subnormal, "blas_kernels",
+                     rw_gemm_kernels(), "transforms", transforms);
 }
 
 /* ---- Rows ---------------------------------------------------------------------- */

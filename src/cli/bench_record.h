@@ -13,6 +13,7 @@ enum { RW_FFT_SIZES = 2 };
 typedef struct {
     rw_rates rates;
     double products_bf16; /* operations a second; 0: none */
+    double subnormal;     /* time of a subnormal operation over a normal one, if not flushed */
     int fft_size[RW_FFT_SIZES];
     double fft[RW_FFT_SIZES]; /* operations a second */
 } rw_limits;

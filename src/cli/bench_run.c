@@ -34,6 +34,7 @@ static void measure_limits(const rw_layout *layout, rw_limits *out)
     out->rates = rw_rates_measure(layout, LIMIT_S);
     out->products_bf16 =
         rw_over_ranks(layout, rw_measure_products_bf16(layout->threads, LIMIT_S), MPI_SUM);
+    out->subnormal = rw_over_ranks(layout, rw_measure_subnormal(LIMIT_S), MPI_MAX);
     for (int i = 0; i < RW_FFT_SIZES; i++) {
         out->fft_size[i] = sizes[i];
         out->fft[i] =

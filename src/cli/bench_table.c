@@ -1,7 +1,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/float_mode.h"
 #include "cli/bench_record.h"
+#include "kernels/gemm.h"
 #include "kernels/gemm_bf16.h"
 
 static double tokens_of(const rw_model_figures *f)
@@ -12,13 +14,17 @@ static double tokens_of(const rw_model_figures *f)
 static void print_limits(const rw_limits *l)
 {
     printf("\nLimits, all ranks and threads at once\n");
-    printf("  %-34s %10.1f GFLOP/s\n", "products, float32", 1e-9 * l->rates.products);
+    printf("  %-34s %10.1f GFLOP/s, BLAS kernels for %s\n", "products, float32",
+           1e-9 * l->rates.products, rw_gemm_kernels());
     const char *missing = rw_gemm_stored_missing(RW_STORED_BF16);
     if (l->products_bf16 > 0)
         printf("  %-34s %10.1f GFLOP/s\n", "products, bf16", 1e-9 * l->products_bf16);
     else
         printf("  %-34s no: %s\n", "products, bf16", missing ? missing : "no memory");
     printf("  %-34s %10.1f GB/s\n", "memory, triad", 1e-9 * l->rates.memory);
+    printf("  %-34s %10.1f times a normal one if kept; they are %s here\n",
+           "subnormal numbers, time of one", l->subnormal,
+           rw_float_mode_flushes() ? "flushed to zero" : "kept");
     for (int i = 0; i < RW_FFT_SIZES; i++)
         printf("  transforms of %6d reals, FFTW      %10.1f GFLOP/s\n", l->fft_size[i],
                1e-9 * l->fft[i]);

@@ -4,6 +4,7 @@ cli_sources = \
 	src/cli/bench_record.c src/cli/bench_record.h \
 	src/cli/bench_run.c src/cli/bench_run.h \
 	src/cli/bench_table.c \
+	src/cli/blas_kernels.c src/cli/blas_kernels.h \
 	src/cli/catalog.c src/cli/catalog.h \
 	src/cli/command.c src/cli/command.h \
 	src/cli/doctor.c src/cli/doctor.h \

@@ -103,6 +103,8 @@ static rw_status open_and_evaluate(const arguments *a)
     rw_status status =
         rw_agree_comm(MPI_COMM_WORLD,
                       rw_saved_model_open(a->path, a->overrides.text, a->overrides.count, &saved));
+    if (status == RW_OK) status = rw_settings_compare(&saved.settings);
+    if (status == RW_OK) status = rw_source_compare(saved.source, MPI_COMM_WORLD);
     /* The run's layout was for its own ranks: share the batch, then sequences. */
     if (status == RW_OK)
         status = rw_agree_comm(MPI_COMM_WORLD, rw_settings_forget_layout(&saved.settings));

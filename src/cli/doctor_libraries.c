@@ -12,7 +12,9 @@
 #include <zstd.h>
 
 #include "kernels/gemm.h"
+#include "kernels/gemm_check.h"
 #include "storage/hdf5_access.h"
+#include "cli/blas_kernels.h"
 #include "cli/doctor.h"
 
 /* OpenBLAS's own, absent from other libraries. */
@@ -60,17 +62,27 @@ static void say_blas(rw_doctor *doctor)
     size_t name = strcspn(version, " "); /* "OpenBLAS 0.3.21 NO_LAPACKE ..." */
     if (version[name]) name += 1 + strcspn(version + name + 1, " ");
     int threads = openblas_get_num_threads();
-    bool generic = strcasecmp(core, "generic") == 0 || strcasecmp(core, "prescott") == 0;
-    bool good = threads == 1 && !generic && rw_gemm_is_thread_safe();
-    rw_doctor_say(doctor, good ? RW_VERDICT_OK : RW_VERDICT_WARN, "BLAS",
-                  "%.*s, kernels for %s, %d thread%s", (int)name, version, core, threads,
-                  threads == 1 ? "" : "s");
+    const char *wanted = rw_blas_kernels_wanted(), *wrong = rw_blas_kernels_wrong();
+    bool slow = rw_blas_kernels_narrow(), right = rw_gemm_is_right();
+    bool good = threads == 1 && !slow && !wrong[0] && rw_gemm_is_thread_safe();
+    rw_doctor_say(doctor,
+                  !right ? RW_VERDICT_FAIL
+                  : good ? RW_VERDICT_OK
+                         : RW_VERDICT_WARN,
+                  "BLAS", "%.*s, kernels for %s (%s), %d thread%s, products %s", (int)name, version,
+                  core, rw_blas_kernels_origin(), threads, threads == 1 ? "" : "s",
+                  right ? "right" : "WRONG");
     if (!rw_gemm_is_thread_safe())
         rw_doctor_advise("it is built for one thread: install libopenblas0-pthread, or use "
                          "--threads 1");
-    if (generic)
-        rw_doctor_advise("it does not know this processor: set OPENBLAS_CORETYPE=Haswell (AVX2) or "
-                         "install a newer OpenBLAS");
+    if (wrong[0])
+        rw_doctor_advise("its kernels for %s compute wrong products here and are not used: "
+                         "install a newer OpenBLAS",
+                         wrong);
+    else if (slow)
+        rw_doctor_advise("these kernels need less than the processor has: unset "
+                         "OPENBLAS_CORETYPE, or install an OpenBLAS with kernels for %s",
+                         wanted);
     if (threads != 1) rw_doctor_advise("set OPENBLAS_NUM_THREADS=1: ropewalk threads over chunks");
 }
 

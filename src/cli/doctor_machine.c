@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/cpu_quota.h"
 #include "cli/doctor.h"
 #include "cli/program.h"
 #include "storage/durable_file.h"
@@ -60,29 +61,20 @@ void rw_doctor_processor(rw_doctor *doctor)
                          "with --with-march=dispatch");
 }
 
-/* Cores that the container's quota allows; 0: no quota. */
-static double quota_cores(void)
-{
-    char line[64];
-    double quota, period;
-    if (!read_line("/sys/fs/cgroup/cpu.max", "", line, sizeof line)) return 0;
-    if (sscanf(line, "%lf %lf", &quota, &period) != 2 || period <= 0) return 0;
-    return quota / period;
-}
-
 void rw_doctor_cores(rw_doctor *doctor)
 {
     cpu_set_t allowed;
     long online = sysconf(_SC_NPROCESSORS_ONLN), usable = online;
     if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) usable = CPU_COUNT(&allowed);
-    double quota = quota_cores();
+    char group[RW_CPU_GROUP_SIZE];
+    double quota = rw_cpu_quota(group);
     bool throttled = quota > 0 && quota < (double)usable;
     rw_doctor_say(doctor, throttled ? RW_VERDICT_WARN : RW_VERDICT_OK, "cores",
                   "%ld of %ld usable by this process", usable, online);
     if (throttled)
-        rw_doctor_advise("a quota allows only %.1f of them: set parallel.threads so that ranks x "
-                         "threads stays below",
-                         quota);
+        rw_doctor_advise("the quota of %s allows only %.1f of them; parallel.threads: auto keeps "
+                         "to it",
+                         group, quota);
 }
 
 void rw_doctor_memory(rw_doctor *doctor)

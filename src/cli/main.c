@@ -1,6 +1,5 @@
 /* main(): starts the program of the instruction set that suits this processor.
  * Compiled for any processor, and calls nothing that is not, until it knows. */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -82,20 +81,6 @@ static const rw_program *widest(void)
            first->name, first->vectors, lacking(first));
 }
 
-/* BLAS chooses its kernels by itself, when it is loaded: before main(). With a set
- * that was asked for it shall not use wider ones, which would round otherwise; so
- * the program begins again with BLAS told. */
-static void tell_blas(const rw_program *program, char **argv)
-{
-    if (!program->blas || getenv("OPENBLAS_CORETYPE")) return;
-    setenv("OPENBLAS_CORETYPE", program->blas, 1);
-    execv("/proc/self/exe", argv);
-    refuse(EXIT_ERROR,
-           "ROPEWALK_ISA=%s: cannot start again from /proc/self/exe (%s); set "
-           "OPENBLAS_CORETYPE=%s too",
-           program->name, strerror(errno), program->blas);
-}
-
 int main(int argc, char **argv)
 {
     const char *asked = getenv("ROPEWALK_ISA");
@@ -107,6 +92,5 @@ int main(int argc, char **argv)
                "ROPEWALK_ISA=%s: the processor lacks %s; unset it, or name one that "
                "all hosts have",
                asked, lacks);
-    tell_blas(program, argv);
     return program->run(argc, argv);
 }

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/float_mode.h"
 #include "base/log.h"
+#include "cli/blas_kernels.h"
 #include "cli/command.h"
 #include "cli/rank_processors.h"
 #include "kernels/gemm.h"
@@ -82,7 +84,7 @@ static void print_version(void)
     printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
     printf("instruction set: %s (%s); built in:", self->name, self->vectors);
     for (const rw_program *const *it = rw_program_registry; *it; it++) printf(" %s", (*it)->name);
-    printf("\nBLAS kernels: %s\n", rw_gemm_kernels());
+    printf("\nBLAS kernels: %s (%s)\n", rw_gemm_kernels(), rw_blas_kernels_origin());
 }
 
 /* Runs what the arguments say. *name: the command's name for messages. */
@@ -147,6 +149,8 @@ static void advise_mpi(void)
     /* Programs that are alone would all use one folder of /tmp, and fail when one of
      * them removes it while another starts. */
     if (is_alone()) setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+    /* Ranks that wait give their core to whoever has work: other ranks, threads, other users. */
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
     /* It loads the libraries of all fast networks before it finds that there is none,
      * which takes longer than all else at the start (docs/decisions/0019-processors.md). */
     bool fast_network = has_entries("/sys/class/infiniband") || has_entries("/sys/class/cxi");
@@ -157,13 +161,18 @@ static int start(int argc, char **argv)
 {
     int provided, rank;
     char name[64] = "ropewalk";
+    const char *asked = getenv("ROPEWALK_ISA");
+    rw_gemm_one_thread();
+    rw_float_mode_flush(); /* threads inherit it, also those that MPI starts */
+    rw_status status =
+        rw_blas_kernels_settle(asked && asked[0] ? rw_program_self()->blas : NULL, argv);
     advise_mpi();
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_log_speak(rank == 0);
-    rw_gemm_one_thread();
-    rw_rank_processors_compare();
-    rw_status status = finish_output(run(argc, argv, rank, name, sizeof name));
+    status = rw_agree_comm(MPI_COMM_WORLD, status);
+    if (status == RW_OK) status = rw_rank_processors_compare(argc, argv);
+    if (status == RW_OK) status = finish_output(run(argc, argv, rank, name, sizeof name));
     status = rw_agree_comm(MPI_COMM_WORLD, status);
     if (rank == 0) report(status, name);
     rw_log_close();

@@ -1,10 +1,13 @@
-/* Do all ranks compute with the same instructions? */
+/* Do all ranks run the same program, with the same arguments, on like processors? */
 #ifndef RW_RANK_PROCESSORS_H
 #define RW_RANK_PROCESSORS_H
 
-/* Warns, on rank 0, if ranks run other instruction sets or BLAS kernels than it
- * does: results then depend on the layout. Says which hosts, and what to set.
- * Collective over MPI_COMM_WORLD. */
-void rw_rank_processors_compare(void);
+#include "base/status.h"
+
+/* Fails on all ranks if a rank was started with other arguments or from another build of the
+ * program. Warns, on rank 0, if ranks run other instruction sets, BLAS kernels, libraries or
+ * floating-point modes: results then depend on the layout. Messages name the hosts and say
+ * what to set. Collective over MPI_COMM_WORLD, before anything else is. */
+rw_status rw_rank_processors_compare(int argc, char **argv);
 
 #endif

@@ -29,13 +29,25 @@ bool rw_gemm_is_thread_safe(void)
  * processors with AVX2, and a page. */
 enum { BUFFER_BYTES = (128 << 20) + 4096 };
 
-bool rw_gemm_has_room(int threads)
+static int taken; /* buffers that OpenBLAS has already */
+
+void rw_gemm_has_multiplied(void)
 {
-    if (!openblas_get_config || threads == 0) return true;
+    taken = 1;
+}
+
+static bool has_room(int threads)
+{
+    if (threads <= 0) return true;
     void *buffer = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (buffer == MAP_FAILED) return false;
-    bool room = rw_gemm_has_room(threads - 1);
+    bool room = has_room(threads - 1);
     munmap(buffer, BUFFER_BYTES);
     return room;
+}
+
+bool rw_gemm_has_room(int threads)
+{
+    return !openblas_get_config || has_room(threads - taken);
 }

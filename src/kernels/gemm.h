@@ -24,6 +24,8 @@ bool rw_gemm_is_thread_safe(void);
 /* Do the limits of this process leave room for the buffers that OpenBLAS takes at the first
  * product of each thread? Where the kernel refuses it one, it tries again forever. */
 bool rw_gemm_has_room(int threads);
+/* To be called after a large product of one thread: OpenBLAS has a buffer from then on. */
+void rw_gemm_has_multiplied(void);
 
 /* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),
  * c is (m, n); op transposes if trans* is set. lda, ldb, ldc are reals from one

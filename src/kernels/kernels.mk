@@ -8,6 +8,7 @@ rw_sources += \
 	src/kernels/elementary.c src/kernels/elementary.h \
 	src/kernels/dnnl_version.h \
 	src/kernels/gemm.c src/kernels/gemm.h \
+	src/kernels/gemm_check.c src/kernels/gemm_check.h \
 	src/kernels/gemm_bf16.c src/kernels/gemm_bf16.h \
 	src/kernels/lanes.h \
 	src/kernels/legs.c src/kernels/legs.h \

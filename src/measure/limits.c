@@ -2,10 +2,12 @@
 
 #include <cblas.h>
 #include <fftw3.h>
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/float_mode.h"
 #include "base/memory.h"
 #include "kernels/rounded_product.h"
 #include "measure/rounds.h"
@@ -78,6 +80,42 @@ double rw_measure_products_bf16(int threads, double seconds)
 {
     if (rw_gemm_stored_missing(RW_STORED_BF16)) return 0;
     return measure_products(true, threads, seconds);
+}
+
+/* ---- Subnormal numbers ------------------------------------------------------ */
+
+enum { FACTORS = 1024 };
+
+/* Seconds of one pass; the best of many until `end`. */
+static double scale_until(const float *from, float *to, double end)
+{
+    volatile float half = 0.5f;
+    double best = INFINITY;
+    do {
+        double start = rw_seconds();
+        for (int pass = 0; pass < 16; pass++) {
+            float factor = half;
+            for (int i = 0; i < FACTORS; i++) to[i] = from[i] * factor;
+        }
+        double took = rw_seconds() - start;
+        if (took < best) best = took;
+    } while (rw_seconds() < end);
+    return best;
+}
+
+double rw_measure_subnormal(double seconds)
+{
+    float *normal = NULL;
+    if (!allocate((size_t)3 * FACTORS, &normal)) return 0;
+    float *small = normal + FACTORS, *to = small + FACTORS;
+    bool flushed = rw_float_mode_flushes();
+    rw_float_mode_keep();
+    for (int i = 0; i < FACTORS; i++) normal[i] = 1, small[i] = FLT_MIN / 2;
+    double usual = scale_until(normal, to, rw_seconds() + seconds / 2);
+    double slow = scale_until(small, to, rw_seconds() + seconds / 2);
+    if (flushed) rw_float_mode_flush();
+    rw_free(&normal);
+    return slow / usual;
 }
 
 /* ---- Memory ---------------------------------------------------------------- */

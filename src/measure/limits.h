@@ -16,6 +16,11 @@ double rw_measure_products(int threads, double seconds);
  * rw_gemm_stored_missing(RW_STORED_BF16) says why there are none. */
 double rw_measure_products_bf16(int threads, double seconds);
 
+/* How many times as long one thread takes for multiplications of subnormal numbers as for
+ * those of normal numbers, where it does not flush them (base/float_mode.h). The mode of the
+ * thread is as before afterwards. Near 1 on processors for which they cost nothing. */
+double rw_measure_subnormal(double seconds);
+
 /* Bytes a second of a = b + 3 c (STREAM's triad: 12 bytes an element) over
  * float arrays of 32 MiB each, that no cache holds. */
 double rw_measure_triad(int threads, double seconds);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
+#include "mpi/rank_compare.h"
 #include "optim/schedule.h"
 #include "optim/update.h"
 
@@ -184,6 +186,16 @@ void rw_settings_free(rw_settings *settings)
 {
     rw_config_destroy(&settings->root);
     memset(settings, 0, sizeof *settings);
+}
+
+rw_status rw_settings_compare(const rw_settings *s)
+{
+    char *text = NULL;
+    RW_TRY(rw_agree_comm(MPI_COMM_WORLD, rw_config_write(s->root, &text)));
+    rw_status status =
+        rw_rank_compare(MPI_COMM_WORLD, "configuration", text, "give all hosts the same file");
+    rw_free(&text);
+    return status;
 }
 
 /* A number of ranks or threads: auto is 0. */

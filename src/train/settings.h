@@ -27,6 +27,9 @@ rw_status rw_settings_load(const char *path, const char *const *overrides, int c
 /* The same from the text that a checkpoint carries. */
 rw_status rw_settings_parse(const char *text, const char *name, const char *const *overrides,
                             int count, rw_settings *out);
+/* Fails on all ranks if a rank has another configuration (a stale copy on one host), naming
+ * the first difference. Collective over MPI_COMM_WORLD. */
+rw_status rw_settings_compare(const rw_settings *settings);
 void rw_settings_free(rw_settings *settings);
 
 /* Makes the layout that parallel.dp, sp and threads ask for; auto shares the

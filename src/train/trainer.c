@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "jobs/report.h"
+#include "kernels/gemm.h"
 #include "mpi/shards.h"
 #include "optim/schedule.h"
 #include "train/evaluation.h"
+#include "train/layout_notes.h"
 #include "train/run_folder.h"
 #include "train/saved_carry.h"
 #include "train/settings.h"
@@ -143,6 +145,7 @@ static void record_start(trainer *t)
     rw_metrics_number(f, "threads", t->layout.threads);
     rw_metrics_number(f, "memory_mib", megabytes(rw_memory_peak()));
     rw_metrics_text(f, "precision", rw_precision_name(t->settings.precision));
+    rw_metrics_text(f, "blas_kernels", rw_gemm_kernels());
     rw_metrics_text(f, "data", rw_source_name(t->source));
     rw_metrics_text(f, "host", host);
     rw_metrics_end(f);
@@ -158,6 +161,8 @@ static void announce(const trainer *t)
             t->layout.size, t->layout.size == 1 ? "" : "s", t->layout.dp, t->layout.sp,
             t->layout.threads, t->layout.threads == 1 ? "" : "s", s->batch, s->length,
             megabytes(rw_memory_in_use()));
+    rw_info("kernels: vectors of %d bits; BLAS for %s", 8 * RW_VECTOR_BYTES, rw_gemm_kernels());
+    rw_layout_notes(&t->layout);
     if (!t->evaluation)
         rw_warn(
             "the dataset has no held-out tokens (data build --heldout 0): nothing is evaluated");
@@ -194,9 +199,11 @@ static rw_status set_up(trainer *t)
     const rw_train_options *o = t->options;
     RW_TRY(rw_agree_comm(MPI_COMM_WORLD, rw_settings_load(o->config, o->overrides,
                                                           o->override_count, &t->settings)));
+    RW_TRY(rw_settings_compare(&t->settings));
     RW_TRY(rw_settings_layout(&t->settings, &t->layout));
     rw_settings_precision(&t->settings, &t->layout);
     RW_TRY(rw_agree(&t->layout, open_data_and_model(t)));
+    RW_TRY(rw_source_compare(t->source, t->layout.world));
     RW_TRY(rw_agree(&t->layout, plan(t)));
     RW_TRY(rw_agree(&t->layout, rw_run_folder_name(o->run_dir, o->config, &t->folder)));
     RW_TRY(rw_agree(&t->layout, resume(t)));
