@@ -11,6 +11,7 @@ cli_sources = \
 	src/cli/doctor_libraries.c \
 	src/cli/doctor_machine.c \
 	src/cli/doctor_speed.c \
+	src/cli/launch.c src/cli/launch.h \
 	src/cli/overrides.c src/cli/overrides.h \
 	src/cli/program.c src/cli/program.h \
 	src/cli/rank_processors.c src/cli/rank_processors.h

@@ -2,7 +2,6 @@
  * on every rank, and turns the agreed status into one message and the exit code. */
 #include "cli/program.h"
 
-#include <dirent.h>
 #include <mpi.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "base/log.h"
 #include "cli/blas_kernels.h"
 #include "cli/command.h"
+#include "cli/launch.h"
 #include "cli/rank_processors.h"
 #include "kernels/gemm.h"
 #include "mpi/layout.h"
@@ -124,49 +124,17 @@ static void report(rw_status status, const char *name)
         rw_info("%s: %s", name, message);
 }
 
-/* Is there a file in the folder? */
-static bool has_entries(const char *folder)
-{
-    DIR *entries = opendir(folder);
-    struct dirent *entry = NULL;
-    bool found = false;
-    while (entries && !found && (entry = readdir(entries))) found = entry->d_name[0] != '.';
-    if (entries) closedir(entries);
-    return found;
-}
-
-/* Without mpirun or srun, which tell the ranks who they are. */
-static bool is_alone(void)
-{
-    return !getenv("PMIX_NAMESPACE") && !getenv("PMI_RANK") && !getenv("PMI_FD");
-}
-
-/* What Open MPI is to know; what the user has set, stays. */
-static void advise_mpi(void)
-{
-    /* Alone, it would start a daemon of its own, which needs ssh and time. */
-    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    /* Programs that are alone would all use one folder of /tmp, and fail when one of
-     * them removes it while another starts. */
-    if (is_alone()) setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
-    /* Ranks that wait give their core to whoever has work: other ranks, threads, other users. */
-    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-    /* It loads the libraries of all fast networks before it finds that there is none,
-     * which takes longer than all else at the start (docs/decisions/0019-processors.md). */
-    bool fast_network = has_entries("/sys/class/infiniband") || has_entries("/sys/class/cxi");
-    if ((is_alone() || !fast_network) && !getenv("OMPI_MCA_mtl")) setenv("OMPI_MCA_pml", "ob1", 0);
-}
-
 static int start(int argc, char **argv)
 {
     int provided, rank;
     char name[64] = "ropewalk";
     const char *asked = getenv("ROPEWALK_ISA");
+    rw_launch_wait_gently(argv);
     rw_gemm_one_thread();
     rw_float_mode_flush(); /* threads inherit it, also those that MPI starts */
     rw_status status =
         rw_blas_kernels_settle(asked && asked[0] ? rw_program_self()->blas : NULL, argv);
-    advise_mpi();
+    rw_launch_advise_mpi();
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_log_speak(rank == 0);

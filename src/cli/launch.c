@@ -1,0 +1,77 @@
+#include "cli/launch.h"
+
+#include <dirent.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cpu_quota.h"
+
+/* ---- OpenMP ------------------------------------------------------------------- */
+
+/* As the launcher tells; SLURM: "4" or "4(x2)". */
+static int ranks_of_host(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_STEP_TASKS_PER_NODE",
+                                        "MPI_LOCALNRANKS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && atoi(value) > 0) return atoi(value);
+    }
+    return 1;
+}
+
+/* Cores that all ranks of this host have together: those of the launcher, which is not bound
+ * to the cores of one rank. */
+static double cores_of_launcher(void)
+{
+    cpu_set_t cores;
+    char group[RW_CPU_GROUP_SIZE];
+    double quota = rw_cpu_quota(group);
+    if (sched_getaffinity(getppid(), sizeof cores, &cores) != 0) return CPU_SETSIZE;
+    return quota > 0 && quota < CPU_COUNT(&cores) ? quota : CPU_COUNT(&cores);
+}
+
+void rw_launch_wait_gently(char **argv)
+{
+    int ranks = ranks_of_host();
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (ranks == 1 || ranks <= cores_of_launcher()) return;
+    setenv("OMP_WAIT_POLICY", "passive", 1);
+    execv("/proc/self/exe", argv);
+}
+
+/* ---- Open MPI ----------------------------------------------------------------- */
+
+/* Is there a file in the folder? */
+static bool has_entries(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    struct dirent *entry = NULL;
+    bool found = false;
+    while (entries && !found && (entry = readdir(entries))) found = entry->d_name[0] != '.';
+    if (entries) closedir(entries);
+    return found;
+}
+
+/* Without mpirun or srun, which tell the ranks who they are. */
+static bool is_alone(void)
+{
+    return !getenv("PMIX_NAMESPACE") && !getenv("PMI_RANK") && !getenv("PMI_FD");
+}
+
+void rw_launch_advise_mpi(void)
+{
+    /* Alone, it would start a daemon of its own, which needs ssh and time. */
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    /* Programs that are alone would all use one folder of /tmp, and fail when one of
+     * them removes it while another starts. */
+    if (is_alone()) setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+    /* Ranks that wait give their core to whoever has work: other ranks, threads, other users. */
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    /* It loads the libraries of all fast networks before it finds that there is none,
+     * which takes longer than all else at the start (docs/decisions/0019-processors.md). */
+    bool fast_network = has_entries("/sys/class/infiniband") || has_entries("/sys/class/cxi");
+    if ((is_alone() || !fast_network) && !getenv("OMPI_MCA_mtl")) setenv("OMPI_MCA_pml", "ob1", 0);
+}
