@@ -3,7 +3,8 @@
 #include "cli/doctor.h"
 #include "measure/limits.h"
 
-#define MEASURE_S 0.2 /* seconds that a measurement takes */
+#define MEASURE_S  0.2 /* seconds that a measurement takes */
+#define SLOW_SHARE 0.4 /* of the peak of a core; good kernels reach 0.7 and more */
 
 void rw_doctor_products(rw_doctor *doctor)
 {
@@ -12,9 +13,11 @@ void rw_doctor_products(rw_doctor *doctor)
         rw_doctor_say(doctor, RW_VERDICT_FAIL, "products", "no memory for three small matrices");
         return;
     }
-    rw_doctor_say(doctor, rate < 15 ? RW_VERDICT_WARN : RW_VERDICT_OK, "products",
-                  "%.0f GFLOP/s, float32, one core", rate);
-    if (rate < 15)
+    double peak = rw_measure_peak(MEASURE_S) / 1e9, share = rate / peak;
+    rw_doctor_say(doctor, share < SLOW_SHARE ? RW_VERDICT_WARN : RW_VERDICT_OK, "products",
+                  "%.0f GFLOP/s, float32, one core: %.2f of what its multiply-adds can do", rate,
+                  share);
+    if (share < SLOW_SHARE)
         rw_doctor_advise("slow: is the machine busy, or BLAS a reference one? "
                          "(apt install libopenblas-pthread-dev)");
 }

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "kernels/rounded_product.h"
 #include "measure/rounds.h"
+#include "tensor/real.h"
 
 /* ---- Products -------------------------------------------------------------- */
 
@@ -74,6 +75,46 @@ static double measure_products(bool narrow, int threads, double seconds)
 double rw_measure_products(int threads, double seconds)
 {
     return measure_products(false, threads, seconds);
+}
+
+/* 12 sums are under way at a time: more than the latency of a multiply-add needs. */
+enum { SUMS = 12, TURNS = 1 << 16 };
+
+static inline void keep_in_register(rw_vector *value)
+{
+#ifdef __x86_64__
+    __asm__ volatile("" : "+x"(*value));
+#elif defined(__aarch64__)
+    __asm__ volatile("" : "+w"(*value));
+#endif
+}
+
+static float multiply_add(void)
+{
+    rw_vector sum[SUMS] = {{0}}, x = {0}, y = {0};
+    for (int i = 0; i < RW_LANES; i++) x[i] = 0.5f, y[i] = 0.25f;
+    for (int turn = 0; turn < TURNS; turn++)
+        for (int i = 0; i < SUMS; i++) {
+            sum[i] = sum[i] * x + y;
+            keep_in_register(&sum[i]);
+        }
+    float all = 0;
+    for (int i = 0; i < SUMS; i++) all += sum[i][0];
+    return all;
+}
+
+double rw_measure_peak(double seconds)
+{
+    volatile float sink;
+    double end = rw_seconds() + seconds, best = INFINITY;
+    do {
+        double start = rw_seconds();
+        sink = multiply_add();
+        double took = rw_seconds() - start;
+        if (took < best) best = took;
+    } while (rw_seconds() < end);
+    (void)sink;
+    return 2.0 * SUMS * RW_LANES * TURNS / best;
 }
 
 double rw_measure_products_bf16(int threads, double seconds)

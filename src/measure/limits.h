@@ -12,6 +12,10 @@
  * a thread at a time. */
 double rw_measure_products(int threads, double seconds);
 
+/* Operations a second of multiply-adds that stay in registers, on one thread: what one core can
+ * do at most with the vectors that this program was built for. */
+double rw_measure_peak(double seconds);
+
 /* The same of operands in bfloat16, with float sums; 0 where
  * rw_gemm_stored_missing(RW_STORED_BF16) says why there are none. */
 double rw_measure_products_bf16(int threads, double seconds);
