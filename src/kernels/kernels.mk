@@ -14,6 +14,7 @@ rw_sources += \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
 	src/kernels/linear_attention_decay.c src/kernels/linear_attention_decay.h \
+	src/kernels/linear_attention_pairs.c src/kernels/linear_attention_pairs.h \
 	src/kernels/linear_attention_recurrence.c \
 	src/kernels/long_fft.c src/kernels/long_fft.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
