@@ -23,5 +23,6 @@ rw_sources += \
 	src/kernels/rounded_product.c src/kernels/rounded_product.h \
 	src/kernels/row_sum.h \
 	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h \
+	src/kernels/ssd_decay.c src/kernels/ssd_decay.h \
 	src/kernels/ssd_recurrence.c \
 	src/kernels/tile_product.c src/kernels/tile_product.h
