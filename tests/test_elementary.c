@@ -59,6 +59,21 @@ static void test_values(void **state)
     assert_near(tanh, few, few);
 }
 
+/* A rest that would be lost in the sum counts in full. */
+static void test_exponential_of_a_sum(void **state)
+{
+    (void)state;
+    const double few = 4 * (sizeof(real) == sizeof(float) ? FLT_EPSILON : DBL_EPSILON);
+    const real rest = (real)(64 * few);
+    fill(-125, 126);
+    for (int i = 0; i < COUNT; i++) y[i] = rw_exp2_of_sum(x[i], rest);
+    for (int i = 0; i < COUNT; i++) {
+        double want = exp2((double)x[i]) * exp2((double)rest);
+        assert_true(fabs((double)y[i] - want) <= few * want);
+    }
+    assert_true(rw_exp2_of_sum(0, 0) == 1);
+}
+
 /* Beyond the range: bounded, never infinite nor of the wrong sign, and softmax of what is
  * masked by -infinity is nothing. */
 static void test_saturation(void **state)
@@ -97,6 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_exponential_of_a_sum),
         cmocka_unit_test(test_saturation),
         cmocka_unit_test(test_not_a_number_passes),
     };

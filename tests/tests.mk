@@ -11,6 +11,7 @@ unit_tests = \
 	test_conv \
 	test_convolution \
 	test_data \
+	test_decay_gradients \
 	test_documents \
 	test_elementary \
 	test_execution \
@@ -82,6 +83,8 @@ test_convolution_double_CPPFLAGS = $(double_cppflags)
 test_convolution_double_LDADD = libropewalk_double.a $(test_libs)
 test_data_SOURCES = tests/test_data.c tests/data_files.h
 test_data_LDADD = libropewalk.a $(test_libs)
+test_decay_gradients_SOURCES = tests/test_decay_gradients.c
+test_decay_gradients_LDADD = libropewalk.a $(test_libs)
 test_documents_SOURCES = tests/test_documents.c $(engine_fixtures)
 test_documents_LDADD = libropewalk.a $(test_libs)
 test_documents_double_SOURCES = tests/test_documents.c $(engine_fixtures)

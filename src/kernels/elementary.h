@@ -54,9 +54,21 @@ static inline real rw_exp(real x)
 #endif
 }
 
+#ifndef RW_DOUBLE
+/* 2^r, -1/2 <= r <= 1/2: degree-5 polynomial, minimax for relative errors with 2^0 = 1. */
+static inline float rw_exp2_fraction(float r)
+{
+    float p = 1.32647273e-3f;
+    p = p * r + 9.67151299e-3f;
+    p = p * r + 5.55073358e-2f;
+    p = p * r + 2.40222424e-1f;
+    p = p * r + 6.93147004e-1f;
+    return p * r + 1.0f;
+}
+#endif
+
 /* 2^x for x up to 127, of which the float build makes no check; below -126 it goes to 0
- * (about 1e-38). Cheaper than e^x, for nothing has to be reduced: degree-5 polynomial,
- * minimax for relative errors with 2^0 = 1, all in all 2e-7. */
+ * (about 1e-38). Cheaper than e^x, for nothing has to be reduced: all in all 2e-7. */
 static inline real rw_exp2(real x)
 {
 #ifdef RW_DOUBLE
@@ -64,13 +76,19 @@ static inline real rw_exp2(real x)
 #else
     x = x < rw_exp2_least ? rw_exp2_least : x;
     const float n = x + RW_ROUND, r = x - (n - RW_ROUND);
-    float p = 1.32647273e-3f;
-    p = p * r + 9.67151299e-3f;
-    p = p * r + 5.55073358e-2f;
-    p = p * r + 2.40222424e-1f;
-    p = p * r + 6.93147004e-1f;
-    p = p * r + 1.0f;
-    return rw_times_power(p, n);
+    return rw_times_power(rw_exp2_fraction(r), n);
+#endif
+}
+
+/* 2^(x + rest), from -126 to 127, of which the float build makes no check, for a rest so small
+ * that x + rest may round to x: as exact as rw_exp2 of a small number, however large x is. */
+static inline real rw_exp2_of_sum(real x, real rest)
+{
+#ifdef RW_DOUBLE
+    return exp2(x) * exp2(rest);
+#else
+    const float n = x + RW_ROUND, r = x - (n - RW_ROUND);
+    return rw_times_power(rw_exp2_fraction(r + rest), n);
 #endif
 }
 

@@ -14,6 +14,7 @@ rw_sources += \
 	src/kernels/legs.c src/kernels/legs.h \
 	src/kernels/linear_attention_chunk.c src/kernels/linear_attention_chunk.h \
 	src/kernels/linear_attention_decay.c src/kernels/linear_attention_decay.h \
+	src/kernels/linear_attention_pairs.c src/kernels/linear_attention_pairs.h \
 	src/kernels/linear_attention_recurrence.c \
 	src/kernels/long_fft.c src/kernels/long_fft.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
@@ -22,5 +23,6 @@ rw_sources += \
 	src/kernels/rounded_product.c src/kernels/rounded_product.h \
 	src/kernels/row_sum.h \
 	src/kernels/ssd_chunk.c src/kernels/ssd_chunk.h \
+	src/kernels/ssd_decay.c src/kernels/ssd_decay.h \
 	src/kernels/ssd_recurrence.c \
 	src/kernels/tile_product.c src/kernels/tile_product.h

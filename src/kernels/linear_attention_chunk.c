@@ -5,6 +5,7 @@
 
 #include "kernels/dense.h"
 #include "kernels/linear_attention_decay.h"
+#include "kernels/linear_attention_pairs.h"
 #include "kernels/tile_product.h"
 
 #define BLOCK RW_LINEAR_ATTENTION_BLOCK
@@ -22,12 +23,13 @@ typedef struct {
     real *out;            /* (BLOCK, V'): where a product must not write in place */
     real *scores;         /* (BLOCK, BLOCK): q'_t.k'_s up to the strip of the diagonal */
     real *flipped;        /* a transpose: (K or V, BLOCK), (K, V') */
-    real *states;         /* (blocks + 1, V, K'): a head's states, flipped, around the blocks */
+    real *states; /* (blocks, V, K'): a head's states, flipped, at the start of each block */
     /* Backward only: */
     real *dstate;  /* (V, K'): d loss / d (a head's state at the end of a block), flipped */
     real *dscores; /* (BLOCK, BLOCK): dy_t.v_s, likewise */
     real *dq, *dk; /* (BLOCK, K'): with respect to q', k' */
-    real *end;     /* (K'): with respect to log e_n, by way of S_out */
+    real *dlog;    /* (BLOCK, K'): with respect to log a */
+    real *across;  /* (leaves, K'): working space of the pairs of a block */
 } workspace;
 
 /* One block of one head. */
@@ -69,8 +71,9 @@ size_t rw_linear_attention_scratch(int rows, int key, int value)
 {
     size_t blocks = (size_t)block_count(rows);
     size_t keys = BLOCK * (size_t)whole_vectors(key), values = BLOCK * (size_t)whole_vectors(value);
-    return (2 * blocks + 4) * keys + 2 * values + 2 * BLOCK * BLOCK + flipped_reals(key, value) +
-           (blocks + 2) * state_reals(key, value) + (size_t)whole_vectors(key);
+    return (2 * blocks + 5) * keys + 2 * values + 2 * BLOCK * BLOCK + flipped_reals(key, value) +
+           (blocks + 1) * state_reals(key, value) +
+           RW_LINEAR_ATTENTION_LEAVES * (size_t)whole_vectors(key);
 }
 
 size_t rw_linear_attention_map(int heads, int key, rw_decay decay)
@@ -101,12 +104,13 @@ static workspace workspace_carve(const rw_linear_attention *chunk, real *scratch
     work.out = carve(&scratch, values);
     work.scores = carve(&scratch, BLOCK * BLOCK);
     work.flipped = carve(&scratch, flipped_reals(chunk->key, chunk->value));
-    work.states = carve(&scratch, (blocks + 1) * state);
+    work.states = carve(&scratch, blocks * state);
     work.dstate = carve(&scratch, state);
     work.dscores = carve(&scratch, BLOCK * BLOCK);
     work.dq = carve(&scratch, keys);
     work.dk = carve(&scratch, keys);
-    work.end = carve(&scratch, (size_t)work.key);
+    work.dlog = carve(&scratch, keys);
+    work.across = carve(&scratch, RW_LINEAR_ATTENTION_LEAVES * (size_t)work.key);
     return work;
 }
 
@@ -218,13 +222,14 @@ static void triangle(int rows, int inner, const real *a, long lda, const real *b
     }
 }
 
-/* c = lower b: b (rows, n), n reals apart. */
-static void lower_product(int rows, int n, const real *lower, const real *b, real *c, long ldc)
+/* c = keep c + lower b: b (rows, n), n reals apart. */
+static void lower_product(int rows, int n, const real *lower, const real *b, real keep, real *c,
+                          long ldc)
 {
     for (int t = 0; t < rows; t += STRIP) {
         int height = strip_rows(rows, t);
-        rw_tile_product(height, n, t + height, rows_of(lower + (size_t)t * BLOCK, BLOCK), b, n, 0,
-                        c + t * ldc, ldc);
+        rw_tile_product(height, n, t + height, rows_of(lower + (size_t)t * BLOCK, BLOCK), b, n,
+                        keep, c + t * ldc, ldc);
     }
 }
 
@@ -348,7 +353,7 @@ static void block_output(const rw_linear_attention *chunk, const workspace *work
     rw_dense_copy(part->rows, chunk->value, work->value, part->v, chunk->v_ld, work->v);
     triangle(part->rows, chunk->key, work->q, work->key,
              flip(work, part->rows, chunk->key, BLOCK, work->k, work->key), work->scores);
-    lower_product(part->rows, work->value, work->scores, work->v, out, ld);
+    lower_product(part->rows, work->value, work->scores, work->v, 0, out, ld);
     rw_tile_product(part->rows, work->value, chunk->key, rows_of(work->q, work->key), state,
                     work->value, 1, out, ld);
     for (int t = 0; !in_place && t < part->rows; t++)
@@ -391,8 +396,8 @@ void rw_linear_attention_advance(int key, int value, rw_decay decay, const real 
  *
  *   dq' = R k' + dy S_in^T      dk' = R^T q' + v G'^T      dv = P^T dy + k' G'
  *   dS_in = q'^T dy + G'
- *   dlog e_t = q'_t dq'_t - k'_t dk'_t     (element by element), and for the last token
- *   dlog e_n += sum_j G_cj S_out,cj         dlog a_t = sum_{t'>=t} dlog e_t' */
+ *
+ * dlog a with decay by channel: kernels/linear_attention_pairs.h. */
 
 void rw_linear_attention_adjoint(const rw_linear_attention *chunk, const real *dy, int lddy,
                                  real *dstate_in, real *scratch)
@@ -425,41 +430,25 @@ static void store_rows(const block *part, int n, int wide, real scale, const rea
     }
 }
 
-/* end_c = sum_j G_cj S_out,cj, from the flipped ones. */
-static void end_backward(const rw_linear_attention *chunk, const workspace *work,
-                         const real *flipped)
+/* across_c = sum_j G'_cj S_in,cj, from the flipped ones. */
+static void states_backward(const rw_linear_attention *chunk, const workspace *work,
+                            const real *flipped)
 {
     for (int c = 0; c < work->key; c += RW_LANES) {
         rw_vector sum = {0};
         for (size_t j = 0, at = (size_t)c; j < (size_t)chunk->value; j++, at += (size_t)work->key)
             sum += rw_lanes_load(work->dstate + at, 0) * rw_lanes_load(flipped + at, 0);
-        rw_lanes_store(work->end + c, 0, sum);
+        rw_lanes_store(work->across + c, 0, sum);
     }
 }
 
-/* dlog a over dq', from the sums over the tokens of the block from the last on. */
-static void log_decay_backward(const workspace *work, int rows)
-{
-    for (int c = 0; c < work->key; c += RW_LANES) {
-        rw_vector sum = rw_lanes_load(work->end + c, 0);
-        for (int t = rows - 1; t >= 0; t--) {
-            size_t at = (size_t)t * (size_t)work->key + (size_t)c;
-            sum += rw_lanes_load(work->q + at, 0) * rw_lanes_load(work->dq + at, 0) -
-                   rw_lanes_load(work->k + at, 0) * rw_lanes_load(work->dk + at, 0);
-            rw_lanes_store(work->dq + at, 0, sum);
-        }
-    }
-}
-
-/* Takes the place of dq' and dk', which must have been used. The sums are over the tokens
- * of a block only: dq' and dk' are sums of as many terms. */
+/* Uses the room of dk', which must have been used. */
 static void gate_backward(const rw_linear_attention *chunk, const workspace *work,
                           const block *part, const rw_linear_attention_target *target)
 {
-    log_decay_backward(work, part->rows);
     rw_dense_copy(part->rows, chunk->key, work->key, part->gate, chunk->gate_ld, work->dk);
     rw_decay_slopes(part->rows * work->key, work->dk);
-    store_rows(part, chunk->key, work->key, 1, work->dq, work->dk, target);
+    store_rows(part, chunk->key, work->key, 1, work->dlog, work->dk, target);
 }
 
 /* dv = P^T dy + k' G' */
@@ -484,6 +473,21 @@ static void value_backward(const rw_linear_attention *chunk, const workspace *wo
         }
 }
 
+/* What the pairs of the block add to dq' and dk', and dlog a with decay by channel. */
+static void pairs_backward(const rw_linear_attention *chunk, const workspace *work,
+                           const block *part)
+{
+    const rw_linear_attention_pairs pairs = {part->rows, work->key,     work->q,
+                                             work->k,    work->dscores, work->dq,
+                                             work->dk,   work->dlog,    work->across};
+    if (chunk->decay == RW_DECAY_CHANNEL) {
+        rw_linear_attention_pairs_backward(&pairs);
+        return;
+    }
+    lower_product(part->rows, work->key, work->dscores, work->k, 1, work->dq, work->key);
+    upper_product(part->rows, work->key, work->dscores, work->q, 1, work->dk, work->key);
+}
+
 /* dq' and dk', once G' is in place. `flipped`: S_in of the block. */
 static void panels_backward(const rw_linear_attention *chunk, const workspace *work,
                             const block *part, const real *flipped)
@@ -491,23 +495,22 @@ static void panels_backward(const rw_linear_attention *chunk, const workspace *w
     int key = work->key, value = chunk->value, rows = part->rows;
     triangle(rows, value, work->v, work->value,
              flip(work, rows, value, BLOCK, part->v, chunk->v_ld), work->dscores);
-    lower_product(rows, key, work->dscores, work->k, work->dq, key);
-    rw_tile_product(rows, key, value, rows_of(work->v, work->value), flipped, key, 1, work->dq,
+    rw_tile_product(rows, key, value, rows_of(work->v, work->value), flipped, key, 0, work->dq,
                     key);
-    upper_product(rows, key, work->dscores, work->q, 0, work->dk, key);
-    rw_tile_product(rows, key, value, rows_of(part->v, chunk->v_ld), work->dstate, key, 1, work->dk,
+    rw_tile_product(rows, key, value, rows_of(part->v, chunk->v_ld), work->dstate, key, 0, work->dk,
                     key);
+    if (chunk->decay == RW_DECAY_CHANNEL) states_backward(chunk, work, flipped);
+    pairs_backward(chunk, work, part);
 }
 
-/* `flipped`: S_in of the block, `out`: S_out. */
+/* `flipped`: S_in of the block. */
 static void block_backward(const rw_linear_attention *chunk, const workspace *work,
-                           const block *part, const real *flipped, const real *out, const real *dy,
-                           int lddy, const rw_linear_attention_grad *grad)
+                           const block *part, const real *flipped, const real *dy, int lddy,
+                           const rw_linear_attention_grad *grad)
 {
     scale_q(chunk, work, part);
     scale_k(chunk, work, part);
     rw_dense_copy(part->rows, chunk->value, work->value, dy, lddy, work->v);
-    if (grad->gate.out) end_backward(chunk, work, out);
     decay_flipped(chunk, work, part->keep, work->dstate);
     panels_backward(chunk, work, part, flipped);
     if (grad->v.out) value_backward(chunk, work, part, &grad->v);
@@ -522,7 +525,7 @@ static void head_backward(const rw_linear_attention *chunk, const workspace *wor
                           const real *dy, int lddy, const rw_linear_attention_grad *grad)
 {
     size_t matrix = (size_t)chunk->value * (size_t)work->key;
-    for (int i = 0; i < work->blocks; i++) {
+    for (int i = 0; i + 1 < work->blocks; i++) {
         block part = block_at(chunk, work, head, i);
         real *state = work->states + (size_t)i * matrix;
         memcpy(state + matrix, state, sizeof(real) * matrix);
@@ -530,8 +533,7 @@ static void head_backward(const rw_linear_attention *chunk, const workspace *wor
     }
     for (int i = work->blocks - 1; i >= 0; i--) {
         block part = block_at(chunk, work, head, i);
-        const real *state = work->states + (size_t)i * matrix;
-        block_backward(chunk, work, &part, state, state + matrix,
+        block_backward(chunk, work, &part, work->states + (size_t)i * matrix,
                        block_rows(chunk, &part, dy, lddy), lddy, grad);
     }
 }

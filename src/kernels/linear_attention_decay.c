@@ -50,24 +50,35 @@ static void log_decays(int n, real *restrict x)
     for (int i = 0; i < n; i++) x[i] = log2_decay(x[i]);
 }
 
-/* Each row of x (rows, wide) becomes the sum of those up to it. */
-static void running_sums(int rows, int wide, real *x)
+/* Added to a number below 32 and taken away again, it leaves a multiple of the unit in the last
+ * place of 64, 2^-17 in float. */
+#define COARSE 96
+
+/* Each row of x (rows, wide) becomes the sum of those up to it, x + rest: the x, sums of
+ * multiples of a power of 2, are exact, and rounding is that of the small rests. A plain sum
+ * would round to the place of a sum of 46, and what the decay between two tokens is, is the
+ * difference of two sums, often a small one. */
+static void running_sums(int rows, int wide, real *x, real *rest)
 {
     for (int c = 0; c < wide; c += RW_LANES) {
-        rw_vector sum = {0};
+        rw_vector sum = {0}, small = {0};
         for (int t = 0; t < rows; t++) {
-            real *at = x + (long)t * wide + c;
-            sum += rw_lanes_load(at, 0);
-            rw_lanes_store(at, 0, sum);
+            const long at = (long)t * wide + c;
+            const rw_vector log = rw_lanes_load(x + at, 0), coarse = (log + COARSE) - COARSE;
+            sum += coarse;
+            small += log - coarse;
+            rw_lanes_store(x + at, 0, sum);
+            rw_lanes_store(rest + at, 0, small);
         }
     }
 }
 
-static void exponentials(int n, real *restrict x, real *restrict inverse)
+/* e_t and 1 / e_t in the place of the sums. */
+static void exponentials(int n, real *restrict x, real *restrict rest)
 {
     for (int i = 0; i < n; i++) {
-        x[i] = rw_exp2(x[i]);
-        inverse[i] = 1 / x[i];
+        x[i] = rw_exp2_of_sum(x[i], rest[i]);
+        rest[i] = 1 / x[i];
     }
 }
 
@@ -76,7 +87,7 @@ void rw_decay_by_gates(int rows, int columns, int wide, const real *gate, int ld
 {
     rw_dense_copy(rows, columns, wide, gate, ld, decay);
     log_decays(rows * wide, decay);
-    running_sums(rows, wide, decay);
+    running_sums(rows, wide, decay, growth);
     exponentials(rows * wide, decay, growth);
 }
 

@@ -4,23 +4,23 @@
 
 #include "kernels/dense.h"
 #include "kernels/elementary.h"
+#include "kernels/ssd_decay.h"
 #include "kernels/tile_product.h"
 
 #define BLOCK RW_SSD_BLOCK
-#define STRIP 16 /* entries of a row of a (BLOCK, BLOCK) matrix treated at once */
+#define STRIP RW_SSD_STRIP
 
 /* Working arrays of one call, in the order in which they lie in scratch. The
  * small ones are reused by every block of every head and stay in cache. */
 typedef struct {
-    int blocks, padded; /* blocks of the chunk; their tokens */
-    real *dt, *cum;     /* (H, padded): step sizes; sums of a from the block's start */
-    real *in, *out;     /* (H, padded): e^{cum_t}; e^{cum_n-cum_t}, n the block's last token */
-    real *scores;       /* (padded, BLOCK): C_t.B_s of the block of t */
-    real *mix;          /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
-    real *scaled;       /* (BLOCK, N): B or C, each row scaled */
-    real *x, *dy;       /* (BLOCK, P): those of a block of a head, dense */
-    real *flipped;      /* (N or P, BLOCK or N): the transpose of what a product needs so */
-    real *states;       /* (blocks, N, P): a head's state at the start of each block */
+    int blocks, padded;               /* blocks of the chunk; their tokens */
+    real *dt, *cum, *rest, *in, *out; /* (H, padded): kernels/ssd_decay.h */
+    real *scores;                     /* (padded, BLOCK): C_t.B_s of the block of t */
+    real *mix;     /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
+    real *scaled;  /* (BLOCK, N): B or C, each row scaled */
+    real *x, *dy;  /* (BLOCK, P): those of a block of a head, dense */
+    real *flipped; /* (N or P, BLOCK or N): the transpose of what a product needs so */
+    real *states;  /* (blocks, N, P): a head's state at the start of each block */
     /* Backward only: */
     real *dstate;   /* (N, P): d loss / d (a head's state at the end of a block) */
     real *dscores;  /* (padded, BLOCK) */
@@ -32,9 +32,10 @@ typedef struct {
 typedef struct {
     int head, begin, rows; /* begin: first token in the chunk */
     const real *x, *b, *c; /* at the first token; x at the head's columns */
-    const real *dt, *cum;  /* (rows) */
-    const real *in, *out;  /* (rows): decays from the block's start, to its end */
-    real decay;            /* e^{cum of the last row} */
+    const real *dt;        /* (rows) */
+    const real *cum, *rest;
+    const real *in, *out; /* (rows): decays from the block's start, to its end */
+    real decay;           /* e^{cum of the last row} */
 } block;
 
 static int padded_rows(int rows)
@@ -52,7 +53,7 @@ size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state)
 {
     size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
     size_t matrix = (size_t)state * head_width;
-    return 4 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
+    return 5 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
            2 * BLOCK * (size_t)head_width + flipped_reals(head_width, state) +
            (blocks + 1) * matrix;
 }
@@ -65,7 +66,8 @@ static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
     work.blocks = work.padded / BLOCK;
     work.dt = scratch;
     work.cum = work.dt + heads * padded;
-    work.in = work.cum + heads * padded;
+    work.rest = work.cum + heads * padded;
+    work.in = work.rest + heads * padded;
     work.out = work.in + heads * padded;
     work.scores = work.out + heads * padded;
     work.mix = work.scores + padded * BLOCK;
@@ -99,33 +101,14 @@ static const real *flip(const workspace *work, int rows, int columns, int wide, 
     return work->flipped;
 }
 
-/* Decays from the start of each block, and to its end, of a head. */
-static void block_decays(const workspace *work, int rows, const real *restrict cum,
-                         real *restrict in, real *restrict out)
-{
-    for (int t = 0; t < work->padded; t++) in[t] = rw_exp(cum[t]);
-    for (int begin = 0; begin < rows; begin += BLOCK) {
-        real end = cum[(begin + BLOCK < rows ? begin + BLOCK : rows) - 1];
-        for (int t = begin; t < begin + BLOCK; t++) out[t] = rw_exp(end - cum[t]);
-    }
-}
-
-/* dt, cum, in and out of all heads. */
+/* Of all heads. */
 static void step_sizes(const rw_ssd_chunk *chunk, const workspace *work)
 {
-    size_t padded = (size_t)work->padded;
     for (int h = 0; h < chunk->heads; h++) {
-        real *restrict dt = work->dt + (size_t)h * padded, *restrict cum = work->cum + h * padded;
-        real a = rw_ssd_transition(chunk, h), sum = 0;
-        for (int t = 0; t < chunk->rows; t++)
-            dt[t] = chunk->raw[(size_t)t * chunk->raw_ld + h] + chunk->dt_bias[h];
-        for (int t = 0; t < chunk->rows; t++) dt[t] = rw_softplus_value(dt[t]);
-        for (int t = 0; t < chunk->rows; t++) {
-            sum = (t % BLOCK ? sum : 0) + a * dt[t];
-            cum[t] = sum;
-        }
-        for (int t = chunk->rows; t < work->padded; t++) dt[t] = cum[t] = 0;
-        block_decays(work, chunk->rows, cum, work->in + h * padded, work->out + h * padded);
+        const size_t first = (size_t)h * (size_t)work->padded;
+        const rw_ssd_decays decays = {work->dt + first, work->cum + first, work->rest + first,
+                                      work->in + first, work->out + first};
+        rw_ssd_decays_make(chunk, h, work->padded, &decays);
     }
 }
 
@@ -165,6 +148,7 @@ static block block_at(const rw_ssd_chunk *chunk, const workspace *work, int head
     part.c = chunk->c + first;
     part.dt = work->dt + gate;
     part.cum = work->cum + gate;
+    part.rest = work->rest + gate;
     part.in = work->in + gate;
     part.out = work->out + gate;
     part.decay = part.in[part.rows - 1];
@@ -213,25 +197,15 @@ void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scr
     int width = chunk->heads * chunk->head_width;
     step_sizes(chunk, &work);
     for (int h = 0; h < chunk->heads; h++) {
-        real total = 0;
+        double total = 0;
         for (int i = 0; i < work.blocks; i++) {
             block part = block_at(chunk, &work, h, i);
             load_x(chunk, &work, &part);
             advance_state(chunk, &work, &part, i ? part.decay : 0,
                           state + (size_t)h * chunk->head_width, width);
-            total += part.cum[part.rows - 1];
+            total += (double)part.cum[part.rows - 1] + part.rest[part.rows - 1];
         }
-        map[h] = rw_exp(total);
-    }
-}
-
-/* e[s] = e^{cum_t-cum_s} of a strip of s; zero for s > t. */
-static inline void decay_strip(const real *restrict cum, int t, int begin, real *restrict e)
-{
-    for (int s = 0; s < STRIP; s++) {
-        real exponent = cum[t] - cum[begin + s];
-        real value = rw_exp(exponent < 0 ? exponent : 0);
-        e[s] = begin + s <= t ? value : 0;
+        map[h] = (real)exp(total);
     }
 }
 
@@ -244,7 +218,7 @@ static void fill_mix(const block *part, const real *scores, real skip, real *mix
         const real *restrict score = scores + (size_t)t * BLOCK;
         real *restrict out = mix + (size_t)t * BLOCK;
         for (int begin = 0; begin <= t; begin += STRIP) {
-            decay_strip(part->cum, t, begin, e);
+            rw_ssd_decay_strip(part->cum, part->rest, t, begin, e);
             for (int s = 0; s < STRIP; s++)
                 out[begin + s] = e[s] * score[begin + s] * part->dt[begin + s];
         }
@@ -342,17 +316,21 @@ void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *d
  *   dC_t += e^{cum_t} h_in dy_t + sum_s dscores_ts B_s
  *   dB_s += w_s g x_s           + sum_t dscores_ts C_t
  *   dx_s  = sum_t M_ts dt_s dy_t + w_s g^T B_s + skip dy_s
- *   let  from_s = sum_t M_ts K_ts + e^{cum_n-cum_s} B_s.(g x_s)    (= x_s.d(dt_s x_s))
- *   dcum_t = sum_s M_ts dt_s K_ts + e^{cum_t} C_t.(h_in dy_t) - dt_t from_t
- *   dcum_n += sum_s w_s B_s.(g x_s) + e^{cum_n} <g, h_in>
- *   da_t = sum_{t'>=t} dcum_t'     ddt_t = from_t + A da_t     dA = sum dt_t da_t
- */
+ *   from_s = sum_t M_ts K_ts + e^{cum_n-cum_s} B_s.(g x_s)          (= x_s.d(dt_s x_s))
+ *   da_r  = sum_{s<r<=t} M_ts dt_s K_ts       what goes from a token before r to one not before
+ *           + sum_{t>=r} e^{cum_t} C_t.(h_in dy_t)            from h_in to a token not before r
+ *           + sum_{s<r} w_s B_s.(g x_s)                          from a token before r to h_out
+ *           + e^{cum_n} <g, h_in>                                           from h_in to h_out
+ *   ddt_t = from_t + A da_t     dA = sum dt_t da_t
+ *
+ * The shorter da_r = sum_{t>=r} dcum_t, where dcum_t is what ends at t less what begins there,
+ * has everything behind r twice, with both signs; where the decay of r is strong, little is
+ * left but the rounding (docs/decisions/0025-decay-gradients.md). */
 
-/* What the tokens of a block collect: from_t = from[t] + own[t]. A token's effect on
- * itself (s = t of the pairs, s = n of what leaves the block), own, cancels in the sums
- * of dcum; kept out of them it leaves no rounding there, which A would multiply. */
+/* What the tokens of a block collect. from: see above. pairs: the first term of da. enters,
+ * leaves: the terms of the other sums. through: the last one. */
 typedef struct {
-    real from[BLOCK], dcum[BLOCK], own[BLOCK];
+    real from[BLOCK], pairs[BLOCK], enters[BLOCK], leaves[BLOCK], through;
 } token_sums;
 
 /* Sums in strips: as many independent sums, added up in a fixed order. */
@@ -373,38 +351,45 @@ static real dot(const real *restrict a, const real *restrict b, int count)
     return strip_total(lanes);
 }
 
-/* Everything that comes from the pairs t >= s inside the block; also fills mix. */
+/* A row of the pairs inside the block, s < t; fills mix too. from_s has the pairs of s and
+ * the rows from t on. Returns the sum of those with s < t: what goes past t. */
+static real pair_row(const block *part, const workspace *work, int t, real *restrict from)
+{
+    const size_t row = (size_t)t * BLOCK, first = (size_t)part->begin * BLOCK + row;
+    const real *restrict score = work->scores + first, *restrict pair = work->pairs + row;
+    real *restrict dscore = work->dscores + first, *restrict mix = work->mix + row;
+    real e[STRIP], lanes[STRIP] = {0};
+    for (int begin = 0; begin <= t; begin += STRIP) {
+        rw_ssd_decay_strip(part->cum, part->rest, t, begin, e);
+        if (t - begin < STRIP) e[t - begin] = 0;
+        for (int i = 0, s = begin; i < STRIP; i++, s++) {
+            const real dt = part->dt[s], m = e[i] * score[s], sum = from[s] + m * pair[s];
+            mix[s] = m * dt;
+            dscore[s] += e[i] * pair[s] * dt;
+            from[s] = sum;
+            lanes[i] += s < t ? sum * dt : 0;
+        }
+    }
+    return strip_total(lanes);
+}
+
+/* Everything that comes from the pairs t >= s inside the block, last row first; also fills
+ * mix. */
 static void pairs_backward(const block *part, const workspace *work, real skip,
                            token_sums *restrict sums)
 {
-    real e[STRIP];
     memset(sums, 0, sizeof *sums);
-    for (int t = 0; t < part->rows; t++) {
-        size_t row = (size_t)t * BLOCK;
-        const real *restrict score = work->scores + (size_t)part->begin * BLOCK + row;
-        const real *restrict pair = work->pairs + row;
-        real *restrict dscore = work->dscores + (size_t)part->begin * BLOCK + row;
-        real *restrict mix = work->mix + row;
-        real lanes[STRIP] = {0};
-        for (int begin = 0; begin <= t; begin += STRIP) {
-            decay_strip(part->cum, t, begin, e);
-            if (t - begin < STRIP) e[t - begin] = 0;
-            for (int i = 0, s = begin; i < STRIP; i++, s++) {
-                real dt = part->dt[s], m = e[i] * score[s];
-                mix[s] = m * dt;
-                dscore[s] += e[i] * pair[s] * dt;
-                sums->from[s] += m * pair[s];
-                lanes[i] += m * pair[s] * dt;
-            }
-        }
-        mix[t] = score[t] * part->dt[t] + skip;
-        dscore[t] += pair[t] * part->dt[t];
-        sums->own[t] = score[t] * pair[t];
-        sums->dcum[t] = strip_total(lanes);
+    for (int t = part->rows - 1; t >= 0; t--) {
+        const size_t own = (size_t)t * BLOCK + (size_t)t, first = (size_t)part->begin * BLOCK;
+        const real score = work->scores[first + own], pair = work->pairs[own];
+        sums->pairs[t] = pair_row(part, work, t, sums->from);
+        work->mix[own] = score * part->dt[t] + skip;
+        work->dscores[first + own] += pair * part->dt[t];
+        sums->from[t] += score * pair;
     }
 }
 
-/* dC and dcum from e^{cum_t} C_t.(h_in dy_t). */
+/* dC and what enters, e^{cum_t} C_t.(h_in dy_t). */
 static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                               const real *h, const rw_ssd_grad *grad, token_sums *sums)
 {
@@ -414,19 +399,19 @@ static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, 
     for (int t = 0; t < part->rows; t++) {
         real factor = part->in[t];
         const real *restrict product = work->products + (size_t)t * states;
-        sums->dcum[t] += factor * dot(part->c + (size_t)t * chunk->ld, product, states);
+        sums->enters[t] = factor * dot(part->c + (size_t)t * chunk->ld, product, states);
         if (!grad->c) continue;
         real *restrict dc = grad->c + (size_t)(part->begin + t) * grad->ld;
         for (int n = 0; n < states; n++) dc[n] += factor * product[n];
     }
 }
 
-/* dB, from and dcum of the last token from h_out = decay h_in + sum_s w_s B_s x_s^T. */
+/* dB, from, what leaves and what goes through: h_out = decay h_in + sum_s w_s B_s x_s^T. */
 static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                                const real *h, const rw_ssd_grad *grad, token_sums *sums)
 {
-    int states = chunk->state, width = chunk->head_width, last = part->rows - 1;
-    real end = part->decay * dot(work->dstate, h, states * width);
+    int states = chunk->state, width = chunk->head_width;
+    sums->through = part->decay * dot(work->dstate, h, states * width);
     rw_tile_product(part->rows, states, width, rows_of(work->x, width),
                     flip(work, states, width, states, work->dstate, width), states, 0,
                     work->products, states);
@@ -434,17 +419,12 @@ static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work,
         real factor = part->out[s], weight = factor * part->dt[s];
         const real *restrict product = work->products + (size_t)s * states;
         real along = dot(part->b + (size_t)s * chunk->ld, product, states);
-        if (s < last) {
-            sums->from[s] += factor * along;
-            end += weight * along;
-        } else {
-            sums->own[s] += along;
-        }
+        sums->from[s] += factor * along;
+        sums->leaves[s] = weight * along;
         if (!grad->b) continue;
         real *restrict db = grad->b + (size_t)(part->begin + s) * grad->ld;
         for (int n = 0; n < states; n++) db[n] += weight * product[n];
     }
-    sums->dcum[last] += end;
 }
 
 /* dx = mix^T dy + (scaled B) g. */
@@ -464,20 +444,33 @@ static void input_backward(const rw_ssd_chunk *chunk, const workspace *work, con
                     work->dstate, width, 1, dx, grad->ld);
 }
 
-/* From what the tokens collected to raw, dt_bias and a_log. The running sum is
- * one of cancelling terms: double. */
+/* da of the tokens of a block; what goes through begins and ends outside of it. */
+static void transition_slopes(int rows, const token_sums *sums, double *da)
+{
+    double before = sums->through, behind = 0;
+    for (int t = 0; t < rows; t++) {
+        da[t] = before + sums->pairs[t];
+        before += sums->leaves[t];
+    }
+    for (int t = rows - 1; t >= 0; t--) {
+        behind += sums->enters[t];
+        da[t] += behind;
+    }
+}
+
+/* From what the tokens collected to raw, dt_bias and a_log. */
 static void gates_backward(const rw_ssd_chunk *chunk, const block *part, const token_sums *sums,
                            const rw_ssd_grad *grad)
 {
     int head = part->head;
     real a = rw_ssd_transition(chunk, head);
-    double da = 0, dtransition = 0, dbias = 0;
+    double da[BLOCK], dtransition = 0, dbias = 0;
+    transition_slopes(part->rows, sums, da);
     for (int t = part->rows - 1; t >= 0; t--) {
         size_t token = (size_t)(part->begin + t);
         real raw = chunk->raw[token * chunk->raw_ld + head] + chunk->dt_bias[head];
-        da += (double)sums->dcum[t] - (double)part->dt[t] * sums->from[t];
-        dtransition += part->dt[t] * da;
-        real draw = (real)(sums->from[t] + sums->own[t] + a * da) * rw_sigmoid(raw);
+        dtransition += part->dt[t] * da[t];
+        real draw = (real)(sums->from[t] + a * da[t]) * rw_sigmoid(raw);
         dbias += draw;
         if (!grad->raw) continue;
         real *out = grad->raw + token * grad->raw_ld + head;
