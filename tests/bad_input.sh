@@ -256,7 +256,7 @@ without_space() {
 # Where a limit leaves no room for OpenBLAS's buffers, it would try for them forever.
 without_memory() {
     local kib refusals=0
-    for kib in 250000 350000 450000 550000; do
+    for kib in 150000 200000 230000 250000 270000 350000 450000 550000; do
         (
             ulimit -d "$kib" && run train "$dir/good.yaml" --run-dir "$dir/room-$kib" --threads 2
             exit "$code"

@@ -119,6 +119,7 @@ static bool can_be_told(void)
 static rw_status start_again(const char *core, char **argv)
 {
     setenv(TOLD, core, 1);
+    setenv("OPENBLAS_NUM_THREADS", "1", 0); /* it would start threads that have nothing to do */
     setenv(SETTLING, wrong, 1);
     execv("/proc/self/exe", argv);
     return rw_fail(RW_ERROR,

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cpu_quota.h"
@@ -33,13 +34,32 @@ static double cores_of_launcher(void)
     return quota > 0 && quota < CPU_COUNT(&cores) ? quota : CPU_COUNT(&cores);
 }
 
-void rw_launch_wait_gently(char **argv)
+/* Does the host have more ranks than cores, so that who spins keeps others from work? */
+static bool cores_are_shared(void)
 {
     int ranks = ranks_of_host();
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-    if (ranks == 1 || ranks <= cores_of_launcher()) return;
-    setenv("OMP_WAIT_POLICY", "passive", 1);
-    execv("/proc/self/exe", argv);
+    return ranks > 1 && ranks > cores_of_launcher();
+}
+
+static bool memory_is_limited(void)
+{
+    static const int kinds[] = {RLIMIT_DATA, RLIMIT_AS};
+    struct rlimit limit;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (getrlimit((__rlimit_resource_t)kinds[i], &limit) == 0 &&
+            limit.rlim_cur != RLIM_INFINITY)
+            return true;
+    return false;
+}
+
+void rw_launch_settle_threads(char **argv)
+{
+    bool again = false;
+    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT") && cores_are_shared())
+        again = setenv("OMP_WAIT_POLICY", "passive", 1) == 0;
+    if (!getenv("OPENBLAS_NUM_THREADS") && memory_is_limited())
+        again = setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0;
+    if (again) execv("/proc/self/exe", argv);
 }
 
 /* ---- Open MPI ----------------------------------------------------------------- */

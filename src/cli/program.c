@@ -129,7 +129,7 @@ static int start(int argc, char **argv)
     int provided, rank;
     char name[64] = "ropewalk";
     const char *asked = getenv("ROPEWALK_ISA");
-    rw_launch_wait_gently(argv);
+    rw_launch_settle_threads(argv);
     rw_gemm_one_thread();
     rw_float_mode_flush(); /* threads inherit it, also those that MPI starts */
     rw_status status =

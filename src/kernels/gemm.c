@@ -26,28 +26,33 @@ bool rw_gemm_is_thread_safe(void)
 }
 
 /* Address space that one more thread's buffer takes: as large as OpenBLAS makes it on
- * processors with AVX2, and a page. */
-enum { BUFFER_BYTES = (128 << 20) + 4096 };
+ * processors with AVX2, and what malloc adds. */
+enum { BUFFER_BYTES = (128 << 20) + (2 << 20), MOST_BUFFERS = 64 };
 
-static int taken; /* buffers that OpenBLAS has already */
-
-void rw_gemm_has_multiplied(void)
+static bool has_room(int buffers)
 {
-    taken = 1;
-}
-
-static bool has_room(int threads)
-{
-    if (threads <= 0) return true;
+    if (buffers <= 0) return true;
     void *buffer = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (buffer == MAP_FAILED) return false;
-    bool room = has_room(threads - 1);
+    bool room = has_room(buffers - 1);
     munmap(buffer, BUFFER_BYTES);
     return room;
 }
 
-bool rw_gemm_has_room(int threads)
+extern void *blas_memory_alloc(int) __attribute__((weak));
+extern void blas_memory_free(void *) __attribute__((weak));
+
+bool rw_gemm_take_buffers(int threads)
 {
-    return !openblas_get_config || has_room(threads - taken);
+    static int taken;
+    void *buffers[MOST_BUFFERS];
+    if (threads > MOST_BUFFERS) threads = MOST_BUFFERS;
+    if (!openblas_get_config || threads <= taken) return true;
+    if (!has_room(threads - taken)) return false;
+    taken = threads;
+    if (!blas_memory_alloc || !blas_memory_free) return true;
+    for (int i = 0; i < threads; i++) buffers[i] = blas_memory_alloc(0);
+    for (int i = 0; i < threads; i++) blas_memory_free(buffers[i]);
+    return true;
 }

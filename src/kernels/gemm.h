@@ -21,11 +21,10 @@ const char *rw_gemm_kernels(void);
  * a buffer, and results are silently wrong (docs/decisions/0011-threaded-blas.md). */
 bool rw_gemm_is_thread_safe(void);
 
-/* Do the limits of this process leave room for the buffers that OpenBLAS takes at the first
- * product of each thread? Where the kernel refuses it one, it tries again forever. */
-bool rw_gemm_has_room(int threads);
-/* To be called after a large product of one thread: OpenBLAS has a buffer from then on. */
-void rw_gemm_has_multiplied(void);
+/* Makes OpenBLAS take the buffers now that the first products of `threads` threads would make
+ * it take: where the kernel refuses it one, it tries again forever. False if the limits of this
+ * process leave no room for the buffers. Not thread-safe. */
+bool rw_gemm_take_buffers(int threads);
 
 /* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),
  * c is (m, n); op transposes if trans* is set. lda, ldb, ldc are reals from one

@@ -91,7 +91,7 @@ rw_status rw_engine_new_sharing(rw_model *model, const rw_layout *layout,
     e->with = with;
     RW_TRY_DONE(rw_plan_new(model->graph, layout, options, &e->plan));
     RW_TRY_DONE(allocate(e));
-    if (!with && !rw_gemm_has_room(layout->threads))
+    if (!with && !rw_gemm_take_buffers(layout->threads))
         status = rw_fail(RW_ERROR,
                          "out of memory: beside what is in use, OpenBLAS needs 128 MiB of address "
                          "space for each of %d threads; raise the limits of this process (ulimit "
