@@ -56,7 +56,12 @@ struct rw_source {
     rw_dataset *dataset;
     rw_dataset_index index; /* documents: where each begins; read if they matter */
     rw_window_sampler sampler;
-    bool carry; /* sequences go on in streams instead */
+    bool evaluates;           /* alone: RW_TRAIN is not read */
+    uint64_t evaluated_begin; /* the held-out split: from here on */
+    uint64_t heldout_targets;
+    char alphabet[257];    /* of the tokens that are given out */
+    int32_t token_of[256]; /* what a token of the file is given out as */
+    bool carry;            /* sequences go on in streams instead */
     rw_stream_sampler streams;
     /* of a task */
     const rw_task *task;
@@ -84,10 +89,35 @@ static rw_status open_streams(rw_source *s, const rw_config *data)
                           s->length);
 }
 
-static rw_status open_dataset(rw_source *s, const rw_config *data)
+/* The first document that begins at or after token `token`. */
+static size_t document_from(const rw_source *s, uint64_t token)
 {
-    RW_TRY(rw_strdup(rw_config_string(data, "dataset"), &s->name));
-    RW_TRY(rw_dataset_open(s->name, &s->dataset));
+    size_t low = 0, high = s->index.document_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (s->index.documents[middle] < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The tokens of the split, but its last one and those before a document. */
+static uint64_t count_targets(const rw_source *s, uint64_t begin, uint64_t end)
+{
+    if (begin == end) return 0;
+    uint64_t targets = end - begin - 1, before = begin;
+    for (size_t i = document_from(s, begin + 1); i < s->index.document_count; i++) {
+        if (s->index.documents[i] >= end) break;
+        targets -= s->index.documents[i] > before;
+        before = s->index.documents[i];
+    }
+    return targets;
+}
+
+static rw_status open_to_train(rw_source *s, const rw_config *data)
+{
     const rw_dataset_facts *f = facts_of(s);
     if ((uint64_t)s->length > f->heldout_begin)
         return rw_config_fail(data, "length",
@@ -95,11 +125,40 @@ static rw_status open_dataset(rw_source *s, const rw_config *data)
                               "training tokens of %s; use a smaller length or a larger dataset",
                               s->length, (unsigned long long)f->heldout_begin, s->name);
     s->sampler = rw_window_sampler_make(f->heldout_begin, (uint64_t)s->length, s->seed);
+    return rw_config_bool(data, "carry") ? open_streams(s, data) : RW_OK;
+}
+
+static rw_status refuse_evaluation(const rw_source *s)
+{
+    const rw_dataset_facts *f = facts_of(s);
+    uint64_t tokens = f->tokens - s->evaluated_begin;
+    if (tokens == 0)
+        return rw_fail(RW_ERROR,
+                       "%s has no held-out tokens; build it again with some (data build "
+                       "--heldout), or evaluate on another dataset",
+                       s->name);
+    return rw_fail(RW_ERROR,
+                   "there is nothing to predict in the %llu tokens of %s to evaluate on: every "
+                   "document in it is one token; set data.reset_documents to false, or hold out "
+                   "a larger part",
+                   (unsigned long long)tokens, s->name);
+}
+
+static rw_status open_dataset(rw_source *s, const rw_config *data, rw_evaluated_part part)
+{
+    RW_TRY(rw_strdup(rw_config_string(data, "dataset"), &s->name));
+    RW_TRY(rw_dataset_open(s->name, &s->dataset));
+    const rw_dataset_facts *f = facts_of(s);
     s->format = (rw_format){.vocab = f->vocab, .target_vocab = f->vocab};
     s->fingerprint = f->content_hash;
-    if (rw_config_bool(data, "carry")) RW_TRY(open_streams(s, data));
-    if (!rw_config_bool(data, "reset_documents")) return RW_OK;
-    return rw_dataset_read_index(s->dataset, &s->index);
+    s->evaluated_begin = part == RW_EVALUATE_ALL ? 0 : f->heldout_begin;
+    memcpy(s->alphabet, f->alphabet, sizeof s->alphabet);
+    for (int i = 0; i < 256; i++) s->token_of[i] = i;
+    if (rw_config_bool(data, "reset_documents"))
+        RW_TRY(rw_dataset_read_index(s->dataset, &s->index));
+    s->heldout_targets = count_targets(s, s->evaluated_begin, f->tokens);
+    if (!s->evaluates) return open_to_train(s, data);
+    return s->heldout_targets ? RW_OK : refuse_evaluation(s);
 }
 
 static rw_status unknown_task(const rw_config *config, const char *name)
@@ -135,7 +194,8 @@ static rw_status open_task(rw_source *s, const rw_config *data)
     return RW_OK;
 }
 
-rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
+static rw_status open_source(const rw_config *data, uint64_t seed, bool evaluates,
+                             rw_evaluated_part part, rw_source **out)
 {
     rw_status status;
     rw_source *s;
@@ -149,13 +209,25 @@ rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
     pthread_mutex_init(&s->lock, NULL);
     s->seed = seed;
     s->length = (long)rw_config_int(data, "length");
-    RW_TRY_DONE(dataset ? open_dataset(s, data) : open_task(s, data));
+    s->evaluates = evaluates;
+    RW_TRY_DONE(dataset ? open_dataset(s, data, part) : open_task(s, data));
 done:
     if (status != RW_OK)
         rw_source_close(&s);
     else
         *out = s;
     return status;
+}
+
+rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
+{
+    return open_source(data, seed, false, RW_EVALUATE_HELDOUT, out);
+}
+
+rw_status rw_source_open_to_evaluate(const rw_config *data, uint64_t seed, rw_evaluated_part part,
+                                     rw_source **out)
+{
+    return open_source(data, seed, true, part, out);
 }
 
 static void free_sequence(rw_sequence *sequence)
@@ -194,12 +266,36 @@ uint64_t rw_source_fingerprint(const rw_source *s)
 
 bool rw_source_is_bytes(const rw_source *s)
 {
-    return s->dataset && !facts_of(s)->alphabet[0];
+    return s->dataset && !s->alphabet[0];
 }
 
 const char *rw_source_alphabet(const rw_source *s)
 {
-    return s->dataset && facts_of(s)->alphabet[0] ? facts_of(s)->alphabet : NULL;
+    return s->dataset && s->alphabet[0] ? s->alphabet : NULL;
+}
+
+rw_status rw_source_set_alphabet(rw_source *s, const char *alphabet)
+{
+    if (!s->dataset) return RW_OK;
+    const char *letters = facts_of(s)->alphabet;
+    if ((alphabet == NULL) != (letters[0] == '\0'))
+        return rw_fail(RW_ERROR,
+                       "%s holds %s, but the model was trained on %s; use a dataset of the same "
+                       "kind (data build --format)",
+                       s->name, alphabet ? "bytes" : "letters", alphabet ? "letters" : "bytes");
+    for (int i = 0; letters[i]; i++) {
+        const char *place = strchr(alphabet, letters[i]);
+        if (!place)
+            return rw_fail(RW_ERROR,
+                           "%s holds the letter %c, which is not in the alphabet of the model, %s; "
+                           "use a dataset without it",
+                           s->name, letters[i], alphabet);
+        s->token_of[i] = (int32_t)(place - alphabet);
+    }
+    if (!alphabet) return RW_OK;
+    snprintf(s->alphabet, sizeof s->alphabet, "%s", alphabet);
+    s->format.vocab = s->format.target_vocab = (int)strlen(s->alphabet);
+    return RW_OK;
 }
 
 bool rw_source_has_documents(const rw_source *s)
@@ -210,8 +306,21 @@ bool rw_source_has_documents(const rw_source *s)
 uint64_t rw_source_heldout_count(const rw_source *s)
 {
     if (!s->dataset) return 0;
-    uint64_t tokens = facts_of(s)->tokens - facts_of(s)->heldout_begin;
+    uint64_t tokens = facts_of(s)->tokens - s->evaluated_begin;
     return (tokens + (uint64_t)s->length - 1) / (uint64_t)s->length;
+}
+
+uint64_t rw_source_heldout_targets(const rw_source *s)
+{
+    return s->dataset ? s->heldout_targets : UINT64_MAX;
+}
+
+rw_overlap rw_source_overlap(const rw_source *s, uint64_t trained)
+{
+    if (!s->dataset) return RW_OVERLAP_NONE;
+    if (s->fingerprint != trained) return RW_OVERLAP_POSSIBLE;
+    bool held_out = s->evaluated_begin == facts_of(s)->heldout_begin;
+    return held_out ? RW_OVERLAP_NONE : RW_OVERLAP_CERTAIN;
 }
 
 uint64_t rw_source_tokens(const rw_source *s)
@@ -224,20 +333,6 @@ rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
     char text[64];
     snprintf(text, sizeof text, "fingerprint %016llx", (unsigned long long)s->fingerprint);
     return rw_rank_compare(comm, "dataset", text, "give all hosts the same file");
-}
-
-/* The first document that begins at or after token `token`. */
-static size_t document_from(const rw_source *s, uint64_t token)
-{
-    size_t low = 0, high = s->index.document_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (s->index.documents[middle] < token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 /* Marks the documents that begin in the window; the token before one has no
@@ -267,8 +362,8 @@ static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long co
         long present = left < (uint64_t)rows + 1 ? (long)left : rows + 1;
         RW_TRY(rw_dataset_read(s->dataset, present > 0 ? first : end, (uint64_t)present, piece));
         for (long i = 0; i < rows; i++) {
-            out->tokens[done + i] = i < present ? piece[i] : 0;
-            out->targets[done + i] = i + 1 < present ? piece[i + 1] : RW_IGNORE;
+            out->tokens[done + i] = i < present ? s->token_of[piece[i]] : 0;
+            out->targets[done + i] = i + 1 < present ? s->token_of[piece[i + 1]] : RW_IGNORE;
         }
     }
     mark_documents(s, begin, count, out);
@@ -297,15 +392,16 @@ static rw_status read_dataset(rw_source *s, rw_split_name split, uint64_t index,
                               long count, rw_sequence *out)
 {
     const rw_dataset_facts *f = facts_of(s);
+    assert(split == RW_HELDOUT || !s->evaluates);
     if (split == RW_TRAIN) return read_training(s, index, first, count, out);
-    if (f->heldout_begin == f->tokens)
+    if (s->evaluated_begin == f->tokens)
         return rw_fail(RW_ERROR,
                        "%s has no held-out tokens (it was built with --heldout 0); build "
                        "it again with some, or evaluate on another dataset",
                        s->name);
     uint64_t windows = rw_source_heldout_count(s);
     if (index > windows) index = windows; /* all beyond the end, without overflow */
-    return read_window(s, f->heldout_begin + index * (uint64_t)s->length + (uint64_t)first,
+    return read_window(s, s->evaluated_begin + index * (uint64_t)s->length + (uint64_t)first,
                        f->tokens, count, out);
 }
 
