@@ -3,6 +3,7 @@
 #ifndef RW_DATASET_H
 #define RW_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -10,13 +11,27 @@
 
 typedef struct {
     const char *format; /* "auto", "text", "jsonl", "fasta" */
-    double heldout;     /* share of the tokens kept for evaluation (0.1) */
+    double heldout;     /* share of the tokens kept for evaluation, 0 to 1 */
     const char *field;  /* jsonl: the field that holds the text ("text") */
+
+    const char *heldout_by; /* "tail" (or NULL), "document" or "shuffled" */
+    uint64_t seed;          /* of "shuffled" */
+    bool split_given;       /* the three above were asked for; see append */
+
+    const char *const *heldout_files; /* inputs whose tokens are held out, all of them */
+    int heldout_file_count;
+    const char *files_from; /* a file with names of further inputs, "-": standard input; or NULL */
+    bool null;              /* these names end with zero bytes, not with lines */
+
+    bool replace; /* what is at the path is replaced */
+    bool append;  /* the inputs are added to the dataset at the path, if there is one; its
+                     held-out part is chosen again, as before unless split_given */
 } rw_dataset_options;
 
-/* Builds `path` from the inputs (plain, .gz or .zst, told by content), with a
- * progress line. Atomic: written to a temporary name, renamed when whole.
- * Not collective (one rank). */
+/* Builds `path` from the inputs (plain, .gz or .zst, told by content; folders:
+ * all files in them), with a progress line. Atomic: written to a temporary name,
+ * read back, and renamed when whole. Whatever is at `path` is kept unless
+ * options say otherwise. Not collective (one rank). */
 rw_status rw_dataset_build(const char *path, const char *const *inputs, int count,
                            const rw_dataset_options *options);
 /* Prints what is in the file. */

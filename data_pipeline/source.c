@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data_pipeline/dataset_file.h"
+#include "data_pipeline/split_view.h"
 #include "data_pipeline/stream_sampler.h"
 #include "data_pipeline/window_sampler.h"
 #include "mpi/rank_compare.h"
@@ -54,10 +54,9 @@ struct rw_source {
     uint64_t seed, fingerprint;
     /* of a dataset */
     rw_dataset *dataset;
-    rw_dataset_index index; /* documents: where each begins; read if they matter */
+    rw_split_view splits[2]; /* of RW_TRAIN and RW_HELDOUT */
     rw_window_sampler sampler;
-    bool evaluates;           /* alone: RW_TRAIN is not read */
-    uint64_t evaluated_begin; /* the held-out split: from here on */
+    bool evaluates; /* alone: RW_TRAIN is not read */
     uint64_t heldout_targets;
     char alphabet[257];    /* of the tokens that are given out */
     int32_t token_of[256]; /* what a token of the file is given out as */
@@ -78,7 +77,7 @@ static const rw_dataset_facts *facts_of(const rw_source *s)
 /* data.carry: the text in streams. */
 static rw_status open_streams(rw_source *s, const rw_config *data)
 {
-    uint64_t tokens = facts_of(s)->heldout_begin, batch = (uint64_t)rw_config_int(data, "batch");
+    uint64_t tokens = s->splits[RW_TRAIN].tokens, batch = (uint64_t)rw_config_int(data, "batch");
     s->streams = rw_stream_sampler_make(tokens, (uint64_t)s->length, batch, s->seed);
     s->carry = true;
     if (s->streams.windows) return RW_OK;
@@ -89,74 +88,62 @@ static rw_status open_streams(rw_source *s, const rw_config *data)
                           s->length);
 }
 
-/* The first document that begins at or after token `token`. */
-static size_t document_from(const rw_source *s, uint64_t token)
+static rw_status refuse_training(const rw_source *s)
 {
-    size_t low = 0, high = s->index.document_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (s->index.documents[middle] < token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The tokens of the split, but its last one and those before a document. */
-static uint64_t count_targets(const rw_source *s, uint64_t begin, uint64_t end)
-{
-    if (begin == end) return 0;
-    uint64_t targets = end - begin - 1, before = begin;
-    for (size_t i = document_from(s, begin + 1); i < s->index.document_count; i++) {
-        if (s->index.documents[i] >= end) break;
-        targets -= s->index.documents[i] > before;
-        before = s->index.documents[i];
-    }
-    return targets;
+    uint64_t tokens = s->splits[RW_TRAIN].tokens;
+    if (tokens == 0)
+        return rw_fail(RW_ERROR,
+                       "%s has no training tokens: all of it is held out for evaluation; train on "
+                       "another dataset, or build it again with a smaller --heldout",
+                       s->name);
+    return rw_fail(RW_ERROR,
+                   "there is nothing to predict in the %llu training tokens of %s: no document has "
+                   "two tokens; set data.reset_documents to false, or use another dataset",
+                   (unsigned long long)tokens, s->name);
 }
 
 static rw_status open_to_train(rw_source *s, const rw_config *data)
 {
-    const rw_dataset_facts *f = facts_of(s);
-    if ((uint64_t)s->length > f->heldout_begin)
+    const rw_split_view *split = &s->splits[RW_TRAIN];
+    if (split->tokens > 0 && (uint64_t)s->length > split->tokens)
         return rw_config_fail(data, "length",
                               "a sequence of %ld tokens is longer than the %llu "
                               "training tokens of %s; use a smaller length or a larger dataset",
-                              s->length, (unsigned long long)f->heldout_begin, s->name);
-    s->sampler = rw_window_sampler_make(f->heldout_begin, (uint64_t)s->length, s->seed);
+                              s->length, (unsigned long long)split->tokens, s->name);
+    if (rw_split_view_targets(split) == 0) return refuse_training(s);
+    s->sampler = rw_window_sampler_make(split->tokens, (uint64_t)s->length, s->seed);
     return rw_config_bool(data, "carry") ? open_streams(s, data) : RW_OK;
 }
 
 static rw_status refuse_evaluation(const rw_source *s)
 {
-    const rw_dataset_facts *f = facts_of(s);
-    uint64_t tokens = f->tokens - s->evaluated_begin;
+    uint64_t tokens = s->splits[RW_HELDOUT].tokens;
     if (tokens == 0)
         return rw_fail(RW_ERROR,
                        "%s has no held-out tokens; build it again with some (data build "
                        "--heldout), or evaluate on another dataset",
                        s->name);
     return rw_fail(RW_ERROR,
-                   "there is nothing to predict in the %llu tokens of %s to evaluate on: every "
-                   "document in it is one token; set data.reset_documents to false, or hold out "
+                   "there is nothing to predict in the %llu tokens of %s to evaluate on: no "
+                   "document in it has two tokens; set data.reset_documents to false, or hold out "
                    "a larger part",
                    (unsigned long long)tokens, s->name);
 }
 
 static rw_status open_dataset(rw_source *s, const rw_config *data, rw_evaluated_part part)
 {
+    bool documents = rw_config_bool(data, "reset_documents");
+    rw_part evaluated = part == RW_EVALUATE_ALL ? RW_PART_ALL : RW_PART_HELDOUT;
     RW_TRY(rw_strdup(rw_config_string(data, "dataset"), &s->name));
     RW_TRY(rw_dataset_open(s->name, &s->dataset));
     const rw_dataset_facts *f = facts_of(s);
     s->format = (rw_format){.vocab = f->vocab, .target_vocab = f->vocab};
     s->fingerprint = f->content_hash;
-    s->evaluated_begin = part == RW_EVALUATE_ALL ? 0 : f->heldout_begin;
     memcpy(s->alphabet, f->alphabet, sizeof s->alphabet);
     for (int i = 0; i < 256; i++) s->token_of[i] = i;
-    if (rw_config_bool(data, "reset_documents"))
-        RW_TRY(rw_dataset_read_index(s->dataset, &s->index));
-    s->heldout_targets = count_targets(s, s->evaluated_begin, f->tokens);
+    RW_TRY(rw_split_view_make(s->dataset, RW_PART_TRAINING, documents, &s->splits[RW_TRAIN]));
+    RW_TRY(rw_split_view_make(s->dataset, evaluated, documents, &s->splits[RW_HELDOUT]));
+    s->heldout_targets = rw_split_view_targets(&s->splits[RW_HELDOUT]);
     if (!s->evaluates) return open_to_train(s, data);
     return s->heldout_targets ? RW_OK : refuse_evaluation(s);
 }
@@ -242,7 +229,7 @@ void rw_source_close(rw_source **pointer)
 {
     rw_source *s = *pointer;
     if (!s) return;
-    rw_dataset_index_free(&s->index);
+    for (int i = 0; i < 2; i++) rw_split_view_free(&s->splits[i]);
     rw_dataset_close(&s->dataset);
     free_sequence(&s->whole);
     pthread_mutex_destroy(&s->lock);
@@ -300,13 +287,15 @@ rw_status rw_source_set_alphabet(rw_source *s, const char *alphabet)
 
 bool rw_source_has_documents(const rw_source *s)
 {
-    return s->index.document_count > 1 || s->carry;
+    if (s->carry) return true;
+    return s->dataset && s->splits[RW_TRAIN].documents &&
+           rw_dataset_lists(s->dataset)->document_count > 1;
 }
 
 uint64_t rw_source_heldout_count(const rw_source *s)
 {
     if (!s->dataset) return 0;
-    uint64_t tokens = facts_of(s)->tokens - s->evaluated_begin;
+    uint64_t tokens = s->splits[RW_HELDOUT].tokens;
     return (tokens + (uint64_t)s->length - 1) / (uint64_t)s->length;
 }
 
@@ -319,13 +308,25 @@ rw_overlap rw_source_overlap(const rw_source *s, uint64_t trained)
 {
     if (!s->dataset) return RW_OVERLAP_NONE;
     if (s->fingerprint != trained) return RW_OVERLAP_POSSIBLE;
-    bool held_out = s->evaluated_begin == facts_of(s)->heldout_begin;
+    bool held_out = s->splits[RW_HELDOUT].tokens == facts_of(s)->heldout;
     return held_out ? RW_OVERLAP_NONE : RW_OVERLAP_CERTAIN;
 }
 
 uint64_t rw_source_tokens(const rw_source *s)
 {
-    return s->dataset ? facts_of(s)->heldout_begin : 0;
+    return s->dataset ? s->splits[RW_TRAIN].tokens : 0;
+}
+
+typedef struct {
+    uint64_t begin, end; /* of the window */
+    rw_sequence *out;
+} window;
+
+static void mark_document(void *context, uint64_t place)
+{
+    window *w = context;
+    if (place < w->end && w->out->starts) w->out->starts[place - w->begin] = 1;
+    if (place > w->begin) w->out->targets[place - w->begin - 1] = RW_IGNORE;
 }
 
 rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
@@ -337,36 +338,34 @@ rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
 
 /* Marks the documents that begin in the window; the token before one has no
  * target. */
-static void mark_documents(const rw_source *s, uint64_t begin, long count, rw_sequence *out)
+static void mark_documents(const rw_source *s, const rw_split_view *split, uint64_t begin,
+                           long count, rw_sequence *out)
 {
     if (!rw_source_has_documents(s)) return;
     if (out->starts) memset(out->starts, 0, (size_t)count);
-    uint64_t end = begin + (uint64_t)count;
-    for (size_t i = document_from(s, begin); i < s->index.document_count; i++) {
-        uint64_t at = s->index.documents[i];
-        if (at > end) break;
-        if (at < end && out->starts) out->starts[at - begin] = 1;
-        if (at > begin) out->targets[at - begin - 1] = RW_IGNORE;
-    }
+    window w = {begin, begin + (uint64_t)count, out};
+    rw_split_view_documents(split, begin, w.end, mark_document, &w);
 }
 
-/* Tokens from `begin` on, each with the next one as target; the split ends
- * before `end`: its last token has no target, and beyond it is nothing. */
-static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long count,
+/* Tokens of the split from `begin` on, each with the next one as target. The
+ * last token of the split has no target, and beyond it is nothing. */
+static rw_status read_window(rw_source *s, rw_split_name name, uint64_t begin, long count,
                              rw_sequence *out)
 {
     uint8_t piece[PIECE + 1];
+    const rw_split_view *split = &s->splits[name];
     for (long done = 0; done < count; done += PIECE) {
         long rows = count - done < PIECE ? count - done : PIECE;
-        uint64_t first = begin + (uint64_t)done, left = first < end ? end - first : 0;
+        uint64_t first = begin + (uint64_t)done;
+        uint64_t left = first < split->tokens ? split->tokens - first : 0;
         long present = left < (uint64_t)rows + 1 ? (long)left : rows + 1;
-        RW_TRY(rw_dataset_read(s->dataset, present > 0 ? first : end, (uint64_t)present, piece));
+        RW_TRY(rw_split_view_read(split, first, (uint64_t)present, piece));
         for (long i = 0; i < rows; i++) {
             out->tokens[done + i] = i < present ? s->token_of[piece[i]] : 0;
             out->targets[done + i] = i + 1 < present ? s->token_of[piece[i + 1]] : RW_IGNORE;
         }
     }
-    mark_documents(s, begin, count, out);
+    mark_documents(s, split, begin, count, out);
     return RW_OK;
 }
 
@@ -383,7 +382,7 @@ static rw_status read_training(rw_source *s, uint64_t index, long first, long co
     bool begins = false;
     uint64_t start = s->carry ? rw_stream_sampler_start(&s->streams, index, &begins)
                               : rw_window_sampler_start(&s->sampler, index);
-    RW_TRY(read_window(s, start + (uint64_t)first, facts_of(s)->heldout_begin, count, out));
+    RW_TRY(read_window(s, RW_TRAIN, start + (uint64_t)first, count, out));
     if (begins && first == 0 && count > 0 && out->starts) out->starts[0] = 1;
     return RW_OK;
 }
@@ -391,18 +390,12 @@ static rw_status read_training(rw_source *s, uint64_t index, long first, long co
 static rw_status read_dataset(rw_source *s, rw_split_name split, uint64_t index, long first,
                               long count, rw_sequence *out)
 {
-    const rw_dataset_facts *f = facts_of(s);
     assert(split == RW_HELDOUT || !s->evaluates);
     if (split == RW_TRAIN) return read_training(s, index, first, count, out);
-    if (s->evaluated_begin == f->tokens)
-        return rw_fail(RW_ERROR,
-                       "%s has no held-out tokens (it was built with --heldout 0); build "
-                       "it again with some, or evaluate on another dataset",
-                       s->name);
+    if (s->heldout_targets == 0) return refuse_evaluation(s);
     uint64_t windows = rw_source_heldout_count(s);
     if (index > windows) index = windows; /* all beyond the end, without overflow */
-    return read_window(s, s->evaluated_begin + index * (uint64_t)s->length + (uint64_t)first,
-                       f->tokens, count, out);
+    return read_window(s, RW_HELDOUT, index * (uint64_t)s->length + (uint64_t)first, count, out);
 }
 
 static rw_status allocate_whole(rw_source *s)

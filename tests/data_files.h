@@ -116,8 +116,33 @@ static inline rw_status build_from(const char *out, const char *input, const cha
                                    double heldout)
 {
     const char *path = in_folder(out), *inputs[] = {in_folder(input)};
-    const rw_dataset_options options = {.format = format, .heldout = heldout};
+    const rw_dataset_options options = {.format = format, .heldout = heldout, .replace = true};
     return rw_dataset_build(path, inputs, 1, &options);
+}
+
+/* How many files of the folder have names that begin so. */
+static inline int files_that_begin(const char *prefix)
+{
+    int count = 0;
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+    if (entries) closedir(entries);
+    return count;
+}
+
+/* Changes the header of a dataset, and makes its hashes fit again. */
+static inline void edit_header(const char *name, void (*edit)(rw_dataset_header *header))
+{
+    size_t count;
+    rw_dataset_header header;
+    uint8_t *bytes = read_file(name, &count);
+    assert_int_equal(rw_dataset_header_read(bytes, count, count, name, &header), RW_OK);
+    edit(&header);
+    header.content_hash = rw_dataset_content_hash(&header);
+    rw_dataset_header_write(&header, bytes);
+    write_file(name, bytes, count);
+    free(bytes);
 }
 
 /* A failure was the last thing to happen, and its message holds `part`. */
