@@ -60,14 +60,14 @@ static rw_status set_sources(rw_dataset_writer *w, const char *const *names, int
 /* Creates the file, which must not exist. */
 static rw_status create_draft(rw_dataset_writer *w)
 {
-    int descriptor = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int descriptor = rw_file_call.open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return rw_fail(RW_ERROR,
                        "cannot write %s: %s; check that the folder exists and that you "
                        "may write to it",
                        w->temporary, strerror(errno));
     w->created = true;
-    if (close(descriptor) == 0) return RW_OK;
+    if (rw_file_call.close(descriptor) == 0) return RW_OK;
     return rw_fail(RW_ERROR, "cannot close %s: %s; check the file system", w->temporary,
                    strerror(errno));
 }

@@ -80,8 +80,8 @@ static size_t shortest(const rw_dataset_index *index, uint64_t tokens)
 }
 
 /* Takes documents, as the permutation has them, up to the number of tokens
- * that is nearest to the wanted one; neither none nor all. A first document
- * that is farther off than none is passed over. */
+ * that is nearest to the wanted one; neither none nor all. A document that would
+ * lead farther away is passed over. */
 static rw_status draw(const rw_heldout_rule *rule, uint64_t tokens, const char *path,
                       const rw_dataset_index *index, uint8_t *taken)
 {
@@ -93,7 +93,6 @@ static rw_status draw(const rw_heldout_rule *rule, uint64_t tokens, const char *
         size_t d = (size_t)rw_random_permute(order, i, n);
         uint64_t size = document_end(index, d, tokens) - index->documents[d];
         bool farther = (double)(held + size) - wanted > wanted - (double)held;
-        if (held > 0 && farther) break;
         if (size == 0 || farther || held + size == tokens) continue;
         taken[d] = 1;
         held += size;

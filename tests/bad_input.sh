@@ -83,7 +83,7 @@ wrong_options() {
     refused 2 1 'at least 0' "a negative temperature" generate "$dir/run" --temperature=-1
     refused 2 1 'at least 0' "no number of tokens" generate "$dir/run" --tokens few
     refused 2 1 'whole number' "half a token" generate "$dir/run" --tokens 1.5
-    refused 2 1 "at least 0 (none) and at most 1" "more than all held out" data build "$dir/x.h5" "$dir/text.txt" -x 2
+    refused 2 1 "at least 0 .none. and at most 1" "more than all held out" data build "$dir/x.h5" "$dir/text.txt" -x 2
     refused 2 1 'format' "an unknown format" data build "$dir/x.h5" "$dir/text.txt" -f html
     refused 2 2 'length' "a length of 0" eval "$dir/run" --length 0
     refused 2 2 'length' "no length" eval "$dir/run" --length long

@@ -35,9 +35,9 @@ static inline int make_folder(void **state)
 /* The path of a file in the folder; a few may be in use at once. */
 static inline const char *in_folder(const char *name)
 {
-    static char paths[8][4352];
+    static char paths[32][4352];
     static int next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 32];
     snprintf(path, sizeof *paths, "%s/%s", folder, name);
     return path;
 }

@@ -331,7 +331,8 @@ static void every_failing_allocation_is_survived(void **state)
         if (status == RW_OK) status = verify("out.h5");
         rw_memory_fail_after(0);
         assert_int_equal(rw_memory_in_use(), before);
-        if (status != RW_OK && !strstr(rw_message(), "memory")) fail_msg("%ld: %s", n, rw_message());
+        if (status != RW_OK && !strstr(rw_message(), "memory"))
+            fail_msg("%ld: %s", n, rw_message());
         rw_clear_message();
     }
 }

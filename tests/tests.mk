@@ -12,6 +12,7 @@ unit_tests = \
 	test_convolution \
 	test_data \
 	test_decay_gradients \
+	test_dataset_build \
 	test_documents \
 	test_elementary \
 	test_execution \
@@ -85,6 +86,8 @@ test_data_SOURCES = tests/test_data.c tests/data_files.h
 test_data_LDADD = libropewalk.a $(test_libs)
 test_decay_gradients_SOURCES = tests/test_decay_gradients.c
 test_decay_gradients_LDADD = libropewalk.a $(test_libs)
+test_dataset_build_SOURCES = tests/test_dataset_build.c tests/data_files.h
+test_dataset_build_LDADD = libropewalk.a $(test_libs)
 test_documents_SOURCES = tests/test_documents.c $(engine_fixtures)
 test_documents_LDADD = libropewalk.a $(test_libs)
 test_documents_double_SOURCES = tests/test_documents.c $(engine_fixtures)
