@@ -141,6 +141,14 @@ wrong_data() {
     refused 1 1 'half.h5.*ropewalk data build' "verify of it" data verify "$dir/half.h5"
     on_some_ranks 1 'text.txt.*ropewalk data build' "a text as dataset" \
         "${text[@]}" --set "data.dataset=$dir/text.txt"
+    cp "$dir/text.h5" "$dir/flipped.h5"
+    printf '\377' | dd of="$dir/flipped.h5" bs=1 seek=75 conv=notrunc 2>/dev/null
+    on_some_ranks 1 'flipped.h5 is damaged.*ropewalk data build' "a dataset with a flipped bit" \
+        "${text[@]}" --set "data.dataset=$dir/flipped.h5"
+    run data build "$dir/val.h5" "$dir/text.txt" --heldout 1
+    expect_exit 0 "data build of a file for evaluation"
+    on_some_ranks 1 'val.h5 has no training tokens.*--heldout' "training on what is held out" \
+        "${text[@]}" --set "data.dataset=$dir/val.h5"
     on_some_ranks 2 'longer than.*smaller length' "sequences longer than the data" \
         "${text[@]}" --set data.length=100000000
     : >"$dir/empty.txt"

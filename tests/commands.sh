@@ -185,6 +185,45 @@ data() {
     out_says '^kind +alphabet .*ACGT' "data info of FASTA"
 }
 
+# Lists, folders, additions; what is there is kept.
+data_inputs() {
+    local folder="$dir/corpus" i
+    mkdir -p "$folder/deep"
+    for i in 1 2 3 4; do echo "text $i" >"$folder/deep/$i.txt"; done
+    does "data build of a folder" data build "$dir/folder.h5" "$folder"
+    does "data info of a folder" data info "$dir/folder.h5"
+    out_says '^tokens +28 ' "data build of a folder"
+    find "$folder" -name '*.txt' -print0 | LC_ALL=C sort -z |
+        "$program" data build "$dir/list.h5" --files-from - --null 2>"$dir/err" ||
+        fail "data build of a list"
+    cmp "$dir/folder.h5" "$dir/list.h5" || fail "data build: a list gives another file than a folder"
+    # A command line at a time: the second one fails, unless it adds.
+    find "$folder" -name '*.txt' | LC_ALL=C sort |
+        xargs -n 3 "$program" data build "$dir/all.h5" 2>"$dir/err" &&
+        fail "data build by xargs loses inputs"
+    expect_line "$dir/err" 'all.h5 is a dataset already.*--append.*--files-from' "data build by xargs"
+    find "$folder" -name '*.txt' | LC_ALL=C sort |
+        xargs -n 3 "$program" data build "$dir/more.h5" --append 2>"$dir/err" ||
+        fail "data build --append by xargs"
+    cmp "$dir/folder.h5" "$dir/more.h5" || fail "data build --append loses inputs"
+    does "data build --force" data build "$dir/all.h5" "$folder" --force
+    cmp "$dir/folder.h5" "$dir/all.h5" || fail "data build --force"
+    does "data build --heldout-files" data build "$dir/parts.h5" "$folder/deep/1.txt" \
+        --heldout-files "$folder/deep/2.txt" --heldout-files "$folder/deep/3.txt"
+    does "data info" data info "$dir/parts.h5"
+    out_says '^tokens +21 \(training 7, held out 14\)' "data build --heldout-files"
+    out_says '^held out +by files; 1 range, 12 tokens to predict' "data build --heldout-files"
+    out_says '^source +.*3.txt .*held out' "data build --heldout-files"
+    does "data build --heldout-by" data build "$dir/shuffled.h5" "$folder" \
+        --heldout-by shuffled --heldout 0.3 --seed 5
+    does "data info" data info "$dir/shuffled.h5"
+    out_says '^held out +by shuffled, a share of 0.3, seed 5; 1 range, 6 tokens' "data build --heldout-by"
+    run data build "$folder/deep/1.txt" "$folder/deep/2.txt"
+    expect_exit 1 "data build without a name for the dataset"
+    expect_line "$dir/err" 'comes first' "data build without a name for the dataset"
+    grep -qx 'text 1' "$folder/deep/1.txt" || fail "data build replaced an input"
+}
+
 # A damaged byte is found, by verify and by whoever reads it.
 data_damage() {
     local size
@@ -323,6 +362,7 @@ bench_steps
 bench_refuses
 data
 data_damage
+data_inputs
 run_folder
 report
 evaluation

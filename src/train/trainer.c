@@ -77,8 +77,7 @@ static rw_status plan(trainer *t)
     rw_plan_options evaluation = rw_settings_plan(&t->settings, t->model->chunk, false);
     RW_TRY(rw_engine_new(t->model, &t->layout, &training, &t->engine));
     RW_TRY(rw_saved_carry_new(t->engine, &t->layout, t->settings.batch, &t->state, &t->all));
-    bool held_out = !rw_source_tokens(t->source) || rw_source_heldout_count(t->source);
-    if (!held_out) return RW_OK;
+    if (rw_source_heldout_targets(t->source) == 0) return RW_OK;
     return rw_evaluation_new(t->model, &t->layout, t->source, &evaluation, t->engine,
                              &t->evaluation);
 }
@@ -164,8 +163,8 @@ static void announce(const trainer *t)
     rw_info("kernels: vectors of %d bits; BLAS for %s", 8 * RW_VECTOR_BYTES, rw_gemm_kernels());
     rw_layout_notes(&t->layout);
     if (!t->evaluation)
-        rw_warn(
-            "the dataset has no held-out tokens (data build --heldout 0): nothing is evaluated");
+        rw_warn("nothing is evaluated: the dataset holds out no token that could be predicted "
+                "(data build --heldout)");
     if (t->step)
         rw_info("resuming %s after step %" PRIu64 " of %" PRIu64, t->folder.path, t->step,
                 s->steps);
@@ -275,6 +274,10 @@ static rw_status evaluate(trainer *t)
     rw_loss loss;
     uint64_t batches = (uint64_t)rw_config_int(t->settings.eval, "batches");
     RW_TRY(rw_evaluation_run(t->evaluation, batches, NULL, &loss));
+    if (loss.counted == 0)
+        rw_warn("step %" PRIu64 ": nothing to predict in the first %" PRIu64 " held-out batches; "
+                "raise eval.batches",
+                t->step, batches);
     rw_metrics_begin(&t->folder, t->step);
     rw_metrics_number(&t->folder, "eval_loss", loss.loss);
     char bits[64] = "", accuracy[64] = "";
