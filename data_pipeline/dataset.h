@@ -10,9 +10,10 @@
 #include "base/status.h"
 
 typedef struct {
-    const char *format; /* "auto", "text", "jsonl", "fasta" */
+    const char *format; /* "auto", "text", "jsonl", "fasta", "bytes" */
     double heldout;     /* share of the tokens kept for evaluation, 0 to 1 */
-    const char *field;  /* jsonl: the field that holds the text ("text") */
+    const char *field;  /* jsonl: the field that holds the text ("text"); "a.b": in a field */
+    bool skip_bad;      /* leave out bad lines of jsonl and bad letters of fasta, and tell */
 
     const char *heldout_by; /* "tail" (or NULL), "document" or "shuffled" */
     uint64_t seed;          /* of "shuffled" */
@@ -28,9 +29,10 @@ typedef struct {
                      held-out part is chosen again, as before unless split_given */
 } rw_dataset_options;
 
-/* Builds `path` from the inputs (plain, .gz or .zst, told by content; folders:
- * all files in them), with a progress line. Atomic: written to a temporary name,
- * read back, and renamed when whole. Whatever is at `path` is kept unless
+/* Builds `path` from the inputs (files, pipes, "-"; plain, gzip, bzip2, xz or
+ * zstd, told by content; folders: all files in them), with a progress line, and a
+ * line for each input. Atomic: written to a temporary name, read back, and renamed
+ * when whole. Whatever is at `path` is kept unless
  * options say otherwise. Not collective (one rank). */
 rw_status rw_dataset_build(const char *path, const char *const *inputs, int count,
                            const rw_dataset_options *options);

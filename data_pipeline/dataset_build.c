@@ -1,5 +1,6 @@
 /* Building a dataset: inputs through readers to the writer. Alphabets are not
- * known before the end of the inputs, so letters are read twice. */
+ * known before the end of the inputs, so letters are read twice. Pipes are opened
+ * once: from the choice of their reader on they stay open. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,14 +14,26 @@
 #include "data_pipeline/reader.h"
 #include "data_pipeline/split_view.h"
 
+/* What an input has given to the dataset. */
+typedef struct {
+    uint64_t documents, tokens, bad_lines;
+    const char *compression; /* static, or NULL */
+} gift;
+
 typedef struct {
     const rw_build_plan *plan;
     int source; /* the next one of the writer */
-    const char *path, *field;
+    const char *path;
     const char *const *inputs;
     int count, current;
     const rw_reader **readers; /* of each input */
-    rw_input *input;           /* in hand */
+    rw_input **pipes;          /* of each input that is one, while it is not in hand */
+    int pipe_count;
+    rw_input *input; /* in hand */
+    rw_reader_options options;
+    rw_reader_notes notes;
+    gift *gifts;    /* of each input */
+    uint64_t total; /* tokens of all of them */
     rw_dataset_writer *writer;
     bool seen[256]; /* letters, in the first pass */
     const char *doing;
@@ -54,6 +67,7 @@ static rw_status scan_letters(void *context, const uint8_t *bytes, size_t count)
 {
     build *b = context;
     for (size_t i = 0; i < count; i++) b->seen[bytes[i]] = true;
+    b->total += count;
     show_progress(b);
     return RW_OK;
 }
@@ -61,14 +75,36 @@ static rw_status scan_letters(void *context, const uint8_t *bytes, size_t count)
 static rw_status write_document(void *context)
 {
     build *b = context;
+    b->gifts[b->current].documents++;
     return rw_dataset_writer_begin_document(b->writer);
 }
 
 static rw_status write_tokens(void *context, const uint8_t *bytes, size_t count)
 {
     build *b = context;
+    b->total += count;
+    b->gifts[b->current].tokens += count;
     show_progress(b);
     return rw_dataset_writer_append(b->writer, bytes, count);
+}
+
+static rw_status check_pipes(const build *b, int current)
+{
+    for (int i = 0; i < current && b->pipe_count > 0; i++)
+        if (b->pipes[i] && rw_input_reads(b->pipes[i], b->inputs[current]))
+            return rw_fail(RW_USAGE,
+                           "%s and %s are the same pipe: it can be read once; name it once",
+                           b->inputs[i], b->inputs[current]);
+    return RW_OK;
+}
+
+/* Letters are read twice, which a pipe cannot be: they are kept beside the dataset. */
+static rw_status hold_pipe(build *b, int current)
+{
+    b->pipes[current] = b->input;
+    b->pipe_count++;
+    b->input = NULL;
+    return b->readers[current]->letters ? rw_input_keep(b->pipes[current], b->path) : RW_OK;
 }
 
 /* Opens every input once, before anything is written: what is missing or does
@@ -76,10 +112,11 @@ static rw_status write_tokens(void *context, const uint8_t *bytes, size_t count)
 static rw_status choose_readers(build *b, const char *format)
 {
     for (int i = 0; i < b->count; i++) {
+        RW_TRY(check_pipes(b, i));
         RW_TRY(rw_input_open(b->inputs[i], &b->input));
-        rw_status status = rw_reader_choose(format, b->input, &b->readers[i]);
+        RW_TRY(rw_reader_choose(format, b->input, &b->readers[i]));
+        if (rw_input_is_pipe(b->input)) RW_TRY(hold_pipe(b, i));
         rw_input_close(&b->input);
-        RW_TRY(status);
         if (b->readers[i]->letters != b->readers[0]->letters)
             return rw_fail(RW_USAGE,
                            "%s is %s but %s is %s: letters and bytes do not go into one "
@@ -112,18 +149,56 @@ static rw_status begin_source(build *b)
     return RW_OK;
 }
 
+static rw_status take_input(build *b)
+{
+    b->gifts[b->current] = (gift){0};
+    b->input = b->pipes[b->current];
+    b->pipes[b->current] = NULL;
+    return b->input ? RW_OK : rw_input_open(b->inputs[b->current], &b->input);
+}
+
+/* The writer records the input; a pipe of letters gets ready to be read again. */
+static void finish_input(build *b)
+{
+    b->gifts[b->current].compression = rw_input_compression(b->input);
+    if (b->writer) {
+        rw_dataset_writer_set_source(b->writer, b->source++, rw_input_bytes(b->input),
+                                     rw_input_hash(b->input));
+    } else if (rw_input_is_pipe(b->input)) {
+        rw_input_rewind(b->input);
+        b->pipes[b->current] = b->input;
+        b->input = NULL;
+    }
+    rw_input_close(&b->input);
+}
+
+static rw_status refuse_nothing(const build *b)
+{
+    const char *what = b->readers[0]->letters ? "sequence letters" : "tokens";
+    if (b->notes.bad_lines == 0)
+        return rw_fail(RW_ERROR,
+                       "no %s in the %d inputs of %s (the first is %s); nothing was written", what,
+                       b->count, b->path, b->inputs[0]);
+    return rw_fail(
+        RW_ERROR,
+        "no %s in the %d inputs of %s, nothing was written: %llu bad lines were left out, the "
+        "first is %s",
+        what, b->count, b->path, (unsigned long long)b->notes.bad_lines, b->notes.places[0]);
+}
+
 static rw_status read_inputs(build *b, const rw_token_sink *sink)
 {
+    b->total = 0;
+    b->notes = (rw_reader_notes){0};
     for (b->current = 0; b->current < b->count; b->current++) {
+        uint64_t bad_before = b->notes.bad_lines;
         if (b->writer) RW_TRY(begin_source(b));
-        RW_TRY(rw_input_open(b->inputs[b->current], &b->input));
-        RW_TRY(b->readers[b->current]->read(b->input, b->field, sink));
-        if (b->writer)
-            rw_dataset_writer_set_source(b->writer, b->source++, rw_input_bytes(b->input),
-                                         rw_input_hash(b->input));
-        rw_input_close(&b->input);
+        RW_TRY(take_input(b));
+        RW_TRY(b->readers[b->current]->read(b->input, &b->options, sink, &b->notes));
+        b->gifts[b->current].bad_lines = b->notes.bad_lines - bad_before;
+        finish_input(b);
     }
-    return RW_OK;
+    return b->total > 0 ? RW_OK : refuse_nothing(b);
 }
 
 static rw_status find_alphabet(build *b, char *alphabet)
@@ -138,10 +213,37 @@ static rw_status find_alphabet(build *b, char *alphabet)
     for (const char *letter = rw_fasta_letters; *letter; letter++)
         if (b->seen[(uint8_t)*letter]) alphabet[used++] = *letter;
     alphabet[used] = '\0';
-    if (used == 0)
-        return rw_fail(RW_ERROR, "no sequence letters in the %d inputs of %s (the first is %s)",
-                       b->count, b->path, b->inputs[0]);
     return RW_OK;
+}
+
+static void report_input(const build *b, int input)
+{
+    const gift *g = &b->gifts[input];
+    const char *name = b->inputs[input];
+    char bad[64] = "";
+    if (g->bad_lines > 0)
+        snprintf(bad, sizeof bad, ", %llu bad line%s", (unsigned long long)g->bad_lines,
+                 g->bad_lines == 1 ? "" : "s");
+    rw_info("%s: %s%s%s, %llu document%s, %llu tokens%s", name, b->readers[input]->name,
+            g->compression ? " in " : "", g->compression ? g->compression : "",
+            (unsigned long long)g->documents, g->documents == 1 ? "" : "s",
+            (unsigned long long)g->tokens, bad);
+    if (g->tokens == 0) rw_warn("%s gives nothing to %s: it holds no tokens", name, b->path);
+}
+
+/* Says what each input has given, and what of it is not in the dataset as it was. */
+static void report_inputs(const build *b)
+{
+    const rw_reader_notes *notes = &b->notes;
+    uint64_t shown = notes->bad_lines < RW_READER_PLACES ? notes->bad_lines : RW_READER_PLACES;
+    for (int i = 0; i < b->count; i++) report_input(b, i);
+    if (notes->bad_lines > 0)
+        rw_warn("%llu bad line%s, or the bad letters in them, left out; the first:",
+                (unsigned long long)notes->bad_lines, notes->bad_lines == 1 ? " was" : "s were");
+    for (uint64_t i = 0; i < shown; i++) rw_warn("  %s", notes->places[i]);
+    if (notes->surrogates > 0)
+        rw_warn("%llu lone surrogate%s (\\ud800 to \\udfff) became U+FFFD",
+                (unsigned long long)notes->surrogates, notes->surrogates == 1 ? "" : "s");
 }
 
 /* Says what was written, and what cannot be done with it. */
@@ -183,6 +285,7 @@ static rw_status write_dataset(build *b, const char *alphabet)
     RW_TRY(rw_dataset_writer_finish(b->writer, &plan->rule));
     RW_TRY(rw_build_plan_recheck(plan));
     RW_TRY(rw_dataset_writer_publish(b->writer));
+    report_inputs(b);
     return report(b);
 }
 
@@ -195,9 +298,12 @@ rw_status rw_dataset_build(const char *path, const char *const *inputs, int coun
     RW_TRY(rw_build_plan_make(path, inputs, count, options, &plan));
     build b = {.plan = &plan, .path = path, .count = (int)plan.inputs.count};
     b.inputs = (const char *const *)plan.inputs.names;
-    b.field = options->field ? options->field : "text";
+    b.options.field = options->field ? options->field : "text";
+    b.options.skip_bad = options->skip_bad;
     b.shown = seconds();
     RW_TRY_DONE(rw_alloc((size_t)b.count, sizeof(const rw_reader *), "readers", &b.readers));
+    RW_TRY_DONE(rw_alloc((size_t)b.count, sizeof(rw_input *), "pipes", &b.pipes));
+    RW_TRY_DONE(rw_alloc((size_t)b.count, sizeof(gift), "what inputs give", &b.gifts));
     RW_TRY_DONE(choose_readers(&b, options->format ? options->format : "auto"));
     RW_TRY_DONE(check_kind(&b));
     bool letters = b.readers[0]->letters;
@@ -206,6 +312,9 @@ rw_status rw_dataset_build(const char *path, const char *const *inputs, int coun
 done:
     rw_dataset_writer_destroy(&b.writer);
     rw_input_close(&b.input);
+    for (int i = 0; b.pipes && i < b.count; i++) rw_input_close(&b.pipes[i]);
+    rw_free(&b.gifts);
+    rw_free(&b.pipes);
     rw_free(&b.readers);
     rw_build_plan_free(&plan);
     return status;

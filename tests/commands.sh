@@ -185,6 +185,56 @@ data() {
     out_says '^kind +alphabet .*ACGT' "data info of FASTA"
 }
 
+# same_text WHAT: the dataset piped.h5 has the tokens of text.h5.
+same_text() {
+    expect_exit 0 "$1"
+    does "data info of $1" data info "$dir/piped.h5"
+    grep '^content' "$dir/out" | diff "$dir/content" - >"$dir/err" || fail "$1: other tokens"
+}
+
+# What comes through a pipe is what the file holds.
+data_pipes() {
+    run data build "$dir/piped.h5" <(cat "$dir/text.txt")
+    same_text "data build of <(...)"
+    rm "$dir/piped.h5"
+    cat "$dir/text.txt.gz" | timeout "$limit" "$program" data build "$dir/piped.h5" - 2>"$dir/err"
+    code=$?
+    same_text "data build of -"
+    rm "$dir/piped.h5"
+    cat "$dir/text.txt" | timeout "$limit" "$program" data build "$dir/piped.h5" /dev/stdin 2>"$dir/err"
+    code=$?
+    same_text "data build of /dev/stdin"
+    rm "$dir/piped.h5"
+    mkfifo "$dir/pipe"
+    cat "$dir/text.txt" >"$dir/pipe" &
+    run data build "$dir/piped.h5" "$dir/pipe"
+    same_text "data build of a named pipe"
+    rm "$dir/piped.h5"
+    # Nobody writes to it: a signal ends the wait.
+    timeout "$limit" "$program" data build "$dir/piped.h5" "$dir/pipe" 2>"$dir/err" &
+    local waiting=$!
+    until [[ -n $(find /proc/[0-9]*/fd -lname "$dir/pipe" 2>/dev/null) ]]; do
+        kill -0 $waiting || fail "data build of a pipe without a writer: does not wait"
+        sleep 0.05
+    done
+    kill -TERM $waiting # timeout passes it on
+    wait $waiting
+    [[ $? == 143 ]] || fail "data build of a pipe without a writer: SIGTERM does not end it"
+    [[ ! -e $dir/piped.h5 ]] || fail "data build of a pipe without a writer: writes a file"
+}
+
+# One bad line ends a build with its number, or is left out and told.
+data_bad_lines() {
+    printf '{"a": {"b": "one"}, "n": 1e999}\n{"a": \n{"a": {"b": "two"}}\n' >"$dir/bad.jsonl"
+    run data build "$dir/bad.h5" "$dir/bad.jsonl" --field a.b
+    expect_exit 1 "data build of a bad line"
+    expect_line "$dir/err" 'bad.jsonl:2: not JSON.*--skip-bad' "data build of a bad line"
+    does "data build --skip-bad" data build "$dir/bad.h5" "$dir/bad.jsonl" --field a.b --skip-bad
+    expect_line "$dir/err" 'bad.jsonl: jsonl, 2 documents, 6 tokens, 1 bad line' "--skip-bad"
+    expect_line "$dir/err" 'bad.jsonl:2: not JSON' "--skip-bad"
+    rm "$dir/bad.h5"
+}
+
 # Lists, folders, additions; what is there is kept.
 data_inputs() {
     local folder="$dir/corpus" i
@@ -361,6 +411,8 @@ bench_ops
 bench_steps
 bench_refuses
 data
+data_pipes
+data_bad_lines
 data_damage
 data_inputs
 run_folder

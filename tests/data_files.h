@@ -8,7 +8,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <bzlib.h>
 #include <dirent.h>
+#include <lzma.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +101,53 @@ static inline void write_zstd(const char *name, const uint8_t *bytes, size_t cou
         assert_int_equal(fwrite(frame, 1, made, file), made);
         free(frame);
     }
+    fclose(file);
+}
+
+/* In `streams` pieces, each an xz stream of its own with padding after it. */
+static inline void write_xz(const char *name, const uint8_t *bytes, size_t count, int streams)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+    assert_non_null(file);
+    for (int m = 0; m < streams; m++) {
+        size_t begin = count * (size_t)m / (size_t)streams;
+        size_t end = count * (size_t)(m + 1) / (size_t)streams;
+        size_t bound = lzma_stream_buffer_bound(end - begin), made = 0;
+        uint8_t *packed = malloc(bound);
+        assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL, bytes + begin,
+                                                 end - begin, packed, &made, bound),
+                         LZMA_OK);
+        assert_int_equal(fwrite(packed, 1, made, file), made);
+        if (streams > 1) assert_int_equal(fwrite("\0\0\0\0", 1, 4, file), 4);
+        free(packed);
+    }
+    fclose(file);
+}
+
+/* In `streams` pieces, each a bzip2 stream of its own, as pbzip2 writes. */
+static inline void write_bzip2(const char *name, const uint8_t *bytes, size_t count, int streams)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+    assert_non_null(file);
+    for (int m = 0; m < streams; m++) {
+        size_t begin = count * (size_t)m / (size_t)streams;
+        size_t end = count * (size_t)(m + 1) / (size_t)streams;
+        unsigned made = (unsigned)((end - begin) * 2 + 1000);
+        char *packed = malloc(made);
+        assert_int_equal(BZ2_bzBuffToBuffCompress(packed, &made, (char *)(uintptr_t)bytes + begin,
+                                                  (unsigned)(end - begin), 1, 0, 0),
+                         BZ_OK);
+        assert_int_equal(fwrite(packed, 1, made, file), made);
+        free(packed);
+    }
+    fclose(file);
+}
+
+static inline void append_file(const char *name, const void *bytes, size_t count)
+{
+    FILE *file = fopen(in_folder(name), "ab");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
     fclose(file);
 }
 

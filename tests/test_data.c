@@ -13,16 +13,19 @@
 
 #define CHUNK RW_DATASET_CHUNK
 
-typedef enum { PLAIN, GZIP, ZSTD, COMPRESSIONS } compression;
+typedef enum { PLAIN, GZIP, ZSTD, XZ, BZIP2, COMPRESSIONS } compression;
 
-/* Writes the input NAME, NAME.gz or NAME.zst and returns that name. */
+/* Writes the input NAME, NAME.gz, ... and returns that name. */
 static const char *write_input(const char *name, compression kind, const void *bytes, size_t count)
 {
     static char full[64];
-    snprintf(full, sizeof full, "%s%s", name, (const char *[]){"", ".gz", ".zst"}[kind]);
+    snprintf(full, sizeof full, "%s%s", name,
+             (const char *[]){"", ".gz", ".zst", ".xz", ".bz2"}[kind]);
     if (kind == PLAIN) write_file(full, bytes, count);
     if (kind == GZIP) write_gzip(full, bytes, count, 1);
     if (kind == ZSTD) write_zstd(full, bytes, count, 1);
+    if (kind == XZ) write_xz(full, bytes, count, 1);
+    if (kind == BZIP2) write_bzip2(full, bytes, count, 1);
     return full;
 }
 
@@ -81,20 +84,6 @@ static void text_of_any_size_and_compression_comes_back(void **state)
         }
         free(bytes);
     }
-}
-
-static void members_and_frames_are_joined(void **state)
-{
-    (void)state;
-    const size_t count = 300001;
-    uint8_t *bytes = make_bytes(count, 3);
-    write_gzip("in.gz", bytes, count, 5);
-    assert_int_equal(build_from("out.h5", "in.gz", "text", 0.1), RW_OK);
-    assert_tokens("out.h5", bytes, count);
-    write_zstd("in.zst", bytes, count, 5);
-    assert_int_equal(build_from("out.h5", "in.zst", "text", 0.1), RW_OK);
-    assert_tokens("out.h5", bytes, count);
-    free(bytes);
 }
 
 static void json_lines_are_documents(void **state)
@@ -235,6 +224,7 @@ static void bad_lines_are_named(void **state)
         {"jsonl", "{\"text\": \"a\"}\n{\"other\": \"b\"}\n", "in:2: no field 'text'"},
         {"jsonl", "{\"text\": 5}\n", "in:1: field 'text' is not a string"},
         {"jsonl", "[1]\n", "in:1: not a JSON object"},
+        {"jsonl", "{\"text\": 5}\n", "--skip-bad leaves such lines out"},
         {"fasta", ">a\nACGT\nAC5T\n", "in:3: '5' is not a sequence letter"},
         {"fasta", ">a\nAC\x01", "in:2: byte 0x01 is not"},
         {"fasta", "ACGT\n>a\n", "in:1: not FASTA"},
@@ -474,7 +464,6 @@ int main(void)
     rw_log_speak(false);
     const struct CMUnitTest tests[] = {
         IN_FOLDER(text_of_any_size_and_compression_comes_back),
-        IN_FOLDER(members_and_frames_are_joined),
         IN_FOLDER(json_lines_are_documents),
         IN_FOLDER(a_json_line_may_be_longer_than_a_buffer),
         IN_FOLDER(fasta_records_become_letters),

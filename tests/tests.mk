@@ -27,6 +27,7 @@ unit_tests = \
 	test_op_rig \
 	test_optim \
 	test_packed_product \
+	test_readers \
 	test_report \
 	test_short_conv \
 	test_source \
@@ -143,6 +144,8 @@ test_packed_product_LDADD = libropewalk.a $(test_libs)
 test_packed_product_double_SOURCES = tests/test_packed_product.c
 test_packed_product_double_CPPFLAGS = $(double_cppflags)
 test_packed_product_double_LDADD = libropewalk_double.a $(test_libs)
+test_readers_SOURCES = tests/test_readers.c tests/data_files.h
+test_readers_LDADD = libropewalk.a $(test_libs)
 test_report_SOURCES = tests/test_report.c
 test_report_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c

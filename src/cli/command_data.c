@@ -40,7 +40,7 @@ static const rw_action actions[] = {
 };
 
 static const struct argp_option options[] = {
-    {"format", 'f', "F", 0, "format of the inputs: auto (default), text, jsonl or fasta", 0},
+    {"format", 'f', "F", 0, "format of the inputs: auto (default), text, jsonl, fasta or bytes", 0},
     {"heldout", 'x', "X", 0, "share of the tokens for evaluation: 0 none, 1 all (0.1)", 0},
     {"heldout-by", KEY_HELDOUT_BY, "WAY", 0,
      "tail: the last tokens (default); document: whole documents at the end; shuffled: whole "
@@ -49,7 +49,9 @@ static const struct argp_option options[] = {
     {"seed", KEY_SEED, "S", 0, "of --heldout-by shuffled (1)", 0},
     {"heldout-files", KEY_HELDOUT_FILES, "INPUT", 0,
      "hold out this input, all of it, and nothing of the others; may be given again", 0},
-    {"field", 'n', "NAME", 0, "jsonl: the field that holds the text (text)", 0},
+    {"field", 'n', "NAME", 0, "jsonl: the field that holds the text (text); a.b: b in field a", 0},
+    {"skip-bad", 's', NULL, 0,
+     "leave out bad lines of jsonl and bad letters of fasta; say how many and where", 0},
     {"files-from", KEY_FILES_FROM, "FILE", 0,
      "names of further inputs, one a line; -: from standard input", 0},
     {"null", '0', NULL, 0, "names of --files-from end with zero bytes, as find -print0 writes", 0},
@@ -87,6 +89,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'n':
         a->options.field = argument;
         return 0;
+    case 's':
+        a->options.skip_bad = true;
+        return 0;
     case 'x':
     case KEY_SEED:
     case KEY_HELDOUT_BY:
@@ -115,9 +120,9 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "build OUT.h5 INPUT...\ninfo FILE\nverify FILE",
-    .doc =
-        "Builds a dataset from text, JSON lines or FASTA files (plain, .gz or .zst; of a folder, "
-        "all files in it), shows what is in one, or verifies every checksum of one.",
+    .doc = "Builds a dataset from text, JSON lines or FASTA (files, folders, pipes, or - for "
+           "standard input; plain, gzip, bzip2, xz or zstd), shows what is in one, or verifies "
+           "every checksum of one.",
 };
 
 static rw_status run(int argc, char **argv)
