@@ -274,6 +274,25 @@ data_inputs() {
     grep -qx 'text 1' "$folder/deep/1.txt" || fail "data build replaced an input"
 }
 
+# The mean over nothing is null, not 0: here nearly every document is one byte.
+nothing_to_predict() {
+    { echo '{"text": "some longer text"}' && yes '{"text": "a"}' | head -n 300 &&
+        echo '{"text": "some longer text"}'; } >"$dir/bytes.jsonl"
+    does "data build" data build "$dir/bytes.h5" "$dir/bytes.jsonl" --heldout 0.9
+    cat >"$dir/bytes.yaml" <<END
+model: {width: 8, chunk: 8, blocks: [{mixer: ssd, state: 4, heads: 2}]}
+data: {dataset: $dir/bytes.h5, length: 16, batch: 1}
+train: {steps: 3}
+eval: {batches: 1}
+END
+    does "training where little is to be predicted" train "$dir/bytes.yaml" --run-dir "$dir/bytes"
+    expect_line "$dir/err" 'no token of its sequences is to be predicted' "a step over nothing"
+    expect_line "$dir/err" 'nothing to predict in the first 1 held-out batches' "evaluating nothing"
+    expect_line "$dir/bytes/metrics.jsonl" '"loss":null' "a step over nothing"
+    expect_line "$dir/bytes/metrics.jsonl" '"eval_loss":null' "evaluating nothing"
+    grep -qE '"(eval_)?loss":0[,}]' "$dir/bytes/metrics.jsonl" && fail "a mean over nothing is 0"
+}
+
 # A damaged byte is found, by verify and by whoever reads it.
 data_damage() {
     local size
@@ -415,6 +434,7 @@ data_pipes
 data_bad_lines
 data_damage
 data_inputs
+nothing_to_predict
 run_folder
 report
 evaluation

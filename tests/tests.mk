@@ -13,6 +13,7 @@ unit_tests = \
 	test_data \
 	test_decay_gradients \
 	test_dataset_build \
+	test_decay_gradients \
 	test_documents \
 	test_elementary \
 	test_execution \

@@ -65,8 +65,7 @@ rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, si
  * before is an error. Thread-safe. */
 rw_status rw_file_read_at(int file, const char *path, uint64_t offset, void *bytes, size_t size);
 /* The XXH3-64 of bytes [from, end) of the open file. */
-rw_status rw_file_hash_rest(int file, const char *path, uint64_t from, uint64_t end,
-                            uint64_t *out);
+rw_status rw_file_hash_rest(int file, const char *path, uint64_t from, uint64_t end, uint64_t *out);
 /* Overwrites the beginning of a file that exists, and brings all of the file to
  * the device. */
 rw_status rw_file_overwrite(const char *path, const void *bytes, size_t size);

@@ -42,6 +42,7 @@ typedef struct {
     uint64_t saved;   /* step of the newest checkpoint */
     uint64_t skipped; /* steps skipped as non-finite, in all */
     int skipped_in_a_row;
+    bool told_empty;     /* that a step had nothing to predict */
     double step_seconds; /* smoothed */
     double shown;        /* when progress was last shown */
 } trainer;
@@ -274,10 +275,6 @@ static rw_status evaluate(trainer *t)
     rw_loss loss;
     uint64_t batches = (uint64_t)rw_config_int(t->settings.eval, "batches");
     RW_TRY(rw_evaluation_run(t->evaluation, batches, NULL, &loss));
-    if (loss.counted == 0)
-        rw_warn("step %" PRIu64 ": nothing to predict in the first %" PRIu64 " held-out batches; "
-                "raise eval.batches",
-                t->step, batches);
     rw_metrics_begin(&t->folder, t->step);
     rw_metrics_number(&t->folder, "eval_loss", loss.loss);
     char bits[64] = "", accuracy[64] = "";
@@ -289,7 +286,12 @@ static rw_status evaluate(trainer *t)
         snprintf(accuracy, sizeof accuracy, ", accuracy %.4f", loss.correct / loss.counted);
     }
     RW_TRY(rw_agree(&t->layout, rw_metrics_end(&t->folder)));
-    rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, bits, accuracy);
+    if (loss.counted == 0)
+        rw_warn("step %" PRIu64 ": nothing to predict in the first %" PRIu64 " held-out batches; "
+                "raise eval.batches",
+                t->step, batches);
+    else
+        rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, bits, accuracy);
     return RW_OK;
 }
 
@@ -380,6 +382,17 @@ static rw_status skip(trainer *t, const step_facts *f)
                    most, t->step, t->folder.checkpoints);
 }
 
+/* The mean over no targets is not 0: metrics hold null. */
+static void tell_empty_step(trainer *t, step_facts *f)
+{
+    f->loss.loss = NAN;
+    if (!t->told_empty)
+        rw_warn("step %" PRIu64 ": no token of its sequences is to be predicted, every document in "
+                "them is one token; such steps have no loss",
+                t->step);
+    t->told_empty = true;
+}
+
 static rw_status run_step(trainer *t)
 {
     step_facts f = {.comm = rw_comm_count};
@@ -402,6 +415,7 @@ static rw_status run_step(trainer *t)
     t->step++;
     t->seen += (uint64_t)t->settings.batch;
     f.seconds = MPI_Wtime() - start;
+    if (f.loss.counted == 0) tell_empty_step(t, &f);
     show_progress(t, &f);
     return rw_agree(&t->layout, write_metrics(t, &f));
 }
