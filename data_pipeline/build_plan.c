@@ -90,7 +90,7 @@ static rw_status choose_files_rule(const rw_dataset_options *options, rw_build_p
 {
     const rw_dataset_facts *old = plan->old ? rw_dataset_describe(plan->old) : NULL;
     plan->rule = (rw_heldout_rule){.by = RW_HELDOUT_FILES};
-    if (options->split_given)
+    if (options->heldout_given || options->heldout_by || options->seed_given)
         return rw_fail(RW_USAGE,
                        "the held-out part of %s is files of its own; leave --heldout and "
                        "--heldout-by away",
@@ -106,14 +106,16 @@ static rw_status choose_files_rule(const rw_dataset_options *options, rw_build_p
 static rw_status choose_rule(const rw_dataset_options *options, rw_build_plan *plan)
 {
     const rw_dataset_facts *old = plan->old ? rw_dataset_describe(plan->old) : NULL;
-    const char *by = options->heldout_by ? options->heldout_by : "tail";
-    plan->rule = (rw_heldout_rule){.share = options->heldout, .seed = options->seed};
+    rw_heldout_rule *rule = &plan->rule;
+    *rule = (rw_heldout_rule){.share = options->heldout, .seed = options->seed};
+    if (options->heldout_by) RW_TRY(rw_heldout_find(options->heldout_by, &rule->by));
     RW_TRY(check_share(options->heldout));
-    RW_TRY(rw_heldout_find(by, &plan->rule.by));
     if (options->heldout_file_count > 0 || (old && old->heldout_by == RW_HELDOUT_FILES))
         return choose_files_rule(options, plan);
-    if (old && !options->split_given)
-        plan->rule = (rw_heldout_rule){old->heldout_by, old->heldout_share, old->seed};
+    if (!old) return RW_OK;
+    if (!options->heldout_given) rule->share = old->heldout_share;
+    if (!options->heldout_by) rule->by = old->heldout_by;
+    if (!options->seed_given && old->heldout_by == RW_HELDOUT_SHUFFLED) rule->seed = old->seed;
     return RW_OK;
 }
 

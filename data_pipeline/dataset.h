@@ -15,9 +15,9 @@ typedef struct {
     const char *field;  /* jsonl: the field that holds the text ("text"); "a.b": in a field */
     bool skip_bad;      /* leave out bad lines of jsonl and bad letters of fasta, and tell */
 
-    const char *heldout_by; /* "tail" (or NULL), "document" or "shuffled" */
-    uint64_t seed;          /* of "shuffled" */
-    bool split_given;       /* the three above were asked for; see append */
+    const char *heldout_by;         /* "tail" (or NULL), "document" or "shuffled" */
+    uint64_t seed;                  /* of "shuffled" */
+    bool heldout_given, seed_given; /* were asked for; else append keeps what the file has */
 
     const char *const *heldout_files; /* inputs whose tokens are held out, all of them */
     int heldout_file_count;
@@ -26,7 +26,7 @@ typedef struct {
 
     bool replace; /* what is at the path is replaced */
     bool append;  /* the inputs are added to the dataset at the path, if there is one; its
-                     held-out part is chosen again, as before unless split_given */
+                     held-out part is chosen again, as before where nothing else is asked for */
 } rw_dataset_options;
 
 /* Builds `path` from the inputs (files, pipes, "-"; plain, gzip, bzip2, xz or

@@ -299,13 +299,37 @@ static void held_out_files_stay_held_out(void **state)
     assert_int_equal(index->heldout[0].begin, 5);
     assert_int_equal(index->heldout[0].end, 10);
     rw_dataset_close(&dataset);
-    first.split_given = true;
+    first.heldout_given = true;
     assert_message(BUILD("x.h5", first, "a"), RW_USAGE, "leave --heldout");
-    first.split_given = false;
+    first.heldout_given = false;
     assert_message(BUILD("x.h5", first, "a", "v"), RW_USAGE, "trained on and held out");
     assert_int_equal(BUILD("tail.h5", WITH(.heldout = 0.5), "a"), RW_OK);
     first.append = true;
     assert_message(BUILD("tail.h5", first, "b"), RW_USAGE, "holds out a share");
+}
+
+/* What is not asked for stays as it is. */
+static void additions_keep_the_way_to_hold_out(void **state)
+{
+    (void)state;
+    const char lines[] = "{\"text\": \"one\"}\n{\"text\": \"two!\"}\n{\"text\": \"three\"}\n";
+    write_text("a.jsonl", lines);
+    const rw_dataset_options first = {.heldout = 0.4, .heldout_by = "shuffled", .seed = 7};
+    rw_dataset_options more = {.heldout = 0.1, .seed = 1, .append = true};
+    for (int asked = 0; asked < 4; asked++) {
+        more.heldout_given = asked == 1;
+        more.heldout_by = asked == 2 ? "document" : NULL;
+        more.seed_given = asked == 3;
+        unlink(in_folder("out.h5"));
+        assert_int_equal(BUILD("out.h5", first, "a.jsonl"), RW_OK);
+        assert_int_equal(BUILD("out.h5", more, "a.jsonl"), RW_OK);
+        rw_dataset *dataset = opened("out.h5");
+        const rw_dataset_facts *f = rw_dataset_describe(dataset);
+        assert_true(f->heldout_share == (asked == 1 ? 0.1 : 0.4));
+        assert_int_equal(f->heldout_by, asked == 2 ? RW_HELDOUT_DOCUMENT : RW_HELDOUT_SHUFFLED);
+        assert_int_equal(f->seed, asked == 2 ? 0 : asked == 3 ? 1 : 7);
+        rw_dataset_close(&dataset);
+    }
 }
 
 /* Whatever makes an addition fail, the dataset is as it was before. */
@@ -322,6 +346,15 @@ static void failed_additions_lose_nothing(void **state)
     assert_int_equal(BUILD("out.h5", WITH(.append = true), "a", "absent"), RW_ERROR);
     rw_clear_message();
     assert_same_file("out.h5", "copy.h5");
+    assert_int_equal(files_that_begin("out.h5"), 1);
+    rw_dataset *dataset = opened("out.h5");
+    uint64_t at = rw_dataset_lists(dataset)->chunk_offsets[0] + 20;
+    rw_dataset_close(&dataset);
+    FILE *file = fopen(in_folder("out.h5"), "r+b");
+    assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
+    fputc('!', file);
+    fclose(file);
+    assert_message(BUILD("out.h5", WITH(.append = true), "a"), RW_ERROR, "chunk 0 of 1 is damaged");
     assert_int_equal(files_that_begin("out.h5"), 1);
 }
 
@@ -566,6 +599,7 @@ int main(void)
         IN_FOLDER(additions_equal_a_build_of_all),
         IN_FOLDER(additions_may_bring_letters),
         IN_FOLDER(held_out_files_stay_held_out),
+        IN_FOLDER(additions_keep_the_way_to_hold_out),
         IN_FOLDER(failed_additions_lose_nothing),
         IN_FOLDER(held_out_parts_are_what_was_asked_for),
         IN_FOLDER(drawn_documents_are_whole_and_near_the_share),

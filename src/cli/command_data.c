@@ -65,11 +65,12 @@ static error_t parse_split(int key, char *argument, struct argp_state *state,
 {
     int64_t seed = 0;
     error_t error;
-    chosen->split_given = true;
     switch (key) {
     case 'x': /* the build says what is out of range */
+        chosen->heldout_given = true;
         return rw_command_number(state, "heldout", argument, 0, INFINITY, &chosen->heldout);
     case KEY_SEED:
+        chosen->seed_given = true;
         error = rw_command_count(state, "seed", argument, 0, &seed);
         chosen->seed = (uint64_t)seed;
         return error;
