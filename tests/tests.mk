@@ -11,7 +11,6 @@ unit_tests = \
 	test_conv \
 	test_convolution \
 	test_data \
-	test_decay_gradients \
 	test_dataset_build \
 	test_decay_gradients \
 	test_documents \
