@@ -252,7 +252,7 @@ without_space() {
     fi
     head -c 600000 /dev/urandom >"$dir/noise.txt"
     no_space "$full" "a dataset without space" \
-        "$program" data build "$dir/space/x.h5" "$dir/noise.txt"
+        "$program" data build "$dir/space/x.h5" "$dir/noise.txt" --format bytes
     grep -qx 'x.h5' "$dir/left" && fail "half a dataset is left"
     run train "$dir/good.yaml" --run-dir "$dir/wide" --set model.width=128
     expect_exit 0 "training a wider model"
