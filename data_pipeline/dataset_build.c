@@ -198,7 +198,7 @@ static rw_status read_inputs(build *b, const rw_token_sink *sink)
         b->gifts[b->current].bad_lines = b->notes.bad_lines - bad_before;
         finish_input(b);
     }
-    return b->total > 0 ? RW_OK : refuse_nothing(b);
+    return b->total > 0 || b->plan->old ? RW_OK : refuse_nothing(b);
 }
 
 static rw_status find_alphabet(build *b, char *alphabet)

@@ -238,6 +238,7 @@ static void additions_equal_a_build_of_all(void **state)
     static const char *const ways[] = {"tail", "document", "shuffled"};
     const size_t count = RW_DATASET_CHUNK - 3; /* so that a chunk is joined in its middle */
     uint8_t *bytes = make_bytes(count, 3);
+    for (size_t i = 0; i < count; i++) bytes[i] = (uint8_t)(' ' + bytes[i] % 64); /* text */
     write_file("a", bytes, count);
     write_text("b", "");
     write_text("c", "the third");
