@@ -1,7 +1,6 @@
 /* An input of any content through each reader. The first byte chooses the format and
  * the options; the rest is the input: read from a file, then from a pipe, with the same
  * result. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
