@@ -263,11 +263,14 @@ static rw_status locate_chunk(hid_t dataset, const rw_block *block, const hsize_
     return status;
 }
 
-static void close_dataset(hid_t dataset)
+/* Closing writes, so it can fail as writing can. */
+static rw_status close_dataset(hid_t dataset, const char *name, rw_status status)
 {
     rw_hdf5_lock();
-    H5Dclose(dataset);
+    if (H5Dclose(dataset) < 0 && status == RW_OK)
+        status = rw_hdf5_fail("close the dataset", name, RW_HDF5_MEMORY);
     rw_hdf5_unlock();
+    return status;
 }
 
 rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data, uint64_t *begin,
@@ -297,8 +300,7 @@ rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data,
         RW_TRY_DONE(locate_chunk(dataset, block, offset, begin, end));
     }
 done:
-    close_dataset(dataset);
-    return status;
+    return close_dataset(dataset, block->name, status);
 }
 
 /* Is the open dataset what the block says: type, shape, chunks? */
@@ -360,6 +362,5 @@ rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink si
         RW_TRY_DONE(sink(state, image->chunk, chunk.bytes));
     }
 done:
-    close_dataset(dataset);
-    return status;
+    return close_dataset(dataset, block->name, status);
 }

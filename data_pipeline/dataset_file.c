@@ -4,17 +4,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "data_pipeline/dataset_fields.h"
 #include "storage/content_hash.h"
-#include "storage/hdf5_access.h"
+#include "storage/durable_file.h"
 #include "storage/zstd_frame.h"
 
 #define CACHED_CHUNKS 16 /* 4 MiB */
-
-static const char *const rebuild = "build the dataset again with `ropewalk data build`";
 
 typedef struct {
     uint64_t chunk; /* plus one; 0: empty */
@@ -24,104 +22,64 @@ typedef struct {
 
 struct rw_dataset {
     char *path;
-    hid_t file, tokens;
+    int file;
+    rw_dataset_header header;
     rw_dataset_facts facts;
-    uint64_t *chunk_hashes;
+    rw_dataset_index index;
     pthread_mutex_t lock; /* guards all that follows */
     cached_chunk cache[CACHED_CHUNKS];
     int cached;
     uint64_t uses;
-    uint8_t *cache_memory;
+    uint8_t *cache_memory, *frame;
     rw_framer *framer;
 };
 
-uint64_t rw_dataset_content_hash(uint64_t token_hash, const char *alphabet, uint64_t heldout_begin)
+/* Anything but a file is refused before it is opened for good: a pipe would
+ * wait for its writer. */
+static rw_status open_file(rw_dataset *d, uint64_t *bytes)
 {
-    uint64_t parts[3] = {token_hash, heldout_begin, rw_hash(alphabet, strlen(alphabet))};
-    return rw_hash(parts, sizeof parts);
-}
-
-static rw_status open_file(rw_dataset *d)
-{
-    /* The system's own reason is clearer than HDF5's. */
-    int descriptor = open(d->path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
+    struct stat about;
+    d->file = open(d->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (d->file < 0)
         return rw_fail(RW_ERROR,
                        "cannot open the dataset %s: %s; make it with `ropewalk data "
                        "build %s INPUT...`",
                        d->path, strerror(errno), d->path);
-    close(descriptor);
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    /* A finished file never changes; many parallel file systems have no locks. */
-    H5Pset_file_locking(access, false, true);
-    d->file = H5Fopen(d->path, H5F_ACC_RDONLY, access);
-    rw_status status = RW_OK;
-    if (d->file < 0) status = rw_hdf5_fail("open the dataset", d->path, rebuild);
-    H5Pclose(access);
-    return status;
-}
-
-static rw_status read_facts(rw_dataset *d)
-{
-    char format[32], kind[16];
-    uint64_t version, vocab;
-    rw_dataset_facts *f = &d->facts;
-    RW_TRY(rw_field_get_string(d->file, d->path, "format", format, sizeof format));
-    RW_TRY(rw_field_get_number(d->file, d->path, "version", &version));
-    if (strcmp(format, "ropewalk-dataset") != 0 || version != RW_DATASET_VERSION)
+    if (fstat(d->file, &about) < 0)
+        return rw_fail(RW_ERROR, "cannot inspect the dataset %s: %s", d->path, strerror(errno));
+    if (!S_ISREG(about.st_mode))
         return rw_fail(RW_ERROR,
-                       "%s: format '%s' version %llu; this program reads "
-                       "'ropewalk-dataset' version %d; %s",
-                       d->path, format, (unsigned long long)version, RW_DATASET_VERSION, rebuild);
-    RW_TRY(rw_field_get_string(d->file, d->path, "kind", kind, sizeof kind));
-    RW_TRY(rw_field_get_string(d->file, d->path, "alphabet", f->alphabet, sizeof f->alphabet));
-    RW_TRY(rw_field_get_number(d->file, d->path, "vocab", &vocab));
-    RW_TRY(rw_field_get_number(d->file, d->path, "tokens", &f->tokens));
-    RW_TRY(rw_field_get_number(d->file, d->path, "heldout_begin", &f->heldout_begin));
-    RW_TRY(rw_field_get_number(d->file, d->path, "content_hash", &f->content_hash));
-    RW_TRY(rw_field_get_number(d->file, d->path, "index_hash", &f->index_hash));
-    bool bytes = strcmp(kind, "bytes") == 0;
-    uint64_t expected = bytes ? 256 : strlen(f->alphabet);
-    if ((!bytes && strcmp(kind, "alphabet") != 0) || vocab != expected || vocab == 0 ||
-        bytes != (f->alphabet[0] == '\0') || f->tokens == 0 || f->heldout_begin == 0 ||
-        f->heldout_begin > f->tokens)
-        return rw_fail(RW_ERROR,
-                       "%s: kind, alphabet, vocab, tokens and heldout_begin do not fit "
-                       "together; %s",
-                       d->path, rebuild);
-    f->vocab = (int)vocab;
-    f->chunks = (f->tokens - 1) / RW_DATASET_CHUNK + 1;
+                       "the dataset %s is %s, not a file; name the file that `ropewalk data "
+                       "build` wrote",
+                       d->path, S_ISDIR(about.st_mode) ? "a folder" : "a pipe or a device");
+    *bytes = (uint64_t)about.st_size;
     return RW_OK;
 }
 
-static bool tokens_have_shape(hid_t tokens, uint64_t count)
+static rw_status read_header(rw_dataset *d)
 {
-    hsize_t extent = 0, chunk = 0;
-    hid_t space = H5Dget_space(tokens), creation = H5Dget_create_plist(tokens);
-    hid_t type = H5Dget_type(tokens);
-    bool fits = H5Sget_simple_extent_ndims(space) == 1 &&
-                H5Sget_simple_extent_dims(space, &extent, NULL) == 1 && extent == count &&
-                H5Pget_layout(creation) == H5D_CHUNKED && H5Pget_chunk(creation, 1, &chunk) == 1 &&
-                chunk == RW_DATASET_CHUNK && H5Tget_class(type) == H5T_INTEGER &&
-                H5Tget_size(type) == 1;
-    H5Tclose(type);
-    H5Pclose(creation);
-    H5Sclose(space);
-    return fits;
+    uint8_t begin[RW_DATASET_HEADER];
+    uint64_t bytes = 0;
+    RW_TRY(open_file(d, &bytes));
+    size_t count = bytes < sizeof begin ? bytes : sizeof begin;
+    RW_TRY(rw_file_read_at(d->file, d->path, 0, begin, count));
+    return rw_dataset_header_read(begin, count, bytes, d->path, &d->header);
 }
 
-static rw_status open_tokens(rw_dataset *d)
+static void set_facts(rw_dataset *d)
 {
-    size_t count;
-    d->tokens = H5Dopen2(d->file, "tokens", H5P_DEFAULT);
-    if (d->tokens < 0) return rw_hdf5_fail_at("open", "tokens", d->path, rebuild);
-    RW_TRY(rw_field_get_numbers(d->file, d->path, "chunk_hashes", &d->chunk_hashes, &count));
-    if (!tokens_have_shape(d->tokens, d->facts.tokens) || count != d->facts.chunks)
-        return rw_fail(RW_ERROR,
-                       "%s: 'tokens' or 'chunk_hashes' does not have the shape of %llu "
-                       "tokens in chunks of %d bytes; %s",
-                       d->path, (unsigned long long)d->facts.tokens, RW_DATASET_CHUNK, rebuild);
-    return RW_OK;
+    const rw_dataset_header *h = &d->header;
+    d->facts = (rw_dataset_facts){
+        .tokens = h->tokens,
+        .heldout = rw_dataset_index_heldout(&d->index),
+        .chunks = rw_dataset_chunks(h->tokens),
+        .content_hash = h->content_hash,
+        .heldout_by = h->heldout_by,
+        .heldout_share = h->heldout_share,
+        .seed = h->seed,
+        .vocab = h->alphabet[0] ? (int)strlen(h->alphabet) : 256,
+    };
+    memcpy(d->facts.alphabet, h->alphabet, sizeof d->facts.alphabet);
 }
 
 static rw_status allocate_cache(rw_dataset *d)
@@ -130,6 +88,7 @@ static rw_status allocate_cache(rw_dataset *d)
     RW_TRY(rw_alloc((size_t)d->cached, RW_DATASET_CHUNK, "chunks of a dataset", &d->cache_memory));
     for (int i = 0; i < d->cached; i++)
         d->cache[i].tokens = d->cache_memory + (size_t)i * RW_DATASET_CHUNK;
+    RW_TRY(rw_alloc(rw_frame_limit(RW_DATASET_CHUNK), 1, "a compressed chunk", &d->frame));
     return rw_framer_new(RW_DATASET_CHUNK, 0, &d->framer);
 }
 
@@ -139,16 +98,14 @@ rw_status rw_dataset_open(const char *path, rw_dataset **out)
     rw_dataset *d;
     *out = NULL;
     RW_TRY(rw_alloc(1, sizeof *d, "a dataset", &d));
-    d->file = d->tokens = -1;
+    d->file = -1;
     pthread_mutex_init(&d->lock, NULL);
-    rw_hdf5_lock();
     RW_TRY_DONE(rw_strdup(path, &d->path));
-    RW_TRY_DONE(open_file(d));
-    RW_TRY_DONE(read_facts(d));
-    RW_TRY_DONE(open_tokens(d));
+    RW_TRY_DONE(read_header(d));
+    RW_TRY_DONE(rw_dataset_index_read(d->file, d->path, &d->header, &d->index));
+    set_facts(d);
     RW_TRY_DONE(allocate_cache(d));
 done:
-    rw_hdf5_unlock();
     if (status != RW_OK)
         rw_dataset_close(&d);
     else
@@ -160,14 +117,12 @@ void rw_dataset_close(rw_dataset **pointer)
 {
     rw_dataset *d = *pointer;
     if (!d) return;
-    rw_hdf5_lock();
-    rw_hdf5_close(d->tokens, H5Dclose);
-    rw_hdf5_close(d->file, H5Fclose);
-    rw_hdf5_unlock();
+    if (d->file >= 0) close(d->file);
+    rw_dataset_index_free(&d->index);
     rw_framer_destroy(&d->framer);
     pthread_mutex_destroy(&d->lock);
     rw_free(&d->cache_memory);
-    rw_free(&d->chunk_hashes);
+    rw_free(&d->frame);
     rw_free(&d->path);
     rw_free(pointer);
 }
@@ -177,12 +132,19 @@ const rw_dataset_facts *rw_dataset_describe(const rw_dataset *d)
     return &d->facts;
 }
 
-rw_status rw_dataset_read_index(rw_dataset *d, rw_dataset_index *out)
+const rw_dataset_index *rw_dataset_lists(const rw_dataset *d)
 {
-    rw_hdf5_lock();
-    rw_status status = rw_dataset_index_read(d->file, d->path, out);
-    rw_hdf5_unlock();
-    return status;
+    return &d->index;
+}
+
+const rw_dataset_header *rw_dataset_begin(const rw_dataset *d)
+{
+    return &d->header;
+}
+
+rw_status rw_dataset_hash_rest(rw_dataset *d, uint64_t *out)
+{
+    return rw_file_hash_rest(d->file, d->path, RW_DATASET_HEADER, d->header.file_bytes, out);
 }
 
 static rw_status bad_chunk(const rw_dataset *d, uint64_t chunk, const char *reason)
@@ -195,7 +157,7 @@ static rw_status bad_chunk(const rw_dataset *d, uint64_t chunk, const char *reas
 
 static rw_status check_tokens(const rw_dataset *d, uint64_t chunk, const uint8_t *tokens)
 {
-    if (rw_hash(tokens, RW_DATASET_CHUNK) != d->chunk_hashes[chunk])
+    if (rw_hash(tokens, RW_DATASET_CHUNK) != d->index.chunk_hashes[chunk])
         return bad_chunk(d, chunk, "its hash differs from the one in 'chunk_hashes'");
     uint8_t largest = 0;
     for (int i = 0; i < RW_DATASET_CHUNK; i++) largest = tokens[i] > largest ? tokens[i] : largest;
@@ -205,8 +167,9 @@ static rw_status check_tokens(const rw_dataset *d, uint64_t chunk, const uint8_t
 
 static rw_status load_chunk(rw_dataset *d, uint64_t chunk, uint8_t *tokens)
 {
-    hsize_t offset = chunk * RW_DATASET_CHUNK;
-    const char *wrong = rw_framer_read(d->framer, d->tokens, &offset, tokens, RW_DATASET_CHUNK);
+    size_t stored = d->index.chunk_sizes[chunk];
+    RW_TRY(rw_file_read_at(d->file, d->path, d->index.chunk_offsets[chunk], d->frame, stored));
+    const char *wrong = rw_framer_unpack(d->framer, d->frame, stored, tokens, RW_DATASET_CHUNK);
     if (wrong) return bad_chunk(d, chunk, wrong);
     return check_tokens(d, chunk, tokens);
 }

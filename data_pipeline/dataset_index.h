@@ -1,5 +1,5 @@
-/* The index of a dataset: everything in the file but the tokens. Builder and
- * reader share it, and so does the hash that protects it. */
+/* The index of a dataset: the lists that say what its tokens are, and where.
+ * Builder and reader share it. */
 #ifndef RW_DATASET_INDEX_H
 #define RW_DATASET_INDEX_H
 
@@ -8,23 +8,45 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "data_pipeline/dataset_header.h"
+
+typedef struct {
+    uint64_t begin, end; /* tokens [begin, end) */
+} rw_token_range;
 
 typedef struct {
     uint64_t *documents; /* where each begins */
     size_t document_count, document_capacity;
-    uint64_t *chunk_hashes; /* XXH3-64 of each chunk, its padding included */
-    size_t chunk_count, chunk_capacity;
-    char *source_names; /* source_count strings of name_bytes each */
+    rw_token_range *heldout; /* in order, neither empty nor touching */
+    size_t heldout_count, heldout_capacity;
+    /* Of each chunk: where its frame is in the file, the bytes of the frame, and
+     * the XXH3-64 of its tokens, padding included. */
+    uint64_t *chunk_offsets, *chunk_sizes, *chunk_hashes;
+    size_t chunk_count, chunk_capacity; /* the capacity of chunk_hashes */
+    char *source_names;                 /* source_count strings of name_bytes each */
     size_t source_count, name_bytes;
     uint64_t *source_sizes, *source_hashes; /* of the input files as they were on disk */
+    uint64_t *source_documents;             /* the first document of each */
+    uint64_t *source_heldout;               /* 1: an input of held-out files */
 } rw_dataset_index;
 
-/* HDF5 lock held. The caller frees *out. */
-rw_status rw_dataset_index_write(const rw_dataset_index *index, hid_t file, const char *path);
-rw_status rw_dataset_index_read(hid_t file, const char *path, rw_dataset_index *out);
+/* Writes the lists as HDF5 datasets, and tells in header->lists where they are
+ * and what their hashes are. HDF5 lock held. */
+rw_status rw_dataset_index_write(const rw_dataset_index *index, hid_t file, const char *path,
+                                 rw_dataset_header *header);
 
-/* XXH3-64 of all lists one after another, as they are stored. */
-uint64_t rw_dataset_index_hash(const rw_dataset_index *index);
+/* Reads the lists of the open file `descriptor`, whose header has been checked.
+ * Nothing in them is believed: their hashes and everything that readers rely on
+ * is checked. The caller frees *out. */
+rw_status rw_dataset_index_read(int descriptor, const char *path, const rw_dataset_header *header,
+                                rw_dataset_index *out);
+
+/* The tokens of source `source`: those of its documents. */
+rw_token_range rw_dataset_index_source(const rw_dataset_index *index, size_t source,
+                                       uint64_t tokens);
+const char *rw_dataset_index_name(const rw_dataset_index *index, size_t source);
+uint64_t rw_dataset_index_heldout(const rw_dataset_index *index); /* tokens */
+
 void rw_dataset_index_free(rw_dataset_index *index);
 
 #endif

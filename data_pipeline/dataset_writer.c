@@ -9,7 +9,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "data_pipeline/dataset_file.h"
+#include "data_pipeline/dataset_check.h"
+#include "data_pipeline/dataset_draft.h"
 #include "storage/content_hash.h"
 #include "storage/durable_file.h"
 #include "storage/hdf5_access.h"
@@ -30,6 +31,7 @@ struct rw_dataset_writer {
     rw_framer *framer;
     rw_hasher token_hash;
     rw_dataset_index index;
+    rw_dataset_header header;
 };
 
 static void set_alphabet(rw_dataset_writer *w, const char *alphabet)
@@ -49,32 +51,37 @@ static rw_status set_sources(rw_dataset_writer *w, const char *const *names, int
     RW_TRY(rw_alloc(n, index->name_bytes, "names of inputs", &index->source_names));
     RW_TRY(rw_alloc(n, sizeof(uint64_t), "sizes of inputs", &index->source_sizes));
     RW_TRY(rw_alloc(n, sizeof(uint64_t), "hashes of inputs", &index->source_hashes));
+    RW_TRY(rw_alloc(n, sizeof(uint64_t), "documents of inputs", &index->source_documents));
+    RW_TRY(rw_alloc(n, sizeof(uint64_t), "kinds of inputs", &index->source_heldout));
     for (size_t i = 0; i < n; i++) strcpy(index->source_names + i * index->name_bytes, names[i]);
     return RW_OK;
 }
 
-/* Recent object formats carry checksums; without times, equal inputs give
- * equal files. HDF5 lock held. */
-static rw_status create_file(rw_dataset_writer *w)
+/* Creates the file, which must not exist. */
+static rw_status create_draft(rw_dataset_writer *w)
 {
-    struct stat facts;
-    if (lstat(w->path, &facts) == 0 && !S_ISREG(facts.st_mode))
-        return rw_fail(RW_ERROR,
-                       "%s is a folder, a link or a device; only a file can be replaced "
-                       "by a dataset",
-                       w->path);
-    int descriptor = open(w->temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int descriptor = rw_file_call.open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor < 0)
         return rw_fail(RW_ERROR,
                        "cannot write %s: %s; check that the folder exists and that you "
                        "may write to it",
                        w->temporary, strerror(errno));
-    close(descriptor);
     w->created = true;
+    if (rw_file_call.close(descriptor) == 0) return RW_OK;
+    return rw_fail(RW_ERROR, "cannot close %s: %s; check the file system", w->temporary,
+                   strerror(errno));
+}
+
+/* Recent object formats carry checksums; without times, equal inputs give
+ * equal files. HDF5 leaves room for the header. HDF5 lock held. */
+static rw_status create_file(rw_dataset_writer *w)
+{
+    RW_TRY(create_draft(w));
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
     H5Pset_file_locking(access, true, true); /* where the file system has locks */
     H5Pset_obj_track_times(creation, false);
+    H5Pset_userblock(creation, RW_DATASET_HEADER);
     w->file = H5Fcreate(w->temporary, H5F_ACC_TRUNC, creation, access);
     rw_status status = RW_OK;
     if (w->file < 0) status = rw_hdf5_fail("create the dataset", w->temporary, RW_HDF5_SPACE);
@@ -121,7 +128,7 @@ rw_status rw_dataset_writer_new(const char *path, const char *alphabet, const ch
     rw_hasher_reset(&w->token_hash);
     set_alphabet(w, alphabet);
     RW_TRY_DONE(rw_strdup(path, &w->path));
-    RW_TRY_DONE(rw_path_extend(path, ".partial", &w->temporary));
+    RW_TRY_DONE(rw_dataset_draft_name(path, &w->temporary));
     RW_TRY_DONE(set_sources(w, sources, count));
     RW_TRY_DONE(rw_alloc(RW_DATASET_CHUNK, 1, "a chunk", &w->chunk));
     RW_TRY_DONE(rw_framer_new(RW_DATASET_CHUNK, ZSTD_LEVEL, &w->framer));
@@ -158,6 +165,12 @@ void rw_dataset_writer_destroy(rw_dataset_writer **pointer)
     rw_free(&w->temporary);
     rw_free(&w->path);
     rw_free(pointer);
+}
+
+void rw_dataset_writer_begin_source(rw_dataset_writer *w, int source, bool heldout)
+{
+    w->index.source_documents[source] = w->index.document_count;
+    w->index.source_heldout[source] = heldout;
 }
 
 rw_status rw_dataset_writer_begin_document(rw_dataset_writer *w)
@@ -227,22 +240,87 @@ uint64_t rw_dataset_writer_tokens(const rw_dataset_writer *w)
     return w->count;
 }
 
-static rw_status write_facts(rw_dataset_writer *w, double heldout)
+/* ---- Completing the file ------------------------------------------------------ */
+
+static bool frame_begins(int file, uint64_t address)
+{
+    static const uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+    uint8_t begin[sizeof magic];
+    return pread(file, begin, sizeof begin, (off_t)address) == (ssize_t)sizeof begin &&
+           memcmp(begin, magic, sizeof magic) == 0;
+}
+
+/* Some versions of HDF5 count the addresses of chunks from the beginning of the
+ * file, others from the end of the header. Finds out which, by the first frame. */
+static rw_status find_origin(const rw_dataset_writer *w, haddr_t first, uint64_t *origin)
+{
+    int file = open(w->temporary, O_RDONLY | O_CLOEXEC);
+    bool found = true;
+    if (file >= 0 && frame_begins(file, first + RW_DATASET_HEADER))
+        *origin = RW_DATASET_HEADER;
+    else if (file >= 0 && frame_begins(file, first))
+        *origin = 0;
+    else
+        found = false;
+    if (file >= 0) close(file);
+    if (found) return RW_OK;
+    return rw_fail(RW_ERROR, "the first chunk of %s cannot be read back; check the device",
+                   w->temporary);
+}
+
+/* Asks HDF5 where it put the frames. HDF5 lock held. */
+static rw_status find_frames(rw_dataset_writer *w)
+{
+    rw_dataset_index *index = &w->index;
+    size_t n = index->chunk_count;
+    uint64_t origin = 0;
+    RW_TRY(rw_alloc(n, sizeof(uint64_t), "places of chunks", &index->chunk_offsets));
+    RW_TRY(rw_alloc(n, sizeof(uint64_t), "sizes of chunks", &index->chunk_sizes));
+    if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
+        return rw_hdf5_fail("write", w->temporary, RW_HDF5_SPACE);
+    for (size_t i = 0; i < n; i++) {
+        hsize_t first = i * RW_DATASET_CHUNK, bytes = 0;
+        haddr_t address = HADDR_UNDEF;
+        unsigned skipped;
+        if (H5Dget_chunk_info_by_coord(w->tokens, &first, &skipped, &address, &bytes) < 0 ||
+            address == HADDR_UNDEF)
+            return rw_hdf5_fail_at("find the chunks of", "tokens", w->temporary, RW_HDF5_SPACE);
+        if (i == 0) RW_TRY(find_origin(w, address, &origin));
+        index->chunk_offsets[i] = address + origin;
+        index->chunk_sizes[i] = bytes;
+    }
+    return RW_OK;
+}
+
+static rw_status write_attributes(rw_dataset_writer *w)
 {
     const char *path = w->temporary;
-    uint64_t begin = w->count - (uint64_t)((double)w->count * heldout);
+    const rw_dataset_header *h = &w->header;
     uint64_t vocab = w->alphabet[0] ? strlen(w->alphabet) : 256;
-    uint64_t hash = rw_dataset_content_hash(rw_hasher_value(&w->token_hash), w->alphabet, begin);
     RW_TRY(rw_hdf5_put_text(w->file, path, "format", "ropewalk-dataset"));
     RW_TRY(rw_hdf5_put_number(w->file, path, "version", RW_DATASET_VERSION));
     RW_TRY(rw_hdf5_put_text(w->file, path, "kind", w->alphabet[0] ? "alphabet" : "bytes"));
     RW_TRY(rw_hdf5_put_text(w->file, path, "alphabet", w->alphabet));
     RW_TRY(rw_hdf5_put_number(w->file, path, "vocab", vocab));
     RW_TRY(rw_hdf5_put_number(w->file, path, "tokens", w->count));
-    RW_TRY(rw_hdf5_put_number(w->file, path, "heldout_begin", begin));
-    RW_TRY(rw_hdf5_put_number(w->file, path, "content_hash", hash));
-    RW_TRY(rw_hdf5_put_number(w->file, path, "index_hash", rw_dataset_index_hash(&w->index)));
-    return rw_dataset_index_write(&w->index, w->file, path);
+    RW_TRY(rw_hdf5_put_text(w->file, path, "heldout_by", rw_heldout_names[h->heldout_by]));
+    return rw_hdf5_put_number(w->file, path, "content_hash", h->content_hash);
+}
+
+/* HDF5 lock held. */
+static rw_status write_index(rw_dataset_writer *w, const rw_heldout_rule *rule)
+{
+    rw_dataset_header *h = &w->header;
+    h->tokens = w->count;
+    h->token_hash = rw_hasher_value(&w->token_hash);
+    h->heldout_by = rule->by;
+    h->heldout_share = rule->by == RW_HELDOUT_FILES ? 0 : rule->share;
+    h->seed = rule->by == RW_HELDOUT_SHUFFLED ? rule->seed : 0;
+    memcpy(h->alphabet, w->alphabet, sizeof h->alphabet);
+    RW_TRY(find_frames(w));
+    RW_TRY(rw_dataset_index_write(&w->index, w->file, w->temporary, h));
+    h->content_hash = rw_dataset_content_hash(h);
+    return write_attributes(w);
 }
 
 /* HDF5 lock held. */
@@ -258,7 +336,63 @@ static rw_status close_file(rw_dataset_writer *w)
     return RW_OK;
 }
 
-rw_status rw_dataset_writer_finish(rw_dataset_writer *w, double heldout)
+/* The size of the file and the hash of what HDF5 wrote. */
+static rw_status inspect(rw_dataset_writer *w)
+{
+    struct stat about;
+    int file = open(w->temporary, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || fstat(file, &about) < 0) {
+        if (file >= 0) close(file);
+        return rw_fail(RW_ERROR, "cannot read %s back: %s; check the file system", w->temporary,
+                       strerror(errno));
+    }
+    w->header.file_bytes = (uint64_t)about.st_size;
+    rw_status status = rw_file_hash_rest(file, w->temporary, RW_DATASET_HEADER,
+                                         w->header.file_bytes, &w->header.rest_hash);
+    close(file);
+    return status;
+}
+
+static rw_status write_header(rw_dataset_writer *w)
+{
+    uint8_t begin[RW_DATASET_HEADER];
+    RW_TRY(inspect(w));
+    rw_dataset_header_write(&w->header, begin);
+    return rw_file_overwrite(w->temporary, begin, sizeof begin);
+}
+
+/* Reads all of the file, from the device where that can be had, and compares
+ * it with what was to be written. */
+static rw_status read_back(rw_dataset_writer *w)
+{
+    char reason[RW_MESSAGE_SIZE / 2];
+    rw_dataset *dataset = NULL;
+    int faults = 0;
+    rw_status status = rw_dataset_open(w->temporary, &dataset);
+    if (status == RW_OK) status = rw_dataset_check(dataset, "reading back", NULL, &faults);
+    if (faults > 0) status = RW_ERROR;
+    if (status == RW_OK && rw_dataset_describe(dataset)->content_hash != w->header.content_hash)
+        status = rw_fail(RW_ERROR, "it has another content");
+    rw_dataset_close(&dataset);
+    if (status == RW_OK) return RW_OK;
+    snprintf(reason, sizeof reason, "%s", rw_message());
+    rw_clear_message();
+    return rw_fail(RW_ERROR,
+                   "%s was not written: what was read back is not what was written (%s); check the "
+                   "device and the memory of this machine",
+                   w->path, reason);
+}
+
+static rw_status write_hdf5(rw_dataset_writer *w, const rw_heldout_rule *rule)
+{
+    rw_hdf5_lock();
+    rw_status status = write_index(w, rule);
+    if (status == RW_OK) status = close_file(w);
+    rw_hdf5_unlock();
+    return status;
+}
+
+rw_status rw_dataset_writer_finish(rw_dataset_writer *w, const rw_heldout_rule *rule)
 {
     if (w->count == 0)
         return rw_fail(RW_ERROR,
@@ -266,11 +400,14 @@ rw_status rw_dataset_writer_finish(rw_dataset_writer *w, double heldout)
                        "was written",
                        w->index.source_count, w->path, w->index.source_names);
     if (w->used > 0) RW_TRY(write_chunk(w));
-    rw_hdf5_lock();
-    rw_status status = write_facts(w, heldout);
-    if (status == RW_OK) status = close_file(w);
-    rw_hdf5_unlock();
-    RW_TRY(status);
+    RW_TRY(rw_heldout_choose(rule, w->count, w->path, &w->index));
+    RW_TRY(write_hdf5(w, rule));
+    RW_TRY(write_header(w));
+    return read_back(w);
+}
+
+rw_status rw_dataset_writer_publish(rw_dataset_writer *w)
+{
     w->created = false; /* from here on it is removed if it cannot be published */
     return rw_file_publish(RW_OK, w->temporary, w->path);
 }

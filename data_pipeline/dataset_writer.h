@@ -1,12 +1,14 @@
-/* Writing a dataset file (docs/dataset-format.md): under a temporary name, to
- * be renamed when it is whole and on disk. Not collective. */
+/* Writing a dataset file (docs/dataset-format.md): under a name of its own
+ * (dataset_draft.h), to be renamed when it is whole and on disk. Not collective. */
 #ifndef RW_DATASET_WRITER_H
 #define RW_DATASET_WRITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
+#include "data_pipeline/heldout.h"
 
 typedef struct rw_dataset_writer rw_dataset_writer;
 
@@ -18,6 +20,9 @@ rw_status rw_dataset_writer_new(const char *path, const char *alphabet, const ch
                                 int count, rw_dataset_writer **out);
 void rw_dataset_writer_destroy(rw_dataset_writer **writer);
 
+/* What is appended from here on is of this input. Inputs come in their order.
+ * heldout: its tokens are held out, with RW_HELDOUT_FILES. */
+void rw_dataset_writer_begin_source(rw_dataset_writer *writer, int source, bool heldout);
 /* What is appended from here on is the next document. */
 rw_status rw_dataset_writer_begin_document(rw_dataset_writer *writer);
 rw_status rw_dataset_writer_append(rw_dataset_writer *writer, const uint8_t *bytes, size_t count);
@@ -26,8 +31,10 @@ void rw_dataset_writer_set_source(rw_dataset_writer *writer, int source, uint64_
                                   uint64_t hash);
 uint64_t rw_dataset_writer_tokens(const rw_dataset_writer *writer);
 
-/* Completes the file; `heldout`: the share of the tokens, at its end, that is
- * kept for evaluation. A file without tokens is an error. */
-rw_status rw_dataset_writer_finish(rw_dataset_writer *writer, double heldout);
+/* Completes the draft: holds out what the rule says, brings the file to the
+ * device, reads it back and checks it. A file without tokens is an error. */
+rw_status rw_dataset_writer_finish(rw_dataset_writer *writer, const rw_heldout_rule *rule);
+/* Gives the draft, which is complete, its name. */
+rw_status rw_dataset_writer_publish(rw_dataset_writer *writer);
 
 #endif

@@ -17,23 +17,51 @@ typedef struct {
     rw_status (*append)(void *context, const uint8_t *bytes, size_t count);
 } rw_token_sink;
 
+/* What readers could not take as it was, over all inputs that they read. */
+#define RW_READER_PLACES 5
+typedef struct {
+    uint64_t bad_lines;                 /* left out, or parts of them */
+    char places[RW_READER_PLACES][256]; /* the first of them: "file:line: what is wrong" */
+    uint64_t surrogates;                /* without a partner, that became U+FFFD */
+} rw_reader_notes;
+
+typedef struct {
+    const char *field; /* of JSON lines; "a.b": field b of the object in field a */
+    bool skip_bad;     /* leave out bad lines of JSON lines and bad letters of FASTA */
+} rw_reader_options;
+
+/* A line that is being read. */
+typedef struct {
+    const char *name; /* of the input */
+    unsigned long long number;
+    const rw_reader_options *options;
+    rw_reader_notes *notes;
+} rw_reader_line;
+
+/* Notes that the line is bad and is left out, all of it or some letters
+ * (`what`); without skip_bad this is an error, whose advice is skip_bad. */
+rw_status rw_reader_bad_line(const rw_reader_line *line, const char *what, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 typedef struct {
     const char *name;
     const char *extensions; /* " .a .b ": names of files of this format */
     bool letters;           /* tokens are letters of an alphabet; else bytes */
     /* Does a file that begins like this look like the format? */
     bool (*recognise)(const uint8_t *head, size_t bytes);
-    /* Reads the input to its end. `field`: of JSON lines. Errors name file and
-     * line. */
-    rw_status (*read)(rw_input *input, const char *field, const rw_token_sink *sink);
+    /* Reads the input to its end and adds to the notes. Errors name file and line. */
+    rw_status (*read)(rw_input *input, const rw_reader_options *options, const rw_token_sink *sink,
+                      rw_reader_notes *notes);
 } rw_reader;
 
-extern const rw_reader rw_reader_text, rw_reader_jsonl, rw_reader_fasta;
+extern const rw_reader rw_reader_text, rw_reader_bytes, rw_reader_jsonl, rw_reader_fasta;
 /* NULL-terminated; the last one, text, recognises everything. */
 extern const rw_reader *const rw_readers[];
 
-/* The reader for `format`; "auto" is told by the name of the input, .gz and
- * .zst aside, and then by its content. Errors: RW_USAGE for an unknown format. */
+/* The reader for `format`; "auto" is told by the name of the input, compression
+ * aside, and then by its content. What is known to be no text is refused by
+ * name, except for "bytes"; text of a format that no reader knows is refused for
+ * "auto" only. Errors: RW_USAGE for an unknown format. */
 rw_status rw_reader_choose(const char *format, const rw_input *input, const rw_reader **out);
 
 /* The letters that sequences may hold (IUPAC nucleotides, then amino acids,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "data_pipeline/dataset_file.h"
+#include "data_pipeline/split_view.h"
 #include "data_pipeline/stream_sampler.h"
 #include "data_pipeline/window_sampler.h"
 #include "mpi/rank_compare.h"
@@ -54,9 +54,13 @@ struct rw_source {
     uint64_t seed, fingerprint;
     /* of a dataset */
     rw_dataset *dataset;
-    rw_dataset_index index; /* documents: where each begins; read if they matter */
+    rw_split_view splits[2]; /* of RW_TRAIN and RW_HELDOUT */
     rw_window_sampler sampler;
-    bool carry; /* sequences go on in streams instead */
+    bool evaluates; /* alone: RW_TRAIN is not read */
+    uint64_t heldout_targets;
+    char alphabet[257];    /* of the tokens that are given out */
+    int32_t token_of[256]; /* what a token of the file is given out as */
+    bool carry;            /* sequences go on in streams instead */
     rw_stream_sampler streams;
     /* of a task */
     const rw_task *task;
@@ -73,7 +77,7 @@ static const rw_dataset_facts *facts_of(const rw_source *s)
 /* data.carry: the text in streams. */
 static rw_status open_streams(rw_source *s, const rw_config *data)
 {
-    uint64_t tokens = facts_of(s)->heldout_begin, batch = (uint64_t)rw_config_int(data, "batch");
+    uint64_t tokens = s->splits[RW_TRAIN].tokens, batch = (uint64_t)rw_config_int(data, "batch");
     s->streams = rw_stream_sampler_make(tokens, (uint64_t)s->length, batch, s->seed);
     s->carry = true;
     if (s->streams.windows) return RW_OK;
@@ -84,22 +88,64 @@ static rw_status open_streams(rw_source *s, const rw_config *data)
                           s->length);
 }
 
-static rw_status open_dataset(rw_source *s, const rw_config *data)
+static rw_status refuse_training(const rw_source *s)
 {
-    RW_TRY(rw_strdup(rw_config_string(data, "dataset"), &s->name));
-    RW_TRY(rw_dataset_open(s->name, &s->dataset));
-    const rw_dataset_facts *f = facts_of(s);
-    if ((uint64_t)s->length > f->heldout_begin)
+    uint64_t tokens = s->splits[RW_TRAIN].tokens;
+    if (tokens == 0)
+        return rw_fail(RW_ERROR,
+                       "%s has no training tokens: all of it is held out for evaluation; train on "
+                       "another dataset, or build it again with a smaller --heldout",
+                       s->name);
+    return rw_fail(RW_ERROR,
+                   "there is nothing to predict in the %llu training tokens of %s: no document has "
+                   "two tokens; set data.reset_documents to false, or use another dataset",
+                   (unsigned long long)tokens, s->name);
+}
+
+static rw_status open_to_train(rw_source *s, const rw_config *data)
+{
+    const rw_split_view *split = &s->splits[RW_TRAIN];
+    if (split->tokens > 0 && (uint64_t)s->length > split->tokens)
         return rw_config_fail(data, "length",
                               "a sequence of %ld tokens is longer than the %llu "
                               "training tokens of %s; use a smaller length or a larger dataset",
-                              s->length, (unsigned long long)f->heldout_begin, s->name);
-    s->sampler = rw_window_sampler_make(f->heldout_begin, (uint64_t)s->length, s->seed);
+                              s->length, (unsigned long long)split->tokens, s->name);
+    if (rw_split_view_targets(split) == 0) return refuse_training(s);
+    s->sampler = rw_window_sampler_make(split->tokens, (uint64_t)s->length, s->seed);
+    return rw_config_bool(data, "carry") ? open_streams(s, data) : RW_OK;
+}
+
+static rw_status refuse_evaluation(const rw_source *s)
+{
+    uint64_t tokens = s->splits[RW_HELDOUT].tokens;
+    if (tokens == 0)
+        return rw_fail(RW_ERROR,
+                       "%s has no held-out tokens; build it again with some (data build "
+                       "--heldout), or evaluate on another dataset",
+                       s->name);
+    return rw_fail(RW_ERROR,
+                   "there is nothing to predict in the %llu tokens of %s to evaluate on: no "
+                   "document in it has two tokens; set data.reset_documents to false, or hold out "
+                   "a larger part",
+                   (unsigned long long)tokens, s->name);
+}
+
+static rw_status open_dataset(rw_source *s, const rw_config *data, rw_evaluated_part part)
+{
+    bool documents = rw_config_bool(data, "reset_documents");
+    rw_part evaluated = part == RW_EVALUATE_ALL ? RW_PART_ALL : RW_PART_HELDOUT;
+    RW_TRY(rw_strdup(rw_config_string(data, "dataset"), &s->name));
+    RW_TRY(rw_dataset_open(s->name, &s->dataset));
+    const rw_dataset_facts *f = facts_of(s);
     s->format = (rw_format){.vocab = f->vocab, .target_vocab = f->vocab};
     s->fingerprint = f->content_hash;
-    if (rw_config_bool(data, "carry")) RW_TRY(open_streams(s, data));
-    if (!rw_config_bool(data, "reset_documents")) return RW_OK;
-    return rw_dataset_read_index(s->dataset, &s->index);
+    memcpy(s->alphabet, f->alphabet, sizeof s->alphabet);
+    for (int i = 0; i < 256; i++) s->token_of[i] = i;
+    RW_TRY(rw_split_view_make(s->dataset, RW_PART_TRAINING, documents, &s->splits[RW_TRAIN]));
+    RW_TRY(rw_split_view_make(s->dataset, evaluated, documents, &s->splits[RW_HELDOUT]));
+    s->heldout_targets = rw_split_view_targets(&s->splits[RW_HELDOUT]);
+    if (!s->evaluates) return open_to_train(s, data);
+    return s->heldout_targets ? RW_OK : refuse_evaluation(s);
 }
 
 static rw_status unknown_task(const rw_config *config, const char *name)
@@ -135,7 +181,8 @@ static rw_status open_task(rw_source *s, const rw_config *data)
     return RW_OK;
 }
 
-rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
+static rw_status open_source(const rw_config *data, uint64_t seed, bool evaluates,
+                             rw_evaluated_part part, rw_source **out)
 {
     rw_status status;
     rw_source *s;
@@ -149,13 +196,25 @@ rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
     pthread_mutex_init(&s->lock, NULL);
     s->seed = seed;
     s->length = (long)rw_config_int(data, "length");
-    RW_TRY_DONE(dataset ? open_dataset(s, data) : open_task(s, data));
+    s->evaluates = evaluates;
+    RW_TRY_DONE(dataset ? open_dataset(s, data, part) : open_task(s, data));
 done:
     if (status != RW_OK)
         rw_source_close(&s);
     else
         *out = s;
     return status;
+}
+
+rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out)
+{
+    return open_source(data, seed, false, RW_EVALUATE_HELDOUT, out);
+}
+
+rw_status rw_source_open_to_evaluate(const rw_config *data, uint64_t seed, rw_evaluated_part part,
+                                     rw_source **out)
+{
+    return open_source(data, seed, true, part, out);
 }
 
 static void free_sequence(rw_sequence *sequence)
@@ -170,7 +229,7 @@ void rw_source_close(rw_source **pointer)
 {
     rw_source *s = *pointer;
     if (!s) return;
-    rw_dataset_index_free(&s->index);
+    for (int i = 0; i < 2; i++) rw_split_view_free(&s->splits[i]);
     rw_dataset_close(&s->dataset);
     free_sequence(&s->whole);
     pthread_mutex_destroy(&s->lock);
@@ -194,29 +253,80 @@ uint64_t rw_source_fingerprint(const rw_source *s)
 
 bool rw_source_is_bytes(const rw_source *s)
 {
-    return s->dataset && !facts_of(s)->alphabet[0];
+    return s->dataset && !s->alphabet[0];
 }
 
 const char *rw_source_alphabet(const rw_source *s)
 {
-    return s->dataset && facts_of(s)->alphabet[0] ? facts_of(s)->alphabet : NULL;
+    return s->dataset && s->alphabet[0] ? s->alphabet : NULL;
+}
+
+rw_status rw_source_set_alphabet(rw_source *s, const char *alphabet)
+{
+    if (!s->dataset) return RW_OK;
+    const char *letters = facts_of(s)->alphabet;
+    if ((alphabet == NULL) != (letters[0] == '\0'))
+        return rw_fail(RW_ERROR,
+                       "%s holds %s, but the model was trained on %s; use a dataset of the same "
+                       "kind (data build --format)",
+                       s->name, alphabet ? "bytes" : "letters", alphabet ? "letters" : "bytes");
+    for (int i = 0; letters[i]; i++) {
+        const char *place = strchr(alphabet, letters[i]);
+        if (!place)
+            return rw_fail(RW_ERROR,
+                           "%s holds the letter %c, which is not in the alphabet of the model, %s; "
+                           "use a dataset without it",
+                           s->name, letters[i], alphabet);
+        s->token_of[i] = (int32_t)(place - alphabet);
+    }
+    if (!alphabet) return RW_OK;
+    snprintf(s->alphabet, sizeof s->alphabet, "%s", alphabet);
+    s->format.vocab = s->format.target_vocab = (int)strlen(s->alphabet);
+    return RW_OK;
 }
 
 bool rw_source_has_documents(const rw_source *s)
 {
-    return s->index.document_count > 1 || s->carry;
+    if (s->carry) return true;
+    return s->dataset && s->splits[RW_TRAIN].documents &&
+           rw_dataset_lists(s->dataset)->document_count > 1;
 }
 
 uint64_t rw_source_heldout_count(const rw_source *s)
 {
     if (!s->dataset) return 0;
-    uint64_t tokens = facts_of(s)->tokens - facts_of(s)->heldout_begin;
+    uint64_t tokens = s->splits[RW_HELDOUT].tokens;
     return (tokens + (uint64_t)s->length - 1) / (uint64_t)s->length;
+}
+
+uint64_t rw_source_heldout_targets(const rw_source *s)
+{
+    return s->dataset ? s->heldout_targets : UINT64_MAX;
+}
+
+rw_overlap rw_source_overlap(const rw_source *s, uint64_t trained)
+{
+    if (!s->dataset) return RW_OVERLAP_NONE;
+    if (s->fingerprint != trained) return RW_OVERLAP_POSSIBLE;
+    bool held_out = s->splits[RW_HELDOUT].tokens == facts_of(s)->heldout;
+    return held_out ? RW_OVERLAP_NONE : RW_OVERLAP_CERTAIN;
 }
 
 uint64_t rw_source_tokens(const rw_source *s)
 {
-    return s->dataset ? facts_of(s)->heldout_begin : 0;
+    return s->dataset ? s->splits[RW_TRAIN].tokens : 0;
+}
+
+typedef struct {
+    uint64_t begin, end; /* of the window */
+    rw_sequence *out;
+} window;
+
+static void mark_document(void *context, uint64_t place)
+{
+    window *w = context;
+    if (place < w->end && w->out->starts) w->out->starts[place - w->begin] = 1;
+    if (place > w->begin) w->out->targets[place - w->begin - 1] = RW_IGNORE;
 }
 
 rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
@@ -226,52 +336,36 @@ rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
     return rw_rank_compare(comm, "dataset", text, "give all hosts the same file");
 }
 
-/* The first document that begins at or after token `token`. */
-static size_t document_from(const rw_source *s, uint64_t token)
-{
-    size_t low = 0, high = s->index.document_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (s->index.documents[middle] < token)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Marks the documents that begin in the window; the token before one has no
  * target. */
-static void mark_documents(const rw_source *s, uint64_t begin, long count, rw_sequence *out)
+static void mark_documents(const rw_source *s, const rw_split_view *split, uint64_t begin,
+                           long count, rw_sequence *out)
 {
     if (!rw_source_has_documents(s)) return;
     if (out->starts) memset(out->starts, 0, (size_t)count);
-    uint64_t end = begin + (uint64_t)count;
-    for (size_t i = document_from(s, begin); i < s->index.document_count; i++) {
-        uint64_t at = s->index.documents[i];
-        if (at > end) break;
-        if (at < end && out->starts) out->starts[at - begin] = 1;
-        if (at > begin) out->targets[at - begin - 1] = RW_IGNORE;
-    }
+    window w = {begin, begin + (uint64_t)count, out};
+    rw_split_view_documents(split, begin, w.end, mark_document, &w);
 }
 
-/* Tokens from `begin` on, each with the next one as target; the split ends
- * before `end`: its last token has no target, and beyond it is nothing. */
-static rw_status read_window(rw_source *s, uint64_t begin, uint64_t end, long count,
+/* Tokens of the split from `begin` on, each with the next one as target. The
+ * last token of the split has no target, and beyond it is nothing. */
+static rw_status read_window(rw_source *s, rw_split_name name, uint64_t begin, long count,
                              rw_sequence *out)
 {
     uint8_t piece[PIECE + 1];
+    const rw_split_view *split = &s->splits[name];
     for (long done = 0; done < count; done += PIECE) {
         long rows = count - done < PIECE ? count - done : PIECE;
-        uint64_t first = begin + (uint64_t)done, left = first < end ? end - first : 0;
+        uint64_t first = begin + (uint64_t)done;
+        uint64_t left = first < split->tokens ? split->tokens - first : 0;
         long present = left < (uint64_t)rows + 1 ? (long)left : rows + 1;
-        RW_TRY(rw_dataset_read(s->dataset, present > 0 ? first : end, (uint64_t)present, piece));
+        RW_TRY(rw_split_view_read(split, first, (uint64_t)present, piece));
         for (long i = 0; i < rows; i++) {
-            out->tokens[done + i] = i < present ? piece[i] : 0;
-            out->targets[done + i] = i + 1 < present ? piece[i + 1] : RW_IGNORE;
+            out->tokens[done + i] = i < present ? s->token_of[piece[i]] : 0;
+            out->targets[done + i] = i + 1 < present ? s->token_of[piece[i + 1]] : RW_IGNORE;
         }
     }
-    mark_documents(s, begin, count, out);
+    mark_documents(s, split, begin, count, out);
     return RW_OK;
 }
 
@@ -288,7 +382,7 @@ static rw_status read_training(rw_source *s, uint64_t index, long first, long co
     bool begins = false;
     uint64_t start = s->carry ? rw_stream_sampler_start(&s->streams, index, &begins)
                               : rw_window_sampler_start(&s->sampler, index);
-    RW_TRY(read_window(s, start + (uint64_t)first, facts_of(s)->heldout_begin, count, out));
+    RW_TRY(read_window(s, RW_TRAIN, start + (uint64_t)first, count, out));
     if (begins && first == 0 && count > 0 && out->starts) out->starts[0] = 1;
     return RW_OK;
 }
@@ -296,17 +390,12 @@ static rw_status read_training(rw_source *s, uint64_t index, long first, long co
 static rw_status read_dataset(rw_source *s, rw_split_name split, uint64_t index, long first,
                               long count, rw_sequence *out)
 {
-    const rw_dataset_facts *f = facts_of(s);
+    assert(split == RW_HELDOUT || !s->evaluates);
     if (split == RW_TRAIN) return read_training(s, index, first, count, out);
-    if (f->heldout_begin == f->tokens)
-        return rw_fail(RW_ERROR,
-                       "%s has no held-out tokens (it was built with --heldout 0); build "
-                       "it again with some, or evaluate on another dataset",
-                       s->name);
+    if (s->heldout_targets == 0) return refuse_evaluation(s);
     uint64_t windows = rw_source_heldout_count(s);
     if (index > windows) index = windows; /* all beyond the end, without overflow */
-    return read_window(s, f->heldout_begin + index * (uint64_t)s->length + (uint64_t)first,
-                       f->tokens, count, out);
+    return read_window(s, RW_HELDOUT, index * (uint64_t)s->length + (uint64_t)first, count, out);
 }
 
 static rw_status allocate_whole(rw_source *s)

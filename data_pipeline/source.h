@@ -22,6 +22,23 @@ rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out);
 void rw_source_close(rw_source **source);
 extern const rw_key rw_data_keys[];
 
+/* Which part of a dataset the split RW_HELDOUT is: the part that was held out
+ * when it was built, or all of its tokens. Tasks have no parts. */
+typedef enum { RW_EVALUATE_HELDOUT, RW_EVALUATE_ALL } rw_evaluated_part;
+
+/* The same for evaluation and generation alone: the dataset needs no training
+ * tokens, `length` may be longer than the dataset, and RW_TRAIN may not be read.
+ * Errors besides those of rw_source_open: the part has no token to predict. */
+rw_status rw_source_open_to_evaluate(const rw_config *data, uint64_t seed, rw_evaluated_part part,
+                                     rw_source **out);
+
+/* Numbers the tokens of a dataset as a model does that was trained with
+ * `alphabet` (NULL: bytes): each letter becomes its place in that alphabet.
+ * Changes the format. Errors: the dataset has a letter that the alphabet lacks,
+ * or one of the two is bytes and the other letters. A task: nothing happens.
+ * To be called before anything is read. */
+rw_status rw_source_set_alphabet(rw_source *source, const char *alphabet);
+
 const rw_format *rw_source_format(const rw_source *source);
 /* Of a task: its name; of a dataset: its path. */
 const char *rw_source_name(const rw_source *source);
@@ -38,8 +55,21 @@ uint64_t rw_source_fingerprint(const rw_source *source);
 /* Fails on all ranks if a rank reads other data (a stale copy on one host), naming the host.
  * Collective over comm. */
 rw_status rw_source_compare(const rw_source *source, MPI_Comm comm);
-/* Number of distinct sequences in one pass over the held-out split; 0: unlimited. */
+/* Number of distinct sequences in one pass over the held-out split; 0: unlimited
+ * (a task), or none are held out (a dataset). */
 uint64_t rw_source_heldout_count(const rw_source *source);
+/* Number of targets in one pass over the held-out split: what a mean over it
+ * divides by. 0: there is nothing to evaluate on. A task: UINT64_MAX. */
+uint64_t rw_source_heldout_targets(const rw_source *source);
+
+/* May tokens of the split RW_HELDOUT have been trained on, by a run whose data
+ * had the fingerprint `trained`? */
+typedef enum {
+    RW_OVERLAP_NONE,     /* the same data and split: held out then as now; or a task */
+    RW_OVERLAP_POSSIBLE, /* other data, or the same text with another split */
+    RW_OVERLAP_CERTAIN,  /* the run's data, all of it: its training tokens are among them */
+} rw_overlap;
+rw_overlap rw_source_overlap(const rw_source *source, uint64_t trained);
 /* Tokens of the training split (datasets), 0 for tasks. */
 uint64_t rw_source_tokens(const rw_source *source);
 

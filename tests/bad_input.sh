@@ -83,7 +83,7 @@ wrong_options() {
     refused 2 1 'at least 0' "a negative temperature" generate "$dir/run" --temperature=-1
     refused 2 1 'at least 0' "no number of tokens" generate "$dir/run" --tokens few
     refused 2 1 'whole number' "half a token" generate "$dir/run" --tokens 1.5
-    refused 2 1 'at least 0 and below 1' "all held out" data build "$dir/x.h5" "$dir/text.txt" -x 2
+    refused 2 1 "at least 0 .none. and at most 1" "more than all held out" data build "$dir/x.h5" "$dir/text.txt" -x 2
     refused 2 1 'format' "an unknown format" data build "$dir/x.h5" "$dir/text.txt" -f html
     refused 2 2 'length' "a length of 0" eval "$dir/run" --length 0
     refused 2 2 'length' "no length" eval "$dir/run" --length long
@@ -141,6 +141,14 @@ wrong_data() {
     refused 1 1 'half.h5.*ropewalk data build' "verify of it" data verify "$dir/half.h5"
     on_some_ranks 1 'text.txt.*ropewalk data build' "a text as dataset" \
         "${text[@]}" --set "data.dataset=$dir/text.txt"
+    cp "$dir/text.h5" "$dir/flipped.h5"
+    printf '\377' | dd of="$dir/flipped.h5" bs=1 seek=75 conv=notrunc 2>/dev/null
+    on_some_ranks 1 'flipped.h5 is damaged.*ropewalk data build' "a dataset with a flipped bit" \
+        "${text[@]}" --set "data.dataset=$dir/flipped.h5"
+    run data build "$dir/val.h5" "$dir/text.txt" --heldout 1
+    expect_exit 0 "data build of a file for evaluation"
+    on_some_ranks 1 'val.h5 has no training tokens.*--heldout' "training on what is held out" \
+        "${text[@]}" --set "data.dataset=$dir/val.h5"
     on_some_ranks 2 'longer than.*smaller length' "sequences longer than the data" \
         "${text[@]}" --set data.length=100000000
     : >"$dir/empty.txt"
@@ -244,7 +252,7 @@ without_space() {
     fi
     head -c 600000 /dev/urandom >"$dir/noise.txt"
     no_space "$full" "a dataset without space" \
-        "$program" data build "$dir/space/x.h5" "$dir/noise.txt"
+        "$program" data build "$dir/space/x.h5" "$dir/noise.txt" --format bytes
     grep -qx 'x.h5' "$dir/left" && fail "half a dataset is left"
     run train "$dir/good.yaml" --run-dir "$dir/wide" --set model.width=128
     expect_exit 0 "training a wider model"

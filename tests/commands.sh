@@ -185,6 +185,114 @@ data() {
     out_says '^kind +alphabet .*ACGT' "data info of FASTA"
 }
 
+# same_text WHAT: the dataset piped.h5 has the tokens of text.h5.
+same_text() {
+    expect_exit 0 "$1"
+    does "data info of $1" data info "$dir/piped.h5"
+    grep '^content' "$dir/out" | diff "$dir/content" - >"$dir/err" || fail "$1: other tokens"
+}
+
+# What comes through a pipe is what the file holds.
+data_pipes() {
+    run data build "$dir/piped.h5" <(cat "$dir/text.txt")
+    same_text "data build of <(...)"
+    rm "$dir/piped.h5"
+    cat "$dir/text.txt.gz" | timeout "$limit" "$program" data build "$dir/piped.h5" - 2>"$dir/err"
+    code=$?
+    same_text "data build of -"
+    rm "$dir/piped.h5"
+    cat "$dir/text.txt" | timeout "$limit" "$program" data build "$dir/piped.h5" /dev/stdin 2>"$dir/err"
+    code=$?
+    same_text "data build of /dev/stdin"
+    rm "$dir/piped.h5"
+    mkfifo "$dir/pipe"
+    cat "$dir/text.txt" >"$dir/pipe" &
+    run data build "$dir/piped.h5" "$dir/pipe"
+    same_text "data build of a named pipe"
+    rm "$dir/piped.h5"
+    # Nobody writes to it: a signal ends the wait.
+    timeout "$limit" "$program" data build "$dir/piped.h5" "$dir/pipe" 2>"$dir/err" &
+    local waiting=$!
+    until [[ -n $(find /proc/[0-9]*/fd -lname "$dir/pipe" 2>/dev/null) ]]; do
+        kill -0 $waiting || fail "data build of a pipe without a writer: does not wait"
+        sleep 0.05
+    done
+    kill -TERM $waiting # timeout passes it on
+    wait $waiting
+    [[ $? == 143 ]] || fail "data build of a pipe without a writer: SIGTERM does not end it"
+    [[ ! -e $dir/piped.h5 ]] || fail "data build of a pipe without a writer: writes a file"
+}
+
+# One bad line ends a build with its number, or is left out and told.
+data_bad_lines() {
+    printf '{"a": {"b": "one"}, "n": 1e999}\n{"a": \n{"a": {"b": "two"}}\n' >"$dir/bad.jsonl"
+    run data build "$dir/bad.h5" "$dir/bad.jsonl" --field a.b
+    expect_exit 1 "data build of a bad line"
+    expect_line "$dir/err" 'bad.jsonl:2: not JSON.*--skip-bad' "data build of a bad line"
+    does "data build --skip-bad" data build "$dir/bad.h5" "$dir/bad.jsonl" --field a.b --skip-bad
+    expect_line "$dir/err" 'bad.jsonl: jsonl, 2 documents, 6 tokens, 1 bad line' "--skip-bad"
+    expect_line "$dir/err" 'bad.jsonl:2: not JSON' "--skip-bad"
+    rm "$dir/bad.h5"
+}
+
+# Lists, folders, additions; what is there is kept.
+data_inputs() {
+    local folder="$dir/corpus" i
+    mkdir -p "$folder/deep"
+    for i in 1 2 3 4; do echo "text $i" >"$folder/deep/$i.txt"; done
+    does "data build of a folder" data build "$dir/folder.h5" "$folder"
+    does "data info of a folder" data info "$dir/folder.h5"
+    out_says '^tokens +28 ' "data build of a folder"
+    find "$folder" -name '*.txt' -print0 | LC_ALL=C sort -z |
+        "$program" data build "$dir/list.h5" --files-from - --null 2>"$dir/err" ||
+        fail "data build of a list"
+    cmp "$dir/folder.h5" "$dir/list.h5" || fail "data build: a list gives another file than a folder"
+    # A command line at a time: the second one fails, unless it adds.
+    find "$folder" -name '*.txt' | LC_ALL=C sort |
+        xargs -n 3 "$program" data build "$dir/all.h5" 2>"$dir/err" &&
+        fail "data build by xargs loses inputs"
+    expect_line "$dir/err" 'all.h5 is a dataset already.*--append.*--files-from' "data build by xargs"
+    find "$folder" -name '*.txt' | LC_ALL=C sort |
+        xargs -n 3 "$program" data build "$dir/more.h5" --append 2>"$dir/err" ||
+        fail "data build --append by xargs"
+    cmp "$dir/folder.h5" "$dir/more.h5" || fail "data build --append loses inputs"
+    does "data build --force" data build "$dir/all.h5" "$folder" --force
+    cmp "$dir/folder.h5" "$dir/all.h5" || fail "data build --force"
+    does "data build --heldout-files" data build "$dir/parts.h5" "$folder/deep/1.txt" \
+        --heldout-files "$folder/deep/2.txt" --heldout-files "$folder/deep/3.txt"
+    does "data info" data info "$dir/parts.h5"
+    out_says '^tokens +21 \(training 7, held out 14\)' "data build --heldout-files"
+    out_says '^held out +by files; 1 range, 12 tokens to predict' "data build --heldout-files"
+    out_says '^source +.*3.txt .*held out' "data build --heldout-files"
+    does "data build --heldout-by" data build "$dir/shuffled.h5" "$folder" \
+        --heldout-by shuffled --heldout 0.3 --seed 5
+    does "data info" data info "$dir/shuffled.h5"
+    out_says '^held out +by shuffled, a share of 0.3, seed 5; 1 range, 6 tokens' "data build --heldout-by"
+    run data build "$folder/deep/1.txt" "$folder/deep/2.txt"
+    expect_exit 1 "data build without a name for the dataset"
+    expect_line "$dir/err" 'comes first' "data build without a name for the dataset"
+    grep -qx 'text 1' "$folder/deep/1.txt" || fail "data build replaced an input"
+}
+
+# The mean over nothing is null, not 0: here nearly every document is one byte.
+nothing_to_predict() {
+    { echo '{"text": "some longer text"}' && yes '{"text": "a"}' | head -n 300 &&
+        echo '{"text": "some longer text"}'; } >"$dir/bytes.jsonl"
+    does "data build" data build "$dir/bytes.h5" "$dir/bytes.jsonl" --heldout 0.9
+    cat >"$dir/bytes.yaml" <<END
+model: {width: 8, chunk: 8, blocks: [{mixer: ssd, state: 4, heads: 2}]}
+data: {dataset: $dir/bytes.h5, length: 16, batch: 1}
+train: {steps: 3}
+eval: {batches: 1}
+END
+    does "training where little is to be predicted" train "$dir/bytes.yaml" --run-dir "$dir/bytes"
+    expect_line "$dir/err" 'no token of its sequences is to be predicted' "a step over nothing"
+    expect_line "$dir/err" 'nothing to predict in the first 1 held-out batches' "evaluating nothing"
+    expect_line "$dir/bytes/metrics.jsonl" '"loss":null' "a step over nothing"
+    expect_line "$dir/bytes/metrics.jsonl" '"eval_loss":null' "evaluating nothing"
+    grep -qE '"(eval_)?loss":0[,}]' "$dir/bytes/metrics.jsonl" && fail "a mean over nothing is 0"
+}
+
 # A damaged byte is found, by verify and by whoever reads it.
 data_damage() {
     local size
@@ -322,7 +430,11 @@ bench_ops
 bench_steps
 bench_refuses
 data
+data_pipes
+data_bad_lines
 data_damage
+data_inputs
+nothing_to_predict
 run_folder
 report
 evaluation

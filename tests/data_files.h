@@ -8,7 +8,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <bzlib.h>
 #include <dirent.h>
+#include <lzma.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +37,9 @@ static inline int make_folder(void **state)
 /* The path of a file in the folder; a few may be in use at once. */
 static inline const char *in_folder(const char *name)
 {
-    static char paths[8][4352];
+    static char paths[32][4352];
     static int next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 32];
     snprintf(path, sizeof *paths, "%s/%s", folder, name);
     return path;
 }
@@ -102,6 +104,53 @@ static inline void write_zstd(const char *name, const uint8_t *bytes, size_t cou
     fclose(file);
 }
 
+/* In `streams` pieces, each an xz stream of its own with padding after it. */
+static inline void write_xz(const char *name, const uint8_t *bytes, size_t count, int streams)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+    assert_non_null(file);
+    for (int m = 0; m < streams; m++) {
+        size_t begin = count * (size_t)m / (size_t)streams;
+        size_t end = count * (size_t)(m + 1) / (size_t)streams;
+        size_t bound = lzma_stream_buffer_bound(end - begin), made = 0;
+        uint8_t *packed = malloc(bound);
+        assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL, bytes + begin,
+                                                 end - begin, packed, &made, bound),
+                         LZMA_OK);
+        assert_int_equal(fwrite(packed, 1, made, file), made);
+        if (streams > 1) assert_int_equal(fwrite("\0\0\0\0", 1, 4, file), 4);
+        free(packed);
+    }
+    fclose(file);
+}
+
+/* In `streams` pieces, each a bzip2 stream of its own, as pbzip2 writes. */
+static inline void write_bzip2(const char *name, const uint8_t *bytes, size_t count, int streams)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+    assert_non_null(file);
+    for (int m = 0; m < streams; m++) {
+        size_t begin = count * (size_t)m / (size_t)streams;
+        size_t end = count * (size_t)(m + 1) / (size_t)streams;
+        unsigned made = (unsigned)((end - begin) * 2 + 1000);
+        char *packed = malloc(made);
+        assert_int_equal(BZ2_bzBuffToBuffCompress(packed, &made, (char *)(uintptr_t)bytes + begin,
+                                                  (unsigned)(end - begin), 1, 0, 0),
+                         BZ_OK);
+        assert_int_equal(fwrite(packed, 1, made, file), made);
+        free(packed);
+    }
+    fclose(file);
+}
+
+static inline void append_file(const char *name, const void *bytes, size_t count)
+{
+    FILE *file = fopen(in_folder(name), "ab");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, count, file), count);
+    fclose(file);
+}
+
 /* Bytes that compress a little; the same for the same seed. */
 static inline uint8_t *make_bytes(size_t count, uint64_t seed)
 {
@@ -116,8 +165,33 @@ static inline rw_status build_from(const char *out, const char *input, const cha
                                    double heldout)
 {
     const char *path = in_folder(out), *inputs[] = {in_folder(input)};
-    const rw_dataset_options options = {.format = format, .heldout = heldout};
+    const rw_dataset_options options = {.format = format, .heldout = heldout, .replace = true};
     return rw_dataset_build(path, inputs, 1, &options);
+}
+
+/* How many files of the folder have names that begin so. */
+static inline int files_that_begin(const char *prefix)
+{
+    int count = 0;
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));)
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+    if (entries) closedir(entries);
+    return count;
+}
+
+/* Changes the header of a dataset, and makes its hashes fit again. */
+static inline void edit_header(const char *name, void (*edit)(rw_dataset_header *header))
+{
+    size_t count;
+    rw_dataset_header header;
+    uint8_t *bytes = read_file(name, &count);
+    assert_int_equal(rw_dataset_header_read(bytes, count, count, name, &header), RW_OK);
+    edit(&header);
+    header.content_hash = rw_dataset_content_hash(&header);
+    rw_dataset_header_write(&header, bytes);
+    write_file(name, bytes, count);
+    free(bytes);
 }
 
 /* A failure was the last thing to happen, and its message holds `part`. */

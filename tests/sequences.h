@@ -6,17 +6,28 @@
 
 #include "data_pipeline/source.h"
 
+/* What a source is opened for. */
+typedef enum { TO_TRAIN, TO_EVALUATE_HELDOUT, TO_EVALUATE_ALL } source_use;
+
 /* Opens what the keys of `data`, in YAML, say. */
-static inline rw_status open_keys(const char *text, uint64_t seed, rw_source **out)
+static inline rw_status open_for(source_use use, const char *text, uint64_t seed, rw_source **out)
 {
     rw_config *config;
     const rw_key *const tables[] = {rw_data_keys};
     *out = NULL;
     RW_TRY(rw_config_parse(text, "test.yaml", NULL, 0, &config));
     rw_status status = rw_config_check(config, tables, 1);
-    if (status == RW_OK) status = rw_source_open(config, seed, out);
+    rw_evaluated_part part = use == TO_EVALUATE_ALL ? RW_EVALUATE_ALL : RW_EVALUATE_HELDOUT;
+    if (status == RW_OK)
+        status = use == TO_TRAIN ? rw_source_open(config, seed, out)
+                                 : rw_source_open_to_evaluate(config, seed, part, out);
     rw_config_destroy(&config);
     return status;
+}
+
+static inline rw_status open_keys(const char *text, uint64_t seed, rw_source **out)
+{
+    return open_for(TO_TRAIN, text, seed, out);
 }
 
 /* Opens `task` (a mapping in YAML; NULL: the dataset out.h5). */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/log.h"
@@ -12,16 +13,19 @@
 
 #define CHUNK RW_DATASET_CHUNK
 
-typedef enum { PLAIN, GZIP, ZSTD, COMPRESSIONS } compression;
+typedef enum { PLAIN, GZIP, ZSTD, XZ, BZIP2, COMPRESSIONS } compression;
 
-/* Writes the input NAME, NAME.gz or NAME.zst and returns that name. */
+/* Writes the input NAME, NAME.gz, ... and returns that name. */
 static const char *write_input(const char *name, compression kind, const void *bytes, size_t count)
 {
     static char full[64];
-    snprintf(full, sizeof full, "%s%s", name, (const char *[]){"", ".gz", ".zst"}[kind]);
+    snprintf(full, sizeof full, "%s%s", name,
+             (const char *[]){"", ".gz", ".zst", ".xz", ".bz2"}[kind]);
     if (kind == PLAIN) write_file(full, bytes, count);
     if (kind == GZIP) write_gzip(full, bytes, count, 1);
     if (kind == ZSTD) write_zstd(full, bytes, count, 1);
+    if (kind == XZ) write_xz(full, bytes, count, 1);
+    if (kind == BZIP2) write_bzip2(full, bytes, count, 1);
     return full;
 }
 
@@ -50,13 +54,10 @@ static void assert_tokens(const char *name, const uint8_t *expected, uint64_t co
 static void assert_documents(const char *name, const uint64_t *begins, size_t count)
 {
     rw_dataset *dataset;
-    rw_dataset_index index;
     assert_int_equal(rw_dataset_open(in_folder(name), &dataset), RW_OK);
-    assert_int_equal(rw_dataset_read_index(dataset, &index), RW_OK);
-    assert_int_equal(index.document_count, count);
-    assert_memory_equal(index.documents, begins, count * sizeof *begins);
-    assert_int_equal(rw_dataset_index_hash(&index), rw_dataset_describe(dataset)->index_hash);
-    rw_dataset_index_free(&index);
+    const rw_dataset_index *index = rw_dataset_lists(dataset);
+    assert_int_equal(index->document_count, count);
+    assert_memory_equal(index->documents, begins, count * sizeof *begins);
     rw_dataset_close(&dataset);
 }
 
@@ -83,20 +84,6 @@ static void text_of_any_size_and_compression_comes_back(void **state)
         }
         free(bytes);
     }
-}
-
-static void members_and_frames_are_joined(void **state)
-{
-    (void)state;
-    const size_t count = 300001;
-    uint8_t *bytes = make_bytes(count, 3);
-    write_gzip("in.gz", bytes, count, 5);
-    assert_int_equal(build_from("out.h5", "in.gz", "text", 0.1), RW_OK);
-    assert_tokens("out.h5", bytes, count);
-    write_zstd("in.zst", bytes, count, 5);
-    assert_int_equal(build_from("out.h5", "in.zst", "text", 0.1), RW_OK);
-    assert_tokens("out.h5", bytes, count);
-    free(bytes);
 }
 
 static void json_lines_are_documents(void **state)
@@ -126,7 +113,7 @@ static void a_json_line_may_be_longer_than_a_buffer(void **state)
     memcpy(line + 23 + 2 * count, "\"}\n", 3);
     write_file("in", line, 26 + 2 * count);
     const char *path = in_folder("out.h5"), *inputs[] = {in_folder("in")};
-    const rw_dataset_options options = {.format = "jsonl", .field = "body"};
+    const rw_dataset_options options = {.format = "jsonl", .field = "body", .replace = true};
     assert_int_equal(rw_dataset_build(path, inputs, 1, &options), RW_OK);
     memset(line, 'x', 2 * count);
     assert_tokens("out.h5", (uint8_t *)line, 2 * count);
@@ -183,7 +170,7 @@ static void inputs_follow_one_another(void **state)
     write_file("c", "third", 5);
     const char *out = in_folder("out.h5");
     const char *inputs[] = {in_folder("a"), in_folder("b"), in_folder("c")};
-    const rw_dataset_options options = {.heldout = 0.3};
+    const rw_dataset_options options = {.heldout = 0.3, .replace = true};
     assert_int_equal(rw_dataset_build(out, inputs, 3, &options), RW_OK);
     assert_tokens("out.h5", (const uint8_t *)"firstthird", 10);
     assert_documents("out.h5", (uint64_t[]){0, 5, 5}, 3);
@@ -224,7 +211,7 @@ static void assert_refused(const char *input, const char *format, rw_status expe
     assert_int_equal(bytes, 8);
     assert_memory_equal(old, "precious", 8);
     free(old);
-    assert_int_equal(access(in_folder("old.h5.partial"), F_OK), -1);
+    assert_int_equal(files_that_begin("old.h5"), 1);
 }
 
 static void bad_lines_are_named(void **state)
@@ -237,6 +224,7 @@ static void bad_lines_are_named(void **state)
         {"jsonl", "{\"text\": \"a\"}\n{\"other\": \"b\"}\n", "in:2: no field 'text'"},
         {"jsonl", "{\"text\": 5}\n", "in:1: field 'text' is not a string"},
         {"jsonl", "[1]\n", "in:1: not a JSON object"},
+        {"jsonl", "{\"text\": 5}\n", "--skip-bad leaves such lines out"},
         {"fasta", ">a\nACGT\nAC5T\n", "in:3: '5' is not a sequence letter"},
         {"fasta", ">a\nAC\x01", "in:2: byte 0x01 is not"},
         {"fasta", "ACGT\n>a\n", "in:1: not FASTA"},
@@ -279,12 +267,14 @@ static void impossible_builds_are_refused(void **state)
     write_file("in", "text", 4);
     write_file("g.fa", ">g\nACGT\n", 8);
     assert_refused("absent", "auto", RW_ERROR, "absent: No such file");
-    assert_refused("..", "auto", RW_ERROR, "is a folder");
+    assert_int_equal(mkdir(in_folder("empty"), 0777), 0);
+    assert_refused("empty", "auto", RW_ERROR, "is a folder without files");
+    assert_int_equal(rmdir(in_folder("empty")), 0);
     assert_refused("in", "fastq", RW_USAGE, "did you mean fasta?");
     assert_message(build_from("no/out.h5", "in", "auto", 0.1), RW_ERROR, "folder exists");
-    assert_int_equal(symlink("in", in_folder("link.h5")), 0);
+    assert_int_equal(symlink("g.fa", in_folder("link.h5")), 0);
     assert_message(build_from("link.h5", "in", "auto", 0.1), RW_ERROR, "only a file can be");
-    assert_message(build_from("out.h5", "in", "auto", 1), RW_USAGE, "held-out share");
+    assert_message(build_from("out.h5", "in", "auto", 1.5), RW_USAGE, "held-out share");
     const char *out = in_folder("out.h5"), *mixed[] = {in_folder("in"), in_folder("g.fa")};
     const rw_dataset_options options = {.heldout = 0.1};
     assert_message(rw_dataset_build(out, mixed, 2, &options), RW_USAGE, "letters and bytes");
@@ -314,8 +304,7 @@ static void a_full_disk_is_reported(void **state)
     int result;
     assert_int_equal(waitpid(child, &result, 0), child);
     assert_int_equal(result, 0);
-    assert_int_equal(access(in_folder("out.h5"), F_OK), -1);
-    assert_int_equal(access(in_folder("out.h5.partial"), F_OK), -1);
+    assert_int_equal(files_that_begin("out.h5"), 0);
     free(bytes);
 }
 
@@ -332,7 +321,8 @@ static void every_failing_allocation_is_survived(void **state)
         if (status == RW_OK) status = verify("out.h5");
         rw_memory_fail_after(0);
         assert_int_equal(rw_memory_in_use(), before);
-        if (status != RW_OK) assert_non_null(strstr(rw_message(), "memory"));
+        if (status != RW_OK && !strstr(rw_message(), "memory"))
+            fail_msg("%ld: %s", n, rw_message());
         rw_clear_message();
     }
 }
@@ -349,91 +339,97 @@ static void flip(const char *name, uint64_t offset)
     close(file);
 }
 
-static uint64_t address_of(const char *set)
-{
-    hid_t file = H5Fopen(in_folder("out.h5"), H5F_ACC_RDONLY, H5P_DEFAULT);
-    hid_t data = H5Dopen2(file, set, H5P_DEFAULT);
-    haddr_t address = H5Dget_offset(data);
-    H5Dclose(data);
-    H5Fclose(file);
-    assert_true(address != HADDR_UNDEF);
-    return address;
-}
-
-static uint64_t address_of_chunk(hsize_t chunk)
-{
-    hid_t file = H5Fopen(in_folder("out.h5"), H5F_ACC_RDONLY, H5P_DEFAULT);
-    hid_t tokens = H5Dopen2(file, "tokens", H5P_DEFAULT);
-    hsize_t first = chunk * CHUNK, bytes = 0;
-    haddr_t address = HADDR_UNDEF;
-    unsigned filters;
-    assert_true(H5Dget_chunk_info_by_coord(tokens, &first, &filters, &address, &bytes) >= 0);
-    H5Dclose(tokens);
-    H5Fclose(file);
-    return address + bytes / 2;
-}
-
 static void damage_of_each_region_is_found(void **state)
 {
     (void)state;
-    static const char *const lists[] = {"documents", "chunk_hashes", "source_names", "source_sizes",
-                                        "source_hashes"};
+    rw_dataset *dataset;
+    rw_dataset_header header;
+    uint64_t frames[3];
     uint8_t *bytes = make_bytes(2 * CHUNK + 9, 13);
     write_file("in", bytes, 2 * CHUNK + 9);
     assert_int_equal(build_from("out.h5", "in", "text", 0.1), RW_OK);
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        uint64_t at = address_of(lists[i]);
-        flip("out.h5", at);
+    assert_int_equal(rw_dataset_open(in_folder("out.h5"), &dataset), RW_OK);
+    header = *rw_dataset_begin(dataset);
+    for (int i = 0; i < 3; i++)
+        frames[i] = rw_dataset_lists(dataset)->chunk_offsets[i] +
+                    rw_dataset_lists(dataset)->chunk_sizes[i] / 2;
+    rw_dataset_close(&dataset);
+    for (int i = 0; i < RW_DATASET_LISTS; i++) {
+        flip("out.h5", header.lists[i].offset);
         assert_message(verify("out.h5"), RW_ERROR, "is damaged");
-        flip("out.h5", at);
+        flip("out.h5", header.lists[i].offset);
     }
-    for (hsize_t chunk = 0; chunk < 3; chunk++) {
-        uint64_t at = address_of_chunk(chunk);
-        flip("out.h5", at);
+    for (uint64_t chunk = 0; chunk < 3; chunk++) {
+        flip("out.h5", frames[chunk]);
         assert_message(verify("out.h5"), RW_ERROR, "is damaged");
-        rw_dataset *dataset;
         char part[64];
         snprintf(part, sizeof part, "chunk %d of 3 is damaged", (int)chunk);
         assert_int_equal(rw_dataset_open(in_folder("out.h5"), &dataset), RW_OK);
         assert_message(rw_dataset_read(dataset, chunk * CHUNK, 1, bytes), RW_ERROR, part);
         rw_dataset_close(&dataset);
-        flip("out.h5", at);
+        flip("out.h5", frames[chunk]);
     }
     assert_int_equal(verify("out.h5"), RW_OK);
     free(bytes);
 }
 
-/* HDF5 1.10 leaks each object header whose checksum is wrong; that nothing of
- * ours stays open is checked below. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
+/* The dataset still says what it said: tokens, documents, what is held out. */
+static bool says_the_same(const char *name, const uint8_t *text, size_t count,
+                          const rw_dataset_facts *facts, const rw_dataset_index *index)
 {
-    return "leak:libhdf5\n";
+    rw_dataset *dataset;
+    uint8_t tokens[256];
+    if (rw_dataset_open(in_folder(name), &dataset) != RW_OK) return false;
+    bool read = rw_dataset_describe(dataset)->tokens == count &&
+                rw_dataset_read(dataset, 0, count, tokens) == RW_OK;
+    if (read) {
+        const rw_dataset_index *now = rw_dataset_lists(dataset);
+        assert_memory_equal(tokens, text, count);
+        assert_memory_equal(rw_dataset_describe(dataset), facts, sizeof *facts);
+        assert_int_equal(now->document_count, index->document_count);
+        assert_memory_equal(now->documents, index->documents, 8 * index->document_count);
+        assert_int_equal(now->heldout_count, index->heldout_count);
+        assert_memory_equal(now->heldout, index->heldout,
+                            index->heldout_count * sizeof *index->heldout);
+        assert_string_equal(now->source_names, index->source_names);
+    }
+    rw_dataset_close(&dataset);
+    return read;
 }
 
-/* Wherever one bit of the file is turned over, verify says so, or the file
- * still says the same (what was hit holds nothing). */
+static void flip_bit(uint8_t *bytes, size_t count, size_t at, int bit)
+{
+    bytes[at] ^= (uint8_t)(1 << bit);
+    write_file("flipped.h5", bytes, count);
+    bytes[at] ^= (uint8_t)(1 << bit);
+}
+
+/* Wherever a bit of the file is turned over: whoever reads it gets a message or
+ * what was there before, and verify always finds it. */
 static void no_flipped_bit_goes_unnoticed(void **state)
 {
     (void)state;
-    static const char text[] = "A small file, so that much of it can be tried out.";
-    write_file("in", text, strlen(text));
-    assert_int_equal(build_from("out.h5", "in", "text", 0.1), RW_OK);
-    size_t size, harmless = 0, tried = 0;
-    free(read_file("out.h5", &size));
-    for (uint64_t at = 0; at < size; at += 5, tried++) {
-        flip("out.h5", at);
-        if (verify("out.h5") == RW_OK) {
-            assert_tokens("out.h5", (const uint8_t *)text, strlen(text));
-            assert_documents("out.h5", (uint64_t[]){0}, 1);
-            harmless++;
-        }
+    static const char lines[] = "{\"text\": \"A small file,\"}\n{\"text\": \" so that\"}\n"
+                                "{\"text\": \" much of it can be tried.\"}\n";
+    static const char text[] = "A small file, so that much of it can be tried.";
+    const size_t count = strlen(text);
+    rw_dataset *whole;
+    write_file("in.jsonl", lines, strlen(lines));
+    assert_int_equal(build_from("out.h5", "in.jsonl", "auto", 0.3), RW_OK);
+    assert_int_equal(rw_dataset_open(in_folder("out.h5"), &whole), RW_OK);
+    size_t size, unharmed = 0;
+    uint8_t *bytes = read_file("out.h5", &size);
+    for (size_t at = 0; at < size; at += at < RW_DATASET_HEADER ? 3 : 5) {
+        flip_bit(bytes, size, at, (int)(at / 3 % 8));
+        unharmed += says_the_same("flipped.h5", (const uint8_t *)text, count,
+                                  rw_dataset_describe(whole), rw_dataset_lists(whole));
+        if (at < RW_DATASET_HEADER) assert_int_equal(unharmed, 0);
         rw_clear_message();
-        flip("out.h5", at);
+        assert_message(verify("flipped.h5"), RW_ERROR, "flipped.h5");
     }
-    assert_int_equal(verify("out.h5"), RW_OK);
-    assert_int_equal(H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
-    print_message("%zu of %zu flips hit bytes that hold nothing\n", harmless, tried);
+    assert_true(unharmed > 0); /* what HDF5 alone reads */
+    rw_dataset_close(&whole);
+    free(bytes);
 }
 
 static void truncated_and_foreign_files_are_refused(void **state)
@@ -452,8 +448,11 @@ static void truncated_and_foreign_files_are_refused(void **state)
     hid_t file = H5Fcreate(in_folder("other.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     H5Fclose(file);
     write_file("foreign.h5", "no HDF5", 7);
-    assert_message(verify("foreign.h5"), RW_ERROR, "signature not found");
-    assert_message(verify("other.h5"), RW_ERROR, "not a dataset of ropewalk");
+    assert_message(verify("foreign.h5"), RW_ERROR, "is not a dataset of ropewalk");
+    assert_message(verify("other.h5"), RW_ERROR, "version 1, of an older ropewalk");
+    assert_message(verify("."), RW_ERROR, "is a folder, not a file");
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    assert_message(verify("pipe"), RW_ERROR, "is a pipe or a device, not a file");
     free(whole);
     free(bytes);
 }
@@ -465,7 +464,6 @@ int main(void)
     rw_log_speak(false);
     const struct CMUnitTest tests[] = {
         IN_FOLDER(text_of_any_size_and_compression_comes_back),
-        IN_FOLDER(members_and_frames_are_joined),
         IN_FOLDER(json_lines_are_documents),
         IN_FOLDER(a_json_line_may_be_longer_than_a_buffer),
         IN_FOLDER(fasta_records_become_letters),

@@ -173,7 +173,8 @@ static void the_whole_training_split_may_be_one_sequence(void **state)
         assert_int_equal(s.targets[length - 2], bytes[length - 1]);
         assert_int_equal(s.targets[length - 1], RW_IGNORE);
     }
-    assert_message(rw_source_read(source, RW_HELDOUT, 0, 0, 1, &s), RW_ERROR, "no held-out");
+    assert_message(rw_source_read(source, RW_HELDOUT, 0, 0, 1, &s), RW_ERROR,
+                   "has no held-out tokens");
     rw_source_close(&source);
     assert_message(open_source(NULL, length + 1, 3, &source), RW_USAGE, "longer than the 262147");
     free_sequence(&s);
@@ -219,19 +220,170 @@ static void alphabets_are_told(void **state)
     rw_source_close(&source);
 }
 
-/* Takes letters from the file's alphabet, so that its tokens no longer fit. */
-static void shrink_alphabet(void)
+/* ---- parts of a dataset ---- */
+
+static rw_status open_out(source_use use, const char *keys, rw_source **out)
 {
-    uint64_t vocab = 2;
-    hid_t file = H5Fopen(in_folder("out.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
-    hid_t attribute = H5Aopen(file, "alphabet", H5P_DEFAULT), type = H5Aget_type(attribute);
-    assert_true(H5Awrite(attribute, type, "AC\0\0") >= 0);
-    H5Tclose(type);
-    H5Aclose(attribute);
-    attribute = H5Aopen(file, "vocab", H5P_DEFAULT);
-    assert_true(H5Awrite(attribute, H5T_NATIVE_UINT64, &vocab) >= 0);
-    H5Aclose(attribute);
-    H5Fclose(file);
+    char text[5000];
+    snprintf(text, sizeof text, "{dataset: %s, batch: 2, %s}", in_folder("out.h5"), keys);
+    return open_for(use, text, 5, out);
+}
+
+/* Documents "a", "bb", "ccc" ... of which the lengths tell how often each letter
+ * occurs. */
+static void build_documents(int count, const rw_dataset_options *options)
+{
+    const char *inputs[] = {in_folder("in.jsonl")};
+    FILE *file = fopen(in_folder("in.jsonl"), "w");
+    for (int i = 0; i < count; i++) {
+        fputs("{\"text\": \"", file);
+        for (int j = 0; j <= i; j++) fputc('a' + i, file);
+        fputs("\"}\n", file);
+    }
+    fclose(file);
+    assert_int_equal(rw_dataset_build(in_folder("out.h5"), inputs, 1, options), RW_OK);
+}
+
+/* Reads sequences and counts the letters, and the targets; a letter is only ever
+ * predicted from its own kind. */
+static void count_letters(rw_source *source, rw_split_name split, uint64_t sequences,
+                          int letters[26], uint64_t *targets)
+{
+    int32_t tokens[7], next[7];
+    uint8_t starts[7];
+    rw_sequence s = {.tokens = tokens, .targets = next, .starts = starts};
+    int last = -1;
+    for (uint64_t i = 0; i < sequences; i++) {
+        assert_int_equal(rw_source_read(source, split, i, 0, 7, &s), RW_OK);
+        for (int j = 0; j < 7 && tokens[j]; j++) {
+            letters[tokens[j] - 'a']++;
+            if (split == RW_HELDOUT && last >= 0) assert_int_equal(starts[j], tokens[j] != last);
+            last = tokens[j];
+            if (next[j] == RW_IGNORE) continue;
+            assert_int_equal(next[j], tokens[j]);
+            ++*targets;
+        }
+    }
+}
+
+/* Training and held-out part share nothing and leave nothing out, wherever the
+ * held-out documents are, and no target crosses from one document to another. */
+static void scattered_parts_are_read_whole(void **state)
+{
+    (void)state;
+    enum { DOCUMENTS = 20, TOKENS = DOCUMENTS * (DOCUMENTS + 1) / 2 };
+    for (uint64_t seed = 1; seed < 6; seed++) {
+        rw_source *source;
+        int held[26] = {0}, all[26] = {0};
+        uint64_t targets = 0, all_targets = 0;
+        build_documents(DOCUMENTS, &(rw_dataset_options){.heldout = 0.4,
+                                                         .heldout_by = "shuffled",
+                                                         .seed = seed,
+                                                         .replace = true});
+        assert_int_equal(open_out(TO_TRAIN, "length: 7", &source), RW_OK);
+        count_letters(source, RW_HELDOUT, rw_source_heldout_count(source), held, &targets);
+        assert_int_equal(targets, rw_source_heldout_targets(source));
+        uint64_t training = rw_source_tokens(source), seen = 0;
+        assert_int_equal(rw_source_overlap(source, rw_source_fingerprint(source)), RW_OVERLAP_NONE);
+        rw_window_sampler sampler = rw_window_sampler_make(training, 7, 5);
+        int trained[26] = {0};
+        count_letters(source, RW_TRAIN, 30 * sampler.windows, trained, &seen);
+        for (int i = 0; i < DOCUMENTS; i++) {
+            assert_true(held[i] == 0 || held[i] == i + 1);
+            assert_int_equal(trained[i] == 0, held[i] != 0);
+        }
+        rw_source_close(&source);
+        assert_int_equal(open_out(TO_EVALUATE_ALL, "length: 7", &source), RW_OK);
+        count_letters(source, RW_HELDOUT, rw_source_heldout_count(source), all, &all_targets);
+        for (int i = 0; i < DOCUMENTS; i++) assert_int_equal(all[i], i + 1);
+        assert_int_equal(all_targets, rw_source_heldout_targets(source));
+        assert_int_equal(all_targets, TOKENS - DOCUMENTS);
+        assert_int_equal(rw_source_overlap(source, rw_source_fingerprint(source)),
+                         RW_OVERLAP_CERTAIN);
+        assert_int_equal(rw_source_overlap(source, 1), RW_OVERLAP_POSSIBLE);
+        rw_source_close(&source);
+    }
+}
+
+/* A mean over nothing is refused, with what to do. */
+static void parts_with_nothing_to_predict_are_refused(void **state)
+{
+    (void)state;
+    rw_source *source;
+    const char *inputs[] = {in_folder("in.jsonl")};
+    const char lines[] = "{\"text\": \"a\"}\n{\"text\": \"b\"}\n{\"text\": \"c\"}\n";
+    write_file("in.jsonl", lines, strlen(lines));
+    rw_dataset_options options = {.heldout = 0.5, .replace = true};
+    assert_int_equal(rw_dataset_build(in_folder("out.h5"), inputs, 1, &options), RW_OK);
+    assert_message(open_out(TO_TRAIN, "length: 1", &source), RW_ERROR, "no document has two");
+    assert_message(open_out(TO_EVALUATE_HELDOUT, "length: 1", &source), RW_ERROR,
+                   "nothing to predict in the 1 tokens");
+    assert_message(open_out(TO_EVALUATE_ALL, "length: 1", &source), RW_ERROR, "reset_documents");
+    assert_int_equal(open_out(TO_TRAIN, "length: 1, reset_documents: false", &source), RW_OK);
+    assert_int_equal(rw_source_heldout_targets(source), 0); /* one token */
+    int32_t token, target;
+    rw_sequence s = {.tokens = &token, .targets = &target};
+    assert_message(rw_source_read(source, RW_HELDOUT, 0, 0, 1, &s), RW_ERROR, "nothing to predict");
+    rw_source_close(&source);
+    assert_int_equal(open_out(TO_EVALUATE_ALL, "length: 9, reset_documents: false", &source),
+                     RW_OK);
+    assert_int_equal(rw_source_heldout_targets(source), 2);
+    rw_source_close(&source);
+}
+
+static void datasets_may_be_for_one_end_alone(void **state)
+{
+    (void)state;
+    rw_source *source;
+    write_file("in", "0123456789", 10);
+    assert_int_equal(build_from("out.h5", "in", "text", 1), RW_OK);
+    assert_message(open_out(TO_TRAIN, "length: 4", &source), RW_ERROR, "has no training tokens");
+    assert_int_equal(open_out(TO_EVALUATE_HELDOUT, "length: 99", &source), RW_OK);
+    assert_int_equal(rw_source_heldout_targets(source), 9);
+    assert_int_equal(rw_source_tokens(source), 0);
+    assert_int_equal(rw_source_overlap(source, rw_source_fingerprint(source)), RW_OVERLAP_NONE);
+    rw_source_close(&source);
+    assert_int_equal(build_from("out.h5", "in", "text", 0), RW_OK);
+    assert_message(open_out(TO_EVALUATE_HELDOUT, "length: 4", &source), RW_ERROR, "no held-out");
+    assert_int_equal(open_out(TO_TRAIN, "length: 4", &source), RW_OK);
+    assert_int_equal(rw_source_heldout_targets(source), 0);
+    rw_source_close(&source);
+}
+
+/* A file built by itself has its own alphabet; a model has that of its training. */
+static void letters_are_numbered_as_the_model_does(void **state)
+{
+    (void)state;
+    rw_source *source;
+    int32_t tokens[3], targets[3];
+    rw_sequence s = {.tokens = tokens, .targets = targets};
+    write_file("in.fa", ">g\nTGN\n", 7);
+    assert_int_equal(build_from("out.h5", "in.fa", "auto", 1), RW_OK);
+    assert_int_equal(open_out(TO_EVALUATE_HELDOUT, "length: 3", &source), RW_OK);
+    assert_int_equal(rw_source_read(source, RW_HELDOUT, 0, 0, 3, &s), RW_OK);
+    assert_memory_equal(tokens, ((int32_t[]){1, 0, 2}), sizeof tokens);
+    assert_message(rw_source_set_alphabet(source, "ACGT"), RW_ERROR, "the letter N, which is not");
+    assert_message(rw_source_set_alphabet(source, NULL), RW_ERROR, "holds letters, but");
+    assert_int_equal(rw_source_set_alphabet(source, "ACGTNR"), RW_OK);
+    assert_int_equal(rw_source_format(source)->vocab, 6);
+    assert_int_equal(rw_source_format(source)->target_vocab, 6);
+    assert_string_equal(rw_source_alphabet(source), "ACGTNR");
+    assert_int_equal(rw_source_read(source, RW_HELDOUT, 0, 0, 3, &s), RW_OK);
+    assert_memory_equal(tokens, ((int32_t[]){3, 2, 4}), sizeof tokens);
+    assert_memory_equal(targets, ((int32_t[]){2, 4, RW_IGNORE}), sizeof targets);
+    rw_source_close(&source);
+    write_file("in", "bytes", 5);
+    assert_int_equal(build_from("out.h5", "in", "text", 1), RW_OK);
+    assert_int_equal(open_out(TO_EVALUATE_HELDOUT, "length: 3", &source), RW_OK);
+    assert_message(rw_source_set_alphabet(source, "ACGT"), RW_ERROR, "holds bytes, but");
+    assert_int_equal(rw_source_set_alphabet(source, NULL), RW_OK);
+    rw_source_close(&source);
+}
+
+/* Takes letters from the file's alphabet, so that its tokens no longer fit. */
+static void shrink_alphabet(rw_dataset_header *header)
+{
+    header->alphabet[2] = '\0';
 }
 
 static void tokens_outside_the_vocabulary_are_errors(void **state)
@@ -242,7 +394,7 @@ static void tokens_outside_the_vocabulary_are_errors(void **state)
     rw_sequence s = {.tokens = tokens, .targets = targets};
     write_file("in.fa", ">g\nGATTACA\n", 11);
     assert_int_equal(build_from("out.h5", "in.fa", "auto", 0), RW_OK);
-    shrink_alphabet();
+    edit_header("out.h5", shrink_alphabet);
     assert_int_equal(open_source(NULL, 7, 1, &source), RW_OK);
     assert_message(rw_source_read(source, RW_TRAIN, 0, 0, 7, &s), RW_ERROR,
                    "chunk 0 of 1 is damaged: a token is outside the vocabulary");
@@ -369,6 +521,10 @@ int main(void)
         IN_FOLDER(the_whole_training_split_may_be_one_sequence),
         IN_FOLDER(held_out_windows_cover_their_split),
         IN_FOLDER(alphabets_are_told),
+        IN_FOLDER(scattered_parts_are_read_whole),
+        IN_FOLDER(parts_with_nothing_to_predict_are_refused),
+        IN_FOLDER(datasets_may_be_for_one_end_alone),
+        IN_FOLDER(letters_are_numbered_as_the_model_does),
         IN_FOLDER(tokens_outside_the_vocabulary_are_errors),
         IN_FOLDER(the_loader_gives_what_direct_reads_give),
         IN_FOLDER(steps_allocate_nothing),

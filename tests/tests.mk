@@ -11,6 +11,7 @@ unit_tests = \
 	test_conv \
 	test_convolution \
 	test_data \
+	test_dataset_build \
 	test_decay_gradients \
 	test_documents \
 	test_elementary \
@@ -26,6 +27,7 @@ unit_tests = \
 	test_op_rig \
 	test_optim \
 	test_packed_product \
+	test_readers \
 	test_report \
 	test_short_conv \
 	test_source \
@@ -85,6 +87,8 @@ test_data_SOURCES = tests/test_data.c tests/data_files.h
 test_data_LDADD = libropewalk.a $(test_libs)
 test_decay_gradients_SOURCES = tests/test_decay_gradients.c
 test_decay_gradients_LDADD = libropewalk.a $(test_libs)
+test_dataset_build_SOURCES = tests/test_dataset_build.c tests/data_files.h
+test_dataset_build_LDADD = libropewalk.a $(test_libs)
 test_documents_SOURCES = tests/test_documents.c $(engine_fixtures)
 test_documents_LDADD = libropewalk.a $(test_libs)
 test_documents_double_SOURCES = tests/test_documents.c $(engine_fixtures)
@@ -140,6 +144,8 @@ test_packed_product_LDADD = libropewalk.a $(test_libs)
 test_packed_product_double_SOURCES = tests/test_packed_product.c
 test_packed_product_double_CPPFLAGS = $(double_cppflags)
 test_packed_product_double_LDADD = libropewalk_double.a $(test_libs)
+test_readers_SOURCES = tests/test_readers.c tests/data_files.h
+test_readers_LDADD = libropewalk.a $(test_libs)
 test_report_SOURCES = tests/test_report.c
 test_report_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c

@@ -17,6 +17,7 @@ typedef enum {
     RW_RANDOM_NOISE,  /* gradient noise */
     RW_RANDOM_SAMPLE, /* generation */
     RW_RANDOM_TEST,
+    RW_RANDOM_HELDOUT, /* which documents of a dataset are held out */
 } rw_purpose;
 
 typedef struct {

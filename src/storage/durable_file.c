@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "storage/content_hash.h"
 
 static int open_path(const char *path, int flags, mode_t mode)
 {
@@ -267,6 +268,44 @@ rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, si
     if (close_once(file) < 0 && status == RW_OK) status = fail("close", path);
     if (status != RW_OK) rw_free(bytes);
     return status;
+}
+
+rw_status rw_file_read_at(int file, const char *path, uint64_t offset, void *bytes, size_t size)
+{
+    unsigned char *next = bytes;
+    while (size > 0) {
+        ssize_t part = pread(file, next, size, (off_t)offset);
+        if (part < 0 && errno == EINTR) continue;
+        if (part < 0) return fail("read", path);
+        if (part == 0)
+            return rw_fail(RW_ERROR,
+                           "%s is damaged: it ends before byte %llu; restore it from a copy", path,
+                           (unsigned long long)(offset + size));
+        next += part;
+        offset += (uint64_t)part;
+        size -= (size_t)part;
+    }
+    return RW_OK;
+}
+
+rw_status rw_file_hash_rest(int file, const char *path, uint64_t from, uint64_t end, uint64_t *out)
+{
+    unsigned char piece[65536];
+    rw_hasher hash;
+    rw_hasher_reset(&hash);
+    while (from < end) {
+        size_t part = end - from < sizeof piece ? (size_t)(end - from) : sizeof piece;
+        RW_TRY(rw_file_read_at(file, path, from, piece, part));
+        rw_hasher_add(&hash, piece, part);
+        from += part;
+    }
+    *out = rw_hasher_value(&hash);
+    return RW_OK;
+}
+
+rw_status rw_file_overwrite(const char *path, const void *bytes, size_t size)
+{
+    return write_file(path, 0, bytes, size);
 }
 
 rw_status rw_folder_make_new(const char *path)

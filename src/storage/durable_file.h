@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -59,6 +60,15 @@ rw_status rw_draft_end(rw_status written, rw_draft *draft);
  * too long from one that could not be read for another cause. */
 rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size,
                        bool *damaged);
+
+/* Reads bytes [offset, offset + size) of the open file `file`; a file that ends
+ * before is an error. Thread-safe. */
+rw_status rw_file_read_at(int file, const char *path, uint64_t offset, void *bytes, size_t size);
+/* The XXH3-64 of bytes [from, end) of the open file. */
+rw_status rw_file_hash_rest(int file, const char *path, uint64_t from, uint64_t end, uint64_t *out);
+/* Overwrites the beginning of a file that exists, and brings all of the file to
+ * the device. */
+rw_status rw_file_overwrite(const char *path, const void *bytes, size_t size);
 
 /* Creates the folder, and the folders above it; it may exist. */
 rw_status rw_folder_make(const char *path);

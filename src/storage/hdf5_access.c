@@ -69,7 +69,9 @@ rw_status rw_hdf5_put_value(hid_t file, const char *path, const char *name, hid_
     hid_t attribute = H5Acreate2(file, name, stored, scalar, H5P_DEFAULT, H5P_DEFAULT);
     bool written = attribute >= 0 && H5Awrite(attribute, memory, value) >= 0;
     rw_status status = written ? RW_OK : rw_hdf5_fail_at("write", name, path, RW_HDF5_SPACE);
-    rw_hdf5_close(attribute, H5Aclose);
+    /* Closing writes, so it can fail as writing can. */
+    if (attribute >= 0 && H5Aclose(attribute) < 0 && status == RW_OK)
+        status = rw_hdf5_fail_at("close", name, path, RW_HDF5_SPACE);
     rw_hdf5_close(scalar, H5Sclose);
     return status;
 }

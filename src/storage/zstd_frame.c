@@ -75,6 +75,22 @@ static const char *fetch(rw_framer *framer, hid_t dataset, const hsize_t *offset
     return skipped ? "it is not marked as compressed" : NULL;
 }
 
+size_t rw_frame_limit(size_t size)
+{
+    return ZSTD_compressBound(size);
+}
+
+const char *rw_framer_unpack(rw_framer *framer, const void *frame, size_t stored, void *chunk,
+                             size_t size)
+{
+    if (ZSTD_getFrameContentSize(frame, stored) != size ||
+        ZSTD_findFrameCompressedSize(frame, stored) != stored)
+        return "it is not one zstd frame of the right size";
+    size_t got = ZSTD_decompressDCtx(framer->unpacker, chunk, size, frame, stored);
+    if (ZSTD_isError(got)) return ZSTD_getErrorName(got);
+    return got == size ? NULL : "it is too short";
+}
+
 const char *rw_framer_read(rw_framer *framer, hid_t dataset, const hsize_t *offset, void *chunk,
                            size_t size)
 {
@@ -82,11 +98,5 @@ const char *rw_framer_read(rw_framer *framer, hid_t dataset, const hsize_t *offs
     rw_hdf5_lock();
     const char *wrong = fetch(framer, dataset, offset, &stored);
     rw_hdf5_unlock();
-    if (wrong) return wrong;
-    if (ZSTD_getFrameContentSize(framer->frame, stored) != size ||
-        ZSTD_findFrameCompressedSize(framer->frame, stored) != stored)
-        return "it is not one zstd frame of the right size";
-    size_t got = ZSTD_decompressDCtx(framer->unpacker, chunk, size, framer->frame, stored);
-    if (ZSTD_isError(got)) return ZSTD_getErrorName(got);
-    return got == size ? NULL : "it is too short";
+    return wrong ? wrong : rw_framer_unpack(framer, framer->frame, stored, chunk, size);
 }

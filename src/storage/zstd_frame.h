@@ -30,4 +30,11 @@ const char *rw_framer_write(rw_framer *framer, hid_t dataset, const hsize_t *off
 const char *rw_framer_read(rw_framer *framer, hid_t dataset, const hsize_t *offset, void *chunk,
                            size_t size);
 
+/* The bytes of a frame of a chunk of `size` bytes, at most. */
+size_t rw_frame_limit(size_t size);
+/* Takes the frame apart, which must hold a chunk of exactly `size` bytes, and
+ * nothing behind it. Returns as the others do. HDF5 takes no part. */
+const char *rw_framer_unpack(rw_framer *framer, const void *frame, size_t stored, void *chunk,
+                             size_t size);
+
 #endif

@@ -1,5 +1,6 @@
 #include "train/evaluation.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -97,7 +98,7 @@ rw_status rw_evaluation_run(rw_evaluation *v, uint64_t batches, rw_by_position *
             rw_progress(false, "evaluating: batch %llu of %llu", (unsigned long long)i + 1,
                         (unsigned long long)batches);
     }
-    if (out->counted > 0) out->loss /= out->counted;
+    out->loss = out->counted > 0 ? out->loss / out->counted : NAN;
     if (positions)
         MPI_Allreduce(MPI_IN_PLACE, positions, 2 * RW_POSITION_BUCKETS, MPI_DOUBLE, MPI_SUM,
                       v->layout->world);

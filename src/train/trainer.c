@@ -42,6 +42,7 @@ typedef struct {
     uint64_t saved;   /* step of the newest checkpoint */
     uint64_t skipped; /* steps skipped as non-finite, in all */
     int skipped_in_a_row;
+    bool told_empty;     /* that a step had nothing to predict */
     double step_seconds; /* smoothed */
     double shown;        /* when progress was last shown */
 } trainer;
@@ -77,8 +78,7 @@ static rw_status plan(trainer *t)
     rw_plan_options evaluation = rw_settings_plan(&t->settings, t->model->chunk, false);
     RW_TRY(rw_engine_new(t->model, &t->layout, &training, &t->engine));
     RW_TRY(rw_saved_carry_new(t->engine, &t->layout, t->settings.batch, &t->state, &t->all));
-    bool held_out = !rw_source_tokens(t->source) || rw_source_heldout_count(t->source);
-    if (!held_out) return RW_OK;
+    if (rw_source_heldout_targets(t->source) == 0) return RW_OK;
     return rw_evaluation_new(t->model, &t->layout, t->source, &evaluation, t->engine,
                              &t->evaluation);
 }
@@ -164,8 +164,8 @@ static void announce(const trainer *t)
     rw_info("kernels: vectors of %d bits; BLAS for %s", 8 * RW_VECTOR_BYTES, rw_gemm_kernels());
     rw_layout_notes(&t->layout);
     if (!t->evaluation)
-        rw_warn(
-            "the dataset has no held-out tokens (data build --heldout 0): nothing is evaluated");
+        rw_warn("nothing is evaluated: the dataset holds out no token that could be predicted "
+                "(data build --heldout)");
     if (t->step)
         rw_info("resuming %s after step %" PRIu64 " of %" PRIu64, t->folder.path, t->step,
                 s->steps);
@@ -286,7 +286,12 @@ static rw_status evaluate(trainer *t)
         snprintf(accuracy, sizeof accuracy, ", accuracy %.4f", loss.correct / loss.counted);
     }
     RW_TRY(rw_agree(&t->layout, rw_metrics_end(&t->folder)));
-    rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, bits, accuracy);
+    if (loss.counted == 0)
+        rw_warn("step %" PRIu64 ": nothing to predict in the first %" PRIu64 " held-out batches; "
+                "raise eval.batches",
+                t->step, batches);
+    else
+        rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, bits, accuracy);
     return RW_OK;
 }
 
@@ -377,6 +382,17 @@ static rw_status skip(trainer *t, const step_facts *f)
                    most, t->step, t->folder.checkpoints);
 }
 
+/* The mean over no targets is not 0: metrics hold null. */
+static void tell_empty_step(trainer *t, step_facts *f)
+{
+    f->loss.loss = NAN;
+    if (!t->told_empty)
+        rw_warn("step %" PRIu64 ": no token of its sequences is to be predicted, every document in "
+                "them is one token; such steps have no loss",
+                t->step);
+    t->told_empty = true;
+}
+
 static rw_status run_step(trainer *t)
 {
     step_facts f = {.comm = rw_comm_count};
@@ -399,6 +415,7 @@ static rw_status run_step(trainer *t)
     t->step++;
     t->seen += (uint64_t)t->settings.batch;
     f.seconds = MPI_Wtime() - start;
+    if (f.loss.counted == 0) tell_empty_step(t, &f);
     show_progress(t, &f);
     return rw_agree(&t->layout, write_metrics(t, &f));
 }

@@ -1,0 +1,16 @@
+/* Checking a dataset file to the last byte. */
+#ifndef RW_DATASET_CHECK_H
+#define RW_DATASET_CHECK_H
+
+#include <stdio.h>
+
+#include "data_pipeline/dataset_file.h"
+
+/* Reads all of an open dataset and checks it: each chunk, the hash of all
+ * tokens, the hash of all bytes of the file. *faults: how many were found. Each
+ * is told to `out` in a line of its own; NULL: the first one is recorded as the
+ * message of a failure (rw_message). `doing`: for the progress line. Errors: no
+ * memory. */
+rw_status rw_dataset_check(rw_dataset *dataset, const char *doing, FILE *out, int *faults);
+
+#endif
