@@ -220,7 +220,7 @@ test_volumes_LDADD = libropewalk.a $(test_libs)
 $(mpi_runs): $(mpi_tests)
 	$(AM_V_GEN)touch $@
 
-TEST_EXTENSIONS = .np .sh
+TEST_EXTENSIONS = .np .sh .replay
 # Under make -j, tests of one process run beside each other and beside one that starts ranks.
 NP_LOG_COMPILER = $(TAKE_TURNS) $(srcdir)/tests/mpi_runner
 SH_LOG_COMPILER = $(TAKE_TURNS)
@@ -265,7 +265,7 @@ CLEANFILES += $(mpi_runs)
 EXTRA_DIST += $(script_tests) tests/wrong_kernels.c tests/cluster.sh tests/program.sh examples/delay.yaml examples/mqar.yaml tests/make_mamba2_oracle.py tests/data/mamba2_oracle.h5 tests/mpi_runner
 
 # What a build with sanitizers runs: all but what takes long.
-tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) \
+tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) $(fuzz_replays) \
 	test_attention_3.np \
 	test_delays_3.np \
 	test_exchange_3.np \

@@ -9,6 +9,7 @@ rw_sources += \
 	src/base/nearest.c \
 	src/base/random.c src/base/random.h \
 	src/base/scalar.c src/base/scalar.h \
+	src/base/shown_text.c src/base/shown_text.h \
 	src/base/status.c src/base/status.h \
 	src/base/yaml_tree.c src/base/yaml_tree.h \
 	src/base/yaml_write.c

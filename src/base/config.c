@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/scalar.h"
+#include "base/shown_text.h"
 #include "base/yaml_tree.h"
 
 void rw_config_destroy(rw_config **config)
@@ -106,6 +107,8 @@ static rw_status apply_override(rw_config *root, const char *override)
     char name[128];
     snprintf(name, sizeof name, "--set %s", override);
     if (!equals) return rw_fail(RW_USAGE, "%s: no value; write --set model.width=128", name);
+    if (!rw_is_utf8(override, strlen(override)))
+        return rw_fail(RW_USAGE, "%s: not UTF-8 text; write it in UTF-8", name);
     rw_config *value = NULL;
     char *path = NULL;
     rw_status status;

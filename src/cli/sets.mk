@@ -42,4 +42,4 @@ else
 ropewalk_LDADD = libprogram.a libropewalk.a $(rw_libs)
 endif
 clean-local:
-	rm -rf sets
+	rm -rf sets fuzz_build

@@ -1,0 +1,34 @@
+/* Text from outside (configurations, names, paths, what a checkpoint says) on its way to
+ * people. A terminal takes control characters for commands: they may move the cursor, hide
+ * what stands before them, or set a title. So they are shown as \xNN, byte by byte:
+ *
+ *   control characters of ASCII and DEL; C1 (U+0080 to U+009F)
+ *   bytes that are not UTF-8
+ *   what reverses or hides the text around it (bidirectional controls, U+2028, U+FEFF, tags)
+ *
+ * All functions: not collective. */
+#ifndef RW_SHOWN_TEXT_H
+#define RW_SHOWN_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Bytes of the UTF-8 character that `text` begins with, 1 to 4; 0 if it begins with none. */
+size_t rw_utf8_length(const char *text, size_t size);
+bool rw_is_utf8(const char *text, size_t size);
+
+/* Bytes of `out` that are enough for `size` bytes of text, with the final NUL. */
+#define RW_SHOWN_SIZE(size) (4 * (size) + 1)
+/* Copies `text` as it is shown, on one line: line ends and tabs are shown as \xNN too. What
+ * does not fit in `room` bytes is left out, never a part of a character. Returns `out`. */
+char *rw_show_text(const char *text, char *out, size_t room);
+
+/* Prints one line of a report: as fprintf, but the whole line as it is shown; the line end
+ * is added. A line of more than 64 KiB is cut. */
+void rw_print_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints a text of several lines; line ends and tabs stay. A line end is added if the last line has
+ * none. */
+void rw_print_lines(FILE *out, const char *text);
+
+#endif
