@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/shown_text.h"
 #include "checkpoints/checkpoint_reader.h"
 #include "checkpoints/tensor_stream.h"
 #include "storage/content_hash.h"
@@ -24,14 +25,15 @@ static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *ou
     rw_status status = rw_checkpoint_load(path, &checkpoint, &damaged);
     rw_free(&path);
     if (status != RW_OK) {
-        fprintf(out, "%-16s %s: %s\n", step->name, damaged ? "damaged" : "unreadable",
-                rw_message());
+        rw_print_line(out, "%-16s %s: %s", step->name, damaged ? "damaged" : "unreadable",
+                      rw_message());
         rw_clear_message();
         return RW_OK;
     }
     const rw_manifest *manifest = checkpoint->manifest;
-    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok\n", step->name,
-            mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count, manifest->digest);
+    rw_print_line(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok", step->name,
+                  mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count,
+                  manifest->digest);
     rw_checkpoint_close(&checkpoint);
     return RW_OK;
 }
@@ -62,35 +64,35 @@ rw_status rw_checkpoint_list(const char *dir, FILE *out)
 static void show_about(const rw_manifest *manifest, FILE *out)
 {
     const rw_checkpoint_meta *about = &manifest->about;
-    fprintf(out, "format          %s, version %d\n", RW_CHECKPOINT_FORMAT, RW_CHECKPOINT_VERSION);
-    fprintf(out, "step            %" PRIu64 "\n", about->step);
-    fprintf(out, "model           %s\n", about->model);
-    fprintf(out, "seed            %" PRIu64 "\n", about->seed);
-    fprintf(out, "sequences seen  %" PRIu64 "\n", about->sequences_seen);
-    fprintf(out, "skipped steps   %" PRIu64 "\n", about->skipped_steps);
-    fprintf(out, "data            %" RW_PRI_HASH "\n", about->data_fingerprint);
-    fprintf(out, "written by      dp %d, sp %d, threads %d\n", about->dp, about->sp,
-            about->threads);
-    fprintf(out, "digest          %" RW_PRI_HASH "\n", manifest->digest);
+    rw_print_line(out, "format          %s, version %d", RW_CHECKPOINT_FORMAT,
+                  RW_CHECKPOINT_VERSION);
+    rw_print_line(out, "step            %" PRIu64, about->step);
+    rw_print_line(out, "model           %s", about->model);
+    rw_print_line(out, "seed            %" PRIu64, about->seed);
+    rw_print_line(out, "sequences seen  %" PRIu64, about->sequences_seen);
+    rw_print_line(out, "skipped steps   %" PRIu64, about->skipped_steps);
+    rw_print_line(out, "data            %" RW_PRI_HASH, about->data_fingerprint);
+    rw_print_line(out, "written by      dp %d, sp %d, threads %d", about->dp, about->sp,
+                  about->threads);
+    rw_print_line(out, "digest          %" RW_PRI_HASH, manifest->digest);
 }
 
 static void show_contents(const rw_manifest *manifest, FILE *out)
 {
     char shape[RW_SHAPE_TEXT];
-    fprintf(out, "files           %zu, %.1f MiB\n", manifest->file_count,
-            mebibytes(rw_manifest_file_bytes(manifest)));
+    rw_print_line(out, "files           %zu, %.1f MiB", manifest->file_count,
+                  mebibytes(rw_manifest_file_bytes(manifest)));
     for (size_t i = 0; i < manifest->file_count; i++)
-        fprintf(out, "  %-14s %12" PRIu64 " bytes\n", manifest->files[i].name,
-                manifest->files[i].bytes);
-    fprintf(out, "tensors         %zu, %s\n", manifest->tensor_count, manifest->dtype);
+        rw_print_line(out, "  %-14s %12" PRIu64 " bytes", manifest->files[i].name,
+                      manifest->files[i].bytes);
+    rw_print_line(out, "tensors         %zu, %s", manifest->tensor_count, manifest->dtype);
     for (size_t i = 0; i < manifest->tensor_count; i++) {
         const rw_manifest_tensor *tensor = &manifest->tensors[i];
-        fprintf(out, "  %-40s %s\n", tensor->name,
-                rw_shape_text(tensor->dims, tensor->shape, shape));
+        rw_print_line(out, "  %-40s %s", tensor->name,
+                      rw_shape_text(tensor->dims, tensor->shape, shape));
     }
-    fprintf(out, "config\n%s", manifest->config);
-    size_t length = strlen(manifest->config);
-    if (length && manifest->config[length - 1] != '\n') fputc('\n', out);
+    rw_print_line(out, "config");
+    rw_print_lines(out, manifest->config);
 }
 
 rw_status rw_checkpoint_show(const char *path, FILE *out)
@@ -101,7 +103,7 @@ rw_status rw_checkpoint_show(const char *path, FILE *out)
     RW_TRY(rw_checkpoint_folder(path, &folder));
     rw_status status = rw_manifest_load(folder, &manifest, &damaged);
     if (status == RW_OK) {
-        fprintf(out, "checkpoint      %s\n", folder);
+        rw_print_line(out, "checkpoint      %s", folder);
         show_about(manifest, out);
         show_contents(manifest, out);
     }
@@ -117,8 +119,9 @@ static rw_status verify_folder(const char *folder, FILE *out)
     RW_TRY(rw_manifest_load(folder, &manifest, &damaged));
     rw_status status = rw_checkpoint_check(folder, manifest);
     if (status == RW_OK)
-        fprintf(out, "%s: ok, %zu tensors in %zu files, %.1f MiB\n", folder, manifest->tensor_count,
-                manifest->file_count, mebibytes(rw_manifest_file_bytes(manifest)));
+        rw_print_line(out, "%s: ok, %zu tensors in %zu files, %.1f MiB", folder,
+                      manifest->tensor_count, manifest->file_count,
+                      mebibytes(rw_manifest_file_bytes(manifest)));
     rw_manifest_destroy(&manifest);
     return status;
 }
@@ -136,7 +139,7 @@ static rw_status verify_steps(const char *dir, FILE *out)
         status = rw_path_join(dir, steps[i].name, &path);
         if (status != RW_OK) break;
         if (verify_folder(path, out) != RW_OK) {
-            fprintf(out, "%s\n", rw_message());
+            rw_print_line(out, "%s", rw_message());
             if (bad++ == 0) snprintf(first, sizeof first, "%s", rw_message());
             rw_clear_message();
         }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/shown_text.h"
 #include "storage/content_hash.h"
 
 typedef struct {
@@ -19,7 +20,7 @@ static void found(checking *c)
 {
     c->faults++;
     if (!c->out) return;
-    fprintf(c->out, "damaged: %s\n", rw_message());
+    rw_print_line(c->out, "damaged: %s", rw_message());
     rw_clear_message();
 }
 

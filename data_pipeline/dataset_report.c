@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/shown_text.h"
 #include "data_pipeline/dataset.h"
 #include "data_pipeline/dataset_check.h"
 #include "data_pipeline/split_view.h"
@@ -10,7 +11,7 @@
 static void print_kind(const rw_dataset_facts *f, FILE *out)
 {
     if (f->alphabet[0])
-        fprintf(out, "kind       alphabet %s\n", f->alphabet);
+        rw_print_line(out, "kind       alphabet %s", f->alphabet);
     else
         fprintf(out, "kind       bytes\n");
     fprintf(out, "vocab      %d\n", f->vocab);
@@ -39,11 +40,11 @@ static void print_sources(rw_dataset *dataset, FILE *out)
     uint64_t tokens = rw_dataset_describe(dataset)->tokens;
     for (size_t i = 0; i < index->source_count; i++) {
         rw_token_range r = rw_dataset_index_source(index, i, tokens);
-        fprintf(out,
-                "source     %s (%" PRIu64 " bytes, XXH3-64 %" RW_PRI_HASH ", %" PRIu64
-                " tokens%s)\n",
-                rw_dataset_index_name(index, i), index->source_sizes[i], index->source_hashes[i],
-                r.end - r.begin, index->source_heldout[i] ? ", held out" : "");
+        rw_print_line(
+            out,
+            "source     %s (%" PRIu64 " bytes, XXH3-64 %" RW_PRI_HASH ", %" PRIu64 " tokens%s)",
+            rw_dataset_index_name(index, i), index->source_sizes[i], index->source_hashes[i],
+            r.end - r.begin, index->source_heldout[i] ? ", held out" : "");
     }
 }
 
@@ -53,7 +54,7 @@ rw_status rw_dataset_info(const char *path, FILE *out)
     rw_dataset *dataset = NULL;
     RW_TRY_DONE(rw_dataset_open(path, &dataset));
     const rw_dataset_facts *f = rw_dataset_describe(dataset);
-    fprintf(out, "%s: ropewalk dataset, version %d\n", path, RW_DATASET_VERSION);
+    rw_print_line(out, "%s: ropewalk dataset, version %d", path, RW_DATASET_VERSION);
     print_kind(f, out);
     RW_TRY_DONE(print_heldout(dataset, out));
     fprintf(out, "documents  %zu\n", rw_dataset_lists(dataset)->document_count);
@@ -78,9 +79,9 @@ rw_status rw_dataset_verify(const char *path, FILE *out)
                          "copy or build it again with `ropewalk data build`",
                          path, faults, faults == 1 ? "" : "s");
     else if (status == RW_OK)
-        fprintf(out,
-                "%s: whole (%" PRIu64 " tokens, %" PRIu64 " chunks, content %" RW_PRI_HASH ")\n",
-                path, f->tokens, f->chunks, f->content_hash);
+        rw_print_line(
+            out, "%s: whole (%" PRIu64 " tokens, %" PRIu64 " chunks, content %" RW_PRI_HASH ")",
+            path, f->tokens, f->chunks, f->content_hash);
     rw_dataset_close(&dataset);
     return status;
 }

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/yaml_tree.h"
+#include "tests/yaml_trees.h"
 
 static const rw_key root_keys[] = {
     {.name = "model", .type = RW_KEY_MAP},
@@ -85,110 +86,7 @@ static rw_config *expect_accepted(const char *text, const char *override)
     return config;
 }
 
-static bool same_tree(const rw_config *a, const rw_config *b)
-{
-    if (a->kind != b->kind || a->count != b->count) return false;
-    if (a->kind == RW_NODE_SCALAR)
-        return rw_node_is_null(a) == rw_node_is_null(b) &&
-               (rw_node_is_null(a) || strcmp(a->text, b->text) == 0);
-    for (size_t i = 0; i < a->count; i++) {
-        const rw_config *x = a->children[i], *y = b->children[i];
-        if (a->kind == RW_NODE_MAP && strcmp(x->key, y->key) != 0) return false;
-        if (!same_tree(x, y)) return false;
-    }
-    return true;
-}
-
-static void expect_round_trip(const rw_config *config)
-{
-    char *text = NULL;
-    rw_config *again = NULL;
-    rw_clear_message();
-    assert_int_equal(rw_config_write(config, &text), RW_OK);
-    if (rw_config_parse(text, "again.yaml", NULL, 0, &again) != RW_OK)
-        fail_msg("%s\nin\n%s", rw_message(), text);
-    if (!same_tree(config, again)) fail_msg("reads back as another tree:\n%s", text);
-    rw_config_destroy(&again);
-    rw_free(&text);
-}
-
 /* ---- properties ---- */
-
-/* A random document of at most `depth` levels, flow style, into text. */
-static size_t random_value(rw_random stream, uint64_t *index, int depth, char *text, size_t size)
-{
-    static const char *const scalars[] = {
-        "1",         "-3.0e-3", "true",     "~",        "\"\"",        "'it''s'",
-        "two words", "1_000",   "\"\\n\"",  "' lead'",  "\"\\u00e9\"", "'# no'",
-        "null",      "'- x'",   "'12'",     "\"a: b\"", "'~'",         "\"\\t\"",
-        "'trail '",  "''",      "'{a: b}'", "'! x'",    "'&x'"};
-    uint64_t pick = rw_random_below(stream, (*index)++, depth > 0 ? 4 : 2);
-    if (size < 64) pick = 0;
-    if (pick < 2) {
-        uint64_t which = rw_random_below(stream, (*index)++, sizeof scalars / sizeof *scalars);
-        return (size_t)snprintf(text, size, "%s", scalars[which]);
-    }
-    size_t used = (size_t)snprintf(text, size, pick == 2 ? "[" : "{");
-    uint64_t count = rw_random_below(stream, (*index)++, 4);
-    for (uint64_t i = 0; i < count && used + 64 < size; i++) {
-        if (i) text[used++] = ',';
-        if (pick == 3)
-            used += (size_t)snprintf(text + used, size - used, " \"k%d%s\": ", (int)i,
-                                     i == 1 ? " \\n:" : "");
-        used += random_value(stream, index, depth - 1, text + used, size - used - 32);
-    }
-    used += (size_t)snprintf(text + used, size - used, pick == 2 ? "]" : "}");
-    return used;
-}
-
-static void written_text_reads_back(void **state)
-{
-    (void)state;
-    for (uint64_t trial = 0; trial < 500; trial++) {
-        rw_random stream = rw_random_stream(1, RW_RANDOM_TEST, trial);
-        char text[1024] = "root: ";
-        uint64_t index = 0;
-        random_value(stream, &index, 4, text + 6, sizeof text - 8);
-        rw_config *config = NULL;
-        rw_clear_message();
-        if (rw_config_parse(text, "random.yaml", NULL, 0, &config) != RW_OK)
-            fail_msg("%s\nin\n%s", rw_message(), text);
-        expect_round_trip(config);
-        rw_config_destroy(&config);
-    }
-}
-
-/* Random bytes in place of some of a good document: no crash, no leak, a
- * message or a tree that survives being written. */
-static void damaged_text_is_refused_or_read(void **state)
-{
-    (void)state;
-    static const char good[] = "model:\n  width: 256\n  blocks:\n    - {mixer: ssd, state: 64}\n"
-                               "    - mlp: 'swiglu'\n      expand: 2.5\ndata: {length: 4k}\n"
-                               "notes: |\n  two\n  lines\nlist: [1, \"a\\tb\", ~]\n";
-    static const char likely[] = "{}[]:,-\n \t'\"|>#&*!%@`?~\\\xff\x80\xc3\x01";
-    for (uint64_t trial = 0; trial < 3000; trial++) {
-        rw_random stream = rw_random_stream(2, RW_RANDOM_TEST, trial);
-        char text[sizeof good];
-        memcpy(text, good, sizeof good);
-        uint64_t changes = 1 + rw_random_below(stream, 0, 6);
-        for (uint64_t i = 0; i < changes; i++) {
-            uint64_t at = rw_random_below(stream, 3 * i + 1, sizeof good - 1);
-            uint64_t byte = rw_random_below(stream, 3 * i + 2, 256);
-            text[at] = byte < 192 ? likely[byte % (sizeof likely - 1)] : (char)byte;
-        }
-        size_t before = rw_memory_in_use();
-        rw_config *config = NULL;
-        rw_clear_message();
-        rw_status status = rw_config_parse(text, "damaged.yaml", NULL, 0, &config);
-        if (status == RW_OK)
-            expect_round_trip(config);
-        else
-            assert_true(status == RW_USAGE && strncmp(rw_message(), "damaged.yaml:", 13) == 0);
-        rw_config_destroy(&config);
-        assert_int_equal(rw_memory_in_use(), before);
-    }
-}
 
 static void every_integer_reads_back(void **state)
 {
@@ -222,7 +120,8 @@ static void every_failing_allocation_is_an_error(void **state)
         char *text = NULL;
         rw_clear_message();
         rw_memory_fail_after(++n);
-        status = rw_config_parse("model: {blocks: [{mixer: ssd}]}\ndata: {length: 4}\n",
+        status = rw_config_parse("model: {blocks: [&b {mixer: ssd}, *b, {<<: *b, &k x: *k}]}\n"
+                                 "data: {length: 4}\n",
                                  "train.yaml", overrides, 3, &config);
         if (status == RW_OK) status = check_all(config);
         if (status == RW_OK) status = rw_config_write(config, &text);
@@ -410,34 +309,6 @@ static void numbers_are_strict(void **state)
     rw_config_destroy(&config);
 }
 
-static void syntax_is_refused_by_line(void **state)
-{
-    (void)state;
-    expect_refusal("model:\n  width: 1\n  chunk: 2\n  width: 3\n", NULL,
-                   "train.yaml:4:3: key width is here a second time (first in line 2); keep one");
-    expect_refusal("model:\n\twidth: 1\n", NULL,
-                   "train.yaml:2:1: indented with a tab; YAML wants spaces");
-    expect_refusal("a: &x 1\nb: *x\n", NULL,
-                   "train.yaml:1:4: anchors and aliases (&name, *name) are not understood; write "
-                   "the value out, or quote it");
-    expect_refusal("a: !!int 1\n", NULL,
-                   "train.yaml:1:4: tags (!name) are not understood; leave it out, or quote the "
-                   "value");
-    expect_refusal("a: 1\n---\nb: 2\n", NULL,
-                   "train.yaml:2:1: a second document (---); keep one in a file");
-    expect_refusal("a: 1\n? [b]\n: 2\n", NULL,
-                   "train.yaml:2:3: a list or mapping as a key; keys are plain names");
-    expect_refusal("a: \"\\0\"\n", NULL, "train.yaml:1:4: a NUL byte in a value; remove it");
-    expect_refusal("ok: 1\nbad: \x01\n", NULL,
-                   "train.yaml:2:1: not plain UTF-8 text; save the file as UTF-8 without control "
-                   "characters");
-    expect_refusal("- 1\n", NULL,
-                   "train.yaml:1: not a mapping; a configuration is lines of 'key: value'");
-    expect_refusal("a: [1, 2\n", NULL,
-                   "train.yaml:2:1: not valid YAML: while parsing a flow sequence, did not find "
-                   "expected ',' or ']'");
-}
-
 static void overrides_are_refused_by_name(void **state)
 {
     (void)state;
@@ -530,8 +401,6 @@ static void nearest_name_is_near(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(written_text_reads_back),
-        cmocka_unit_test(damaged_text_is_refused_or_read),
         cmocka_unit_test(every_integer_reads_back),
         cmocka_unit_test(every_failing_allocation_is_an_error),
         cmocka_unit_test(values_defaults_and_lists_are_read),
@@ -540,7 +409,6 @@ int main(void)
         cmocka_unit_test(set_replaces_a_value),
         cmocka_unit_test(keys_and_values_are_checked),
         cmocka_unit_test(numbers_are_strict),
-        cmocka_unit_test(syntax_is_refused_by_line),
         cmocka_unit_test(overrides_are_refused_by_name),
         cmocka_unit_test(size_and_depth_are_bounded),
         cmocka_unit_test(files_are_loaded_or_refused),

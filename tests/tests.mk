@@ -34,7 +34,8 @@ unit_tests = \
 	test_ssd_chunk \
 	test_tasks \
 	test_tile_product \
-	test_training
+	test_training \
+	test_yaml
 unit_tests_double = \
 	test_attention_block_double \
 	test_carry_double \
@@ -74,7 +75,7 @@ test_checkpoint_damage_SOURCES = tests/test_checkpoint_damage.c tests/checkpoint
 test_checkpoint_damage_LDADD = libropewalk.a $(test_libs)
 test_checkpoint_faults_SOURCES = tests/test_checkpoint_faults.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
 test_checkpoint_faults_LDADD = libropewalk.a $(test_libs)
-test_config_SOURCES = tests/test_config.c
+test_config_SOURCES = tests/test_config.c tests/yaml_trees.h
 test_config_LDADD = libropewalk.a $(test_libs)
 test_conv_SOURCES = tests/test_conv.c $(engine_fixtures)
 test_conv_LDADD = libropewalk.a $(test_libs)
@@ -166,6 +167,8 @@ test_tile_product_double_CPPFLAGS = $(double_cppflags)
 test_tile_product_double_LDADD = libropewalk_double.a $(test_libs)
 test_training_SOURCES = tests/test_training.c $(engine_fixtures)
 test_training_LDADD = libropewalk.a $(test_libs)
+test_yaml_SOURCES = tests/test_yaml.c tests/yaml_trees.h
+test_yaml_LDADD = libropewalk.a $(test_libs)
 
 # MPI tests: PROGRAM_N.np runs PROGRAM on N ranks.
 mpi_tests = \

@@ -22,21 +22,11 @@ static int depth_of(const rw_config *node)
     return depth;
 }
 
-static int height_of(const rw_config *node)
-{
-    int most = 0;
-    for (size_t i = 0; i < node->count; i++) {
-        int height = height_of(node->children[i]);
-        if (height > most) most = height;
-    }
-    return most + 1;
-}
-
 /* Puts *value under `key` of a mapping or list, in place of what is there.
  * A list takes its indices, and one more to append. */
 static rw_status put(rw_config *at, const char *key, const char *name, rw_config **value)
 {
-    if (depth_of(at) + height_of(*value) > RW_YAML_MAX_DEPTH)
+    if (depth_of(at) + rw_node_measure(*value).height > RW_YAML_MAX_DEPTH)
         return rw_fail(RW_USAGE, "%s: nested too deeply (more than 32 levels)", name);
     rw_config *old = NULL;
     if (at->kind == RW_NODE_LIST) {

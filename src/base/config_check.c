@@ -10,13 +10,6 @@
 
 #define TEXT_SIZE 256
 
-/* A message is one line, whatever control characters a key or value holds. */
-static void make_one_line(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ') *text = ' ';
-}
-
 /* Appends to a bounded text; what does not fit is cut off. */
 static void append(char text[TEXT_SIZE], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -28,7 +21,6 @@ static void append(char text[TEXT_SIZE], const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text + used, TEXT_SIZE - used, format, arguments);
     va_end(arguments);
-    make_one_line(text + used);
 }
 
 /* Appends "model.blocks.0", or nothing for the root. */
@@ -74,7 +66,6 @@ rw_status rw_config_fail(const rw_config *config, const char *key, const char *f
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    make_one_line(what);
     return rw_fail(RW_USAGE, "%s%s%s", where, config->parent || key ? ": " : "", what);
 }
 

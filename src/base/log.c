@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/shown_text.h"
+
 static bool speaks = true;
 static bool progress_open;
 static FILE *file;
@@ -42,11 +44,22 @@ static void end_progress(void)
     progress_open = false;
 }
 
+/* Longer lines are cut. */
+enum { LINE_BYTES = 2048 };
+
+/* The line as a terminal may get it: much of it comes from files and arguments. */
+static void make_line(char out[RW_SHOWN_SIZE(LINE_BYTES)], const char *format, va_list arguments)
+{
+    char line[LINE_BYTES];
+    vsnprintf(line, sizeof line, format, arguments);
+    rw_show_text(line, out, RW_SHOWN_SIZE(LINE_BYTES));
+}
+
 static void say(const char *prefix, const char *format, va_list arguments)
 {
     if (!speaks) return;
-    char line[2048];
-    vsnprintf(line, sizeof line, format, arguments);
+    char line[RW_SHOWN_SIZE(LINE_BYTES)];
+    make_line(line, format, arguments);
     end_progress();
     fprintf(stderr, "%s%s\n", prefix, line);
     if (file) {
@@ -77,8 +90,9 @@ void rw_progress(bool last, const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     if (rw_on_terminal()) {
-        fputs("\r\033[K", stderr);
-        vfprintf(stderr, format, arguments);
+        char line[RW_SHOWN_SIZE(LINE_BYTES)];
+        make_line(line, format, arguments);
+        fprintf(stderr, "\r\033[K%s", line);
         if (last) fputc('\n', stderr);
         fflush(stderr);
         progress_open = !last;

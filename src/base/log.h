@@ -1,5 +1,6 @@
 /* Log lines for people: to standard error and, once a run folder exists, to
- * its log.txt. Only the rank that was told to speak prints. */
+ * its log.txt. Only the rank that was told to speak prints. What a terminal would take
+ * for a command is shown as \xNN (shown_text.h). */
 #ifndef RW_LOG_H
 #define RW_LOG_H
 

@@ -68,6 +68,16 @@ static size_t show_one(const char *text, size_t size, bool lines, char out[20], 
     return length;
 }
 
+bool rw_is_shown(const char *text, size_t size)
+{
+    for (size_t at = 0, length; at < size; at += length) {
+        length = rw_utf8_length(text + at, size - at);
+        if (length == 0 || is_hidden(code_point((const unsigned char *)text + at, length)))
+            return false;
+    }
+    return true;
+}
+
 char *rw_show_text(const char *text, char *out, size_t room)
 {
     size_t size = strlen(text), filled = 0;

@@ -18,6 +18,9 @@
 size_t rw_utf8_length(const char *text, size_t size);
 bool rw_is_utf8(const char *text, size_t size);
 
+/* Is the text shown as it is, on one line? */
+bool rw_is_shown(const char *text, size_t size);
+
 /* Bytes of `out` that are enough for `size` bytes of text, with the final NUL. */
 #define RW_SHOWN_SIZE(size) (4 * (size) + 1)
 /* Copies `text` as it is shown, on one line: line ends and tabs are shown as \xNN too. What

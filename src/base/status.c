@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/shown_text.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char message[RW_MESSAGE_SIZE];
 static char origin[128];
@@ -15,7 +17,9 @@ rw_status rw_fail_at(rw_status status, const char *file, int line, const char *f
     if (message[0] == '\0') {
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(message, sizeof message, format, arguments);
+        char raw[RW_MESSAGE_SIZE];
+        vsnprintf(raw, sizeof raw, format, arguments);
+        rw_show_text(raw, message, sizeof message);
         va_end(arguments);
         const char *name = strrchr(file, '/');
         snprintf(origin, sizeof origin, "%s:%d", name ? name + 1 : file, line);

@@ -17,7 +17,8 @@ typedef enum {
 
 /* Records the message of a failure and returns `status`. The first message
  * since the last rw_clear_message() is kept: it is the origin, later ones are
- * consequences. Thread-safe. Not collective. */
+ * consequences. The message is one line, whatever it quotes (shown_text.h). Thread-safe. Not
+ * collective. */
 rw_status rw_fail_at(rw_status status, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 #define rw_fail(status, ...) rw_fail_at((status), __FILE__, __LINE__, __VA_ARGS__)

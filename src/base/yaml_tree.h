@@ -1,9 +1,11 @@
 /* The tree behind a rw_config: mappings, lists and scalars with the line that
  * each was written on. Private to the configuration (config*.c, yaml_*.c).
  *
- * A subset of YAML 1.1, so that a file means what it looks like: one document,
- * no anchors, aliases or tags, keys are plain scalars and differ. Depth, size
- * and number of nodes are bounded: a hostile file costs milliseconds.
+ * A subset of YAML 1.1, so that a file means what it looks like: one document, keys are
+ * scalars and differ, no tags but those of YAML's own scalars, lists and mappings.
+ * Anchors, aliases and merge keys (<<) are resolved while reading: the tree has none.
+ * Depth, size and number of nodes are bounded, what aliases copy included: a hostile
+ * file costs milliseconds.
  *
  * All functions: not collective. */
 #ifndef RW_YAML_TREE_H
@@ -38,8 +40,9 @@ struct rw_config {
     size_t count, capacity;
 };
 
-/* Reads one document. An empty one is a plain empty scalar. Errors (RW_USAGE)
- * begin with `name`, and with line and column if origin is the document. */
+/* Reads one document in UTF-8, with or without a byte-order mark. An empty one is a plain empty
+ * scalar. Errors (RW_USAGE) begin with `name`, and with line and column if origin is the document.
+ */
 rw_status rw_node_parse(const char *text, size_t size, const char *name, rw_node_origin origin,
                         rw_config **out);
 rw_status rw_node_new(rw_node_kind kind, rw_node_origin origin, rw_config **out);
@@ -52,6 +55,14 @@ void rw_node_free(rw_config **node);
 rw_status rw_node_add(rw_config *parent, const char *key, rw_config **child);
 /* Replaces `old`, a child of `parent`, by *child: same key and place. */
 void rw_node_replace(rw_config *parent, rw_config *old, rw_config **child);
+/* A copy of the node and all below, without key and parent. */
+rw_status rw_node_copy(const rw_config *from, rw_config **out);
+/* Nodes and bytes of text of the node and all below; levels: 1 for a scalar. */
+typedef struct {
+    size_t nodes, bytes;
+    int height;
+} rw_node_extent;
+rw_node_extent rw_node_measure(const rw_config *node);
 /* A child of a mapping, or NULL. */
 rw_config *rw_node_find(const rw_config *map, const char *key);
 /* Plain and empty, ~ or null. */

@@ -62,7 +62,9 @@ static rw_status write_map(writer *out, const rw_config *map)
     for (size_t i = 0; i < map->count; i++) {
         const rw_config *child = map->children[i];
         if (child->implied && child->count == 0) continue;
-        RW_TRY(write_scalar(out, child->key, child->key[0] != '\0'));
+        /* Plain, "<<" would be a merge key. */
+        bool plain = child->key[0] != '\0' && strcmp(child->key, "<<") != 0;
+        RW_TRY(write_scalar(out, child->key, plain));
         RW_TRY(write_node(out, child));
     }
     return emit(out, yaml_mapping_end_event_initialize(&event), &event);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/shown_text.h"
+
 /* argp's own --help exits, or with ARGP_NO_EXIT goes on parsing and complains
  * about missing arguments. These options stand in for it: listed by argp_help,
  * found before the parsing starts. */
@@ -47,6 +49,48 @@ static void print_help(const struct argp *argp, unsigned flags, char *name)
     argp_help(&both, stdout, flags, name);
 }
 
+/* What argp says quotes the arguments: it is collected here, to be shown as text. */
+typedef struct {
+    void *input; /* of the command's own parser, the only child */
+    FILE *said;
+} collector;
+
+static error_t collect(int key, char *argument, struct argp_state *state)
+{
+    collector *c = state->input;
+    (void)argument;
+    if (key != ARGP_KEY_INIT) return ARGP_ERR_UNKNOWN;
+    state->child_inputs[0] = c->input;
+    if (c->said && !(state->flags & ARGP_NO_ERRS)) state->err_stream = c->said;
+    return 0;
+}
+
+static error_t parse_collecting(const struct argp *argp, int argc, char **argv, unsigned flags,
+                                void *input)
+{
+    const struct argp_child child[] = {{argp, 0, NULL, 0}, {0}};
+    const struct argp both = {.parser = collect, .children = child};
+    char *text = NULL;
+    size_t size = 0;
+    collector c = {.input = input, .said = open_memstream(&text, &size)};
+    error_t error = argp_parse(&both, argc, argv, flags, NULL, &c);
+    if (c.said && fclose(c.said) == 0 && size > 0) rw_print_lines(stderr, text);
+    free(text); /* of open_memstream, not ours */
+    return error;
+}
+
+/* getopt's message about an unknown option goes to standard error as it is. */
+static rw_status check_option_names(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        int length = (int)strcspn(argv[i], "=");
+        if (argv[i][0] != '-' || rw_is_shown(argv[i], (size_t)length)) continue;
+        return rw_fail(RW_USAGE, "unrecognized option '%.*s'; --help lists them",
+                       length < 60 ? length : 60, argv[i]);
+    }
+    return RW_OK;
+}
+
 rw_status rw_command_parse(const struct argp *argp, int argc, char **argv, void *input, int *stop)
 {
     int rank = 0;
@@ -58,7 +102,8 @@ rw_status rw_command_parse(const struct argp *argp, int argc, char **argv, void 
         return RW_OK;
     }
     unsigned flags = ARGP_NO_EXIT | ARGP_NO_HELP | (rank == 0 ? 0 : ARGP_NO_ERRS);
-    return argp_parse(argp, argc, argv, flags, NULL, input) == 0 ? RW_OK : RW_USAGE;
+    RW_TRY(check_option_names(argc, argv));
+    return parse_collecting(argp, argc, argv, flags, input) == 0 ? RW_OK : RW_USAGE;
 }
 
 rw_status rw_command_parse_alone(const struct argp *argp, int argc, char **argv, void *input,

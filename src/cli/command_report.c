@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/shown_text.h"
 #include "cli/command.h"
 #include "jobs/report.h"
 
@@ -43,7 +44,7 @@ static rw_status run(int argc, char **argv)
     if (stop) return RW_OK;
     for (int i = 0; i < a.count; i++) {
         RW_TRY(rw_report_write(a.folders[i]));
-        printf("%s/report.html\n", a.folders[i]);
+        rw_print_line(stdout, "%s/report.html", a.folders[i]);
     }
     return RW_OK;
 }

@@ -30,12 +30,15 @@ __attribute__((format(printf, 2, 3))) _Noreturn static void refuse(int code, con
     char host[256] = "this host";
     gethostname(host, sizeof host - 1);
     if (speaks()) {
-        fprintf(stderr, "ropewalk: on %s: ", host);
+        char line[1024];
         va_list arguments;
         va_start(arguments, format);
-        vfprintf(stderr, format, arguments);
+        vsnprintf(line, sizeof line, format, arguments);
         va_end(arguments);
-        fputc('\n', stderr);
+        /* base/shown_text.h is not for any processor: what is no plain character is a '?'. */
+        for (char *c = line; *c; c++)
+            if (*c < ' ' || *c > '~') *c = '?';
+        fprintf(stderr, "ropewalk: on %s: %s\n", host, line);
     }
     exit(code);
 }

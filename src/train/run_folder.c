@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/shown_text.h"
 #include "storage/durable_file.h"
 
 rw_status rw_run_folder_name(const char *path, const char *config_path, rw_run_folder *out)
@@ -150,10 +151,12 @@ void rw_metrics_number(rw_run_folder *folder, const char *name, double value)
 void rw_metrics_text(rw_run_folder *folder, const char *name, const char *value)
 {
     if (!folder->metrics) return;
+    char shown[RW_SHOWN_SIZE(1024)]; /* UTF-8, which JSON must be, without control characters */
+    rw_show_text(value, shown, sizeof shown);
     fprintf(folder->metrics, ",\"%s\":\"", name);
-    for (; *value; value++) {
-        if (*value == '"' || *value == '\\') fputc('\\', folder->metrics);
-        if ((unsigned char)*value >= ' ') fputc(*value, folder->metrics);
+    for (const char *c = shown; *c; c++) {
+        if (*c == '"' || *c == '\\') fputc('\\', folder->metrics);
+        fputc(*c, folder->metrics);
     }
     fputc('"', folder->metrics);
 }
