@@ -49,15 +49,6 @@ bool rw_tensor_name_valid(const char *name)
     return true;
 }
 
-bool rw_data_file_valid(const char *name)
-{
-    int index, end = 0;
-    char canonical[32];
-    if (sscanf(name, "data-%9d.h5%n", &index, &end) != 1 || end == 0) return false;
-    snprintf(canonical, sizeof canonical, "data-%d.h5", index);
-    return strcmp(name, canonical) == 0;
-}
-
 size_t rw_dtype_bytes(const char *dtype)
 {
     if (strcmp(dtype, "float32") == 0) return 4;

@@ -44,8 +44,6 @@ bool rw_is_leftover(const char *name);
 /* May a tensor have this name? Parts of printable ASCII without spaces,
  * separated by single slashes; no part is empty or of dots alone. */
 bool rw_tensor_name_valid(const char *name);
-/* Is `name` the name of a data file: data-K.h5? */
-bool rw_data_file_valid(const char *name);
 
 /* Bytes of one element of "float32" or "float64"; 0 for any other. */
 size_t rw_dtype_bytes(const char *dtype);

@@ -31,9 +31,8 @@ static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *ou
         return RW_OK;
     }
     const rw_manifest *manifest = checkpoint->manifest;
-    rw_print_line(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok", step->name,
-                  mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count,
-                  manifest->digest);
+    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok\n", step->name,
+            mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count, manifest->digest);
     rw_checkpoint_close(&checkpoint);
     return RW_OK;
 }
@@ -64,34 +63,33 @@ rw_status rw_checkpoint_list(const char *dir, FILE *out)
 static void show_about(const rw_manifest *manifest, FILE *out)
 {
     const rw_checkpoint_meta *about = &manifest->about;
-    rw_print_line(out, "format          %s, version %d", RW_CHECKPOINT_FORMAT,
-                  RW_CHECKPOINT_VERSION);
-    rw_print_line(out, "step            %" PRIu64, about->step);
+    fprintf(out, "format          %s, version %d\n", RW_CHECKPOINT_FORMAT, RW_CHECKPOINT_VERSION);
+    fprintf(out, "step            %" PRIu64 "\n", about->step);
     rw_print_line(out, "model           %s", about->model);
-    rw_print_line(out, "seed            %" PRIu64, about->seed);
-    rw_print_line(out, "sequences seen  %" PRIu64, about->sequences_seen);
-    rw_print_line(out, "skipped steps   %" PRIu64, about->skipped_steps);
-    rw_print_line(out, "data            %" RW_PRI_HASH, about->data_fingerprint);
-    rw_print_line(out, "written by      dp %d, sp %d, threads %d", about->dp, about->sp,
-                  about->threads);
-    rw_print_line(out, "digest          %" RW_PRI_HASH, manifest->digest);
+    fprintf(out, "seed            %" PRIu64 "\n", about->seed);
+    fprintf(out, "sequences seen  %" PRIu64 "\n", about->sequences_seen);
+    fprintf(out, "skipped steps   %" PRIu64 "\n", about->skipped_steps);
+    fprintf(out, "data            %" RW_PRI_HASH "\n", about->data_fingerprint);
+    fprintf(out, "written by      dp %d, sp %d, threads %d\n", about->dp, about->sp,
+            about->threads);
+    fprintf(out, "digest          %" RW_PRI_HASH "\n", manifest->digest);
 }
 
 static void show_contents(const rw_manifest *manifest, FILE *out)
 {
     char shape[RW_SHAPE_TEXT];
-    rw_print_line(out, "files           %zu, %.1f MiB", manifest->file_count,
-                  mebibytes(rw_manifest_file_bytes(manifest)));
+    fprintf(out, "files           %zu, %.1f MiB\n", manifest->file_count,
+            mebibytes(rw_manifest_file_bytes(manifest)));
     for (size_t i = 0; i < manifest->file_count; i++)
-        rw_print_line(out, "  %-14s %12" PRIu64 " bytes", manifest->files[i].name,
-                      manifest->files[i].bytes);
-    rw_print_line(out, "tensors         %zu, %s", manifest->tensor_count, manifest->dtype);
+        fprintf(out, "  %-14s %12" PRIu64 " bytes\n", manifest->files[i].name,
+                manifest->files[i].bytes);
+    fprintf(out, "tensors         %zu, %s\n", manifest->tensor_count, manifest->dtype);
     for (size_t i = 0; i < manifest->tensor_count; i++) {
         const rw_manifest_tensor *tensor = &manifest->tensors[i];
-        rw_print_line(out, "  %-40s %s", tensor->name,
-                      rw_shape_text(tensor->dims, tensor->shape, shape));
+        fprintf(out, "  %-40s %s\n", tensor->name,
+                rw_shape_text(tensor->dims, tensor->shape, shape));
     }
-    rw_print_line(out, "config");
+    fprintf(out, "config\n");
     rw_print_lines(out, manifest->config);
 }
 

@@ -9,6 +9,8 @@ rw_sources += \
 	checkpoints/checkpoint_reader.h \
 	checkpoints/checkpoint_report.c \
 	checkpoints/checkpoint_save.c \
+	checkpoints/chunk_index.c checkpoints/chunk_index.h \
+	checkpoints/data_file.c checkpoints/data_file.h \
 	checkpoints/hdf5_image.c checkpoints/hdf5_image.h \
 	checkpoints/manifest.c checkpoints/manifest.h \
 	checkpoints/manifest_read.c \

@@ -21,7 +21,7 @@ struct rw_image {
     size_t size, capacity;
     hid_t file;
     rw_framer *framer;
-    unsigned char *chunk; /* one that is padded, or read */
+    unsigned char *chunk; /* one that is padded */
 };
 
 /* HDF5's core driver keeps the file in a buffer that it asks these functions
@@ -81,17 +81,15 @@ static hid_t core_access(rw_image *image)
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return access;
     if (H5Pset_fapl_core(access, GROWTH_BYTES, false) < 0 ||
-        H5Pset_file_image_callbacks(access, &callbacks) < 0 ||
-        (image->size && H5Pset_file_image(access, image->bytes, image->size) < 0)) {
+        H5Pset_file_image_callbacks(access, &callbacks) < 0) {
         H5Pclose(access);
         return H5I_INVALID_HID;
     }
     return access;
 }
 
-/* Opens the buffer's file, or creates one. Small B-tree nodes: an image holds
- * many small datasets. */
-static rw_status start_file(rw_image *image, bool create)
+/* Creates the buffer's file. Small B-tree nodes: an image holds many small datasets. */
+static rw_status start_file(rw_image *image)
 {
     rw_status status = RW_OK;
     char name[32]; /* HDF5 takes two files in memory for one if their names are equal */
@@ -100,10 +98,8 @@ static rw_status start_file(rw_image *image, bool create)
     hid_t access = core_access(image), creation = H5Pcreate(H5P_FILE_CREATE);
     if (access < 0 || creation < 0 || H5Pset_istore_k(creation, 8) < 0)
         status = rw_hdf5_fail("prepare", in_memory, RW_HDF5_MEMORY);
-    else if (create)
-        image->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
     else
-        image->file = H5Fopen(name, H5F_ACC_RDONLY, access);
+        image->file = H5Fcreate(name, H5F_ACC_TRUNC, creation, access);
     if (status == RW_OK && image->file < 0)
         status = rw_hdf5_fail("open", in_memory, RW_HDF5_MEMORY);
     rw_hdf5_close(creation, H5Pclose);
@@ -112,11 +108,11 @@ static rw_status start_file(rw_image *image, bool create)
     return status;
 }
 
-static rw_status start_image(rw_image *image, bool create)
+static rw_status start_image(rw_image *image)
 {
     RW_TRY(rw_framer_new(RW_CHUNK_MAX_BYTES, ZSTD_LEVEL, &image->framer));
     RW_TRY(rw_alloc(RW_CHUNK_MAX_BYTES, 1, "a chunk of a tensor", &image->chunk));
-    return start_file(image, create);
+    return start_file(image);
 }
 
 rw_status rw_image_create(size_t expected, rw_image **out)
@@ -127,22 +123,8 @@ rw_status rw_image_create(size_t expected, rw_image **out)
     image->file = H5I_INVALID_HID;
     image->capacity = expected + expected / 64 + GROWTH_BYTES;
     RW_TRY_DONE(rw_alloc(image->capacity, 1, "an HDF5 image", &image->bytes));
-    RW_TRY_DONE(start_image(image, true));
+    RW_TRY_DONE(start_image(image));
 done:
-    if (status != RW_OK) rw_image_destroy(out);
-    return status;
-}
-
-rw_status rw_image_open(unsigned char **bytes, size_t size, rw_image **out)
-{
-    rw_status status = rw_alloc(1, sizeof **out, "an HDF5 image", out);
-    if (status != RW_OK) {
-        rw_free(bytes);
-        return status;
-    }
-    **out = (rw_image){.bytes = *bytes, .size = size, .capacity = size, .file = H5I_INVALID_HID};
-    *bytes = NULL;
-    status = start_image(*out, false);
     if (status != RW_OK) rw_image_destroy(out);
     return status;
 }
@@ -298,68 +280,6 @@ rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data,
             RW_TRY_DONE(rw_fail(RW_ERROR, "cannot write the dataset %s: %s; %s", block->name, wrong,
                                 RW_HDF5_MEMORY));
         RW_TRY_DONE(locate_chunk(dataset, block, offset, begin, end));
-    }
-done:
-    return close_dataset(dataset, block->name, status);
-}
-
-/* Is the open dataset what the block says: type, shape, chunks? */
-static bool matches(hid_t dataset, const rw_block *block, const rw_chunks *chunks)
-{
-    hsize_t shape[RW_MAX_DIMS] = {0}, chunk[RW_MAX_DIMS] = {0};
-    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
-    hid_t creation = H5Dget_create_plist(dataset);
-    bool same = space >= 0 && type >= 0 && creation >= 0 &&
-                H5Tequal(type, rw_element_type(block->element)) > 0 &&
-                H5Sget_simple_extent_ndims(space) == block->dims &&
-                H5Sget_simple_extent_dims(space, shape, NULL) == block->dims &&
-                H5Pget_layout(creation) == H5D_CHUNKED &&
-                H5Pget_chunk(creation, RW_MAX_DIMS, chunk) == block->dims;
-    for (int d = 0; same && d < block->dims; d++)
-        same = shape[d] == block->shape[d] && chunk[d] == chunks->shape[d];
-    rw_hdf5_close(creation, H5Pclose);
-    rw_hdf5_close(type, H5Tclose);
-    rw_hdf5_close(space, H5Sclose);
-    return same;
-}
-
-static rw_status open_dataset(rw_image *image, const rw_block *block, const rw_chunks *chunks,
-                              hid_t *dataset)
-{
-    rw_status status = RW_OK;
-    rw_hdf5_lock();
-    *dataset = H5Dopen2(image->file, block->name, H5P_DEFAULT);
-    if (*dataset < 0) {
-        status = rw_hdf5_fail("open the dataset", block->name, "use an older checkpoint");
-    } else if (!matches(*dataset, block, chunks)) {
-        status = rw_fail(RW_ERROR,
-                         "the dataset %s has not the type, shape and chunks that the manifest "
-                         "demands; use an older checkpoint",
-                         block->name);
-        H5Dclose(*dataset);
-    }
-    rw_hdf5_unlock();
-    return status;
-}
-
-rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink sink, void *state)
-{
-    rw_status status = RW_OK;
-    rw_chunks chunks;
-    hid_t dataset;
-    rw_chunks_plan(block, RW_CHUNK_MAX_BYTES, &chunks);
-    RW_TRY(open_dataset(image, block, &chunks, &dataset));
-    for (size_t i = 0; i < chunks.count; i++) {
-        rw_chunk chunk = rw_chunk_at(block, &chunks, i);
-        hsize_t offset[RW_MAX_DIMS];
-        to_hsize(block->dims, chunk.offset, offset);
-        const char *wrong =
-            rw_framer_read(image->framer, dataset, offset, image->chunk, chunks.bytes);
-        if (wrong)
-            RW_TRY_DONE(rw_fail(RW_ERROR,
-                                "a chunk of the dataset %s is damaged: %s; use an older checkpoint",
-                                block->name, wrong));
-        RW_TRY_DONE(sink(state, image->chunk, chunk.bytes));
     }
 done:
     return close_dataset(dataset, block->name, status);

@@ -1,6 +1,6 @@
-/* A small HDF5 file in memory: datasets of zstd frames are added to it, or
- * read from it. The bytes are put on disk, or brought from there, by
- * durable_file.h: HDF5 itself does no input or output.
+/* A small HDF5 file in memory, to which datasets of zstd frames are added. The
+ * bytes are put on disk by durable_file.h: HDF5 itself does no input or output.
+ * Files are read without HDF5 (data_file.h).
  *
  * Functions take rw_hdf5_lock() for the calls of HDF5 alone, so that others
  * are not kept waiting while chunks are compressed. Not collective. */
@@ -20,9 +20,6 @@ typedef struct rw_image rw_image;
 /* A new file, open for rw_image_add. It grows as needed; `expected` bytes of
  * data are to come. */
 rw_status rw_image_create(size_t expected, rw_image **out);
-/* A file of `size` bytes, open for rw_image_read. Takes *bytes over, on
- * failure too. */
-rw_status rw_image_open(unsigned char **bytes, size_t size, rw_image **out);
 void rw_image_destroy(rw_image **image);
 
 /* Adds the block `data` as a dataset; its frames lie in *begin..*end - 1 of the
@@ -33,10 +30,6 @@ rw_status rw_image_add(rw_image *image, const rw_block *block, const void *data,
 hid_t rw_image_file(const rw_image *image);
 /* Closes the new file: *bytes (borrowed from the image) is what goes to disk. */
 rw_status rw_image_finish(rw_image *image, const unsigned char **bytes, size_t *size);
-
-/* Hands the block's bytes to the sink in their order. A dataset that is missing
- * or is another than `block` says is an error. */
-rw_status rw_image_read(rw_image *image, const rw_block *block, rw_bytes_sink sink, void *state);
 
 /* What HDF5 wants to know of tensors, in images and elsewhere; under the lock:
  * the type of elements of 4 or 8 bytes; the extent of a shape, H5Sclose it; and

@@ -1,6 +1,7 @@
 /* Reading a manifest: nothing in it is believed before its own hash is right,
  * and every number is checked all the same. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -11,7 +12,9 @@
 #include "storage/content_hash.h"
 #include "storage/durable_file.h"
 
-#define TENSOR_MAX_BYTES ((uint64_t)1 << 53)
+#define TENSORS_MAX_BYTES ((uint64_t)1 << 53) /* of all tensors */
+#define FRAME_MIN_BYTES   ((uint64_t)9)       /* of the shortest frame of zstd that says its size */
+#define LAYOUT_MAX        1000000000          /* ranks, threads */
 
 /* A text that cannot be right: where, and what about it. */
 typedef struct {
@@ -53,15 +56,31 @@ static bool count_of(json_int_t value, uint64_t *out)
 static rw_status read_version(const reader *in, const json_t *root)
 {
     const char *format = "";
-    int version = 0;
-    if (json_unpack((json_t *)root, "{s:s, s:i}", "format", &format, "version", &version) < 0 ||
+    json_int_t version = 0;
+    if (json_unpack((json_t *)root, "{s:s, s:I}", "format", &format, "version", &version) < 0 ||
         strcmp(format, RW_CHECKPOINT_FORMAT) != 0 || version < 1)
         return damage(in, "it is not the manifest of a checkpoint");
     if (version > RW_CHECKPOINT_VERSION)
-        return rw_fail(RW_USAGE,
-                       "%s is of format version %d, this program reads versions up to %d: use "
-                       "the newer ropewalk that wrote it",
-                       in->path, version, RW_CHECKPOINT_VERSION);
+        return rw_fail(
+            RW_USAGE,
+            "%s is of format version %" JSON_INTEGER_FORMAT
+            ", this program reads versions up to %d: use the newer ropewalk that wrote it",
+            in->path, version, RW_CHECKPOINT_VERSION);
+    return RW_OK;
+}
+
+/* The layout of the writer, for the record. */
+static rw_status read_layout(const reader *in, json_t *root, rw_checkpoint_meta *about)
+{
+    json_int_t dp, sp, threads;
+    if (json_unpack(root, "{s:{s:I, s:I, s:I}}", "layout", "dp", &dp, "sp", &sp, "threads",
+                    &threads) < 0 ||
+        dp < 1 || sp < 1 || threads < 1 || dp > LAYOUT_MAX || sp > LAYOUT_MAX ||
+        threads > LAYOUT_MAX)
+        return damage(in, "the layout of its writer is missing or impossible");
+    about->dp = (int)dp;
+    about->sp = (int)sp;
+    about->threads = (int)threads;
     return RW_OK;
 }
 
@@ -71,13 +90,13 @@ static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
     rw_checkpoint_meta about = {0};
     json_int_t step, seen, skipped;
     uint64_t hash, total;
-    if (json_unpack(root, "{s:I, s:I, s:I, s:s, s:s, s:{s:i, s:i, s:i}, s:s, s:s, s:s, s:s, s:s}",
-                    "step", &step, "sequences_seen", &seen, "skipped_steps", &skipped, "seed",
-                    &seed, "data_fingerprint", &fingerprint, "layout", "dp", &about.dp, "sp",
-                    &about.sp, "threads", &about.threads, "model", &about.model, "config",
+    if (json_unpack(root, "{s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "step", &step,
+                    "sequences_seen", &seen, "skipped_steps", &skipped, "seed", &seed,
+                    "data_fingerprint", &fingerprint, "model", &about.model, "config",
                     &about.config, "config_hash", &config_hash, "dtype", &dtype, "digest",
                     &digest) < 0)
         return damage(in, "an entry about the run is missing or of another type");
+    RW_TRY(read_layout(in, root, &about));
     if (!count_of(step, &about.step) || !count_of(seen, &about.sequences_seen) ||
         !count_of(skipped, &about.skipped_steps) || !rw_hash_parse(seed, &about.seed) ||
         !rw_hash_parse(fingerprint, &about.data_fingerprint) || rw_dtype_bytes(dtype) == 0 ||
@@ -89,13 +108,17 @@ static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
     return RW_OK;
 }
 
-static rw_status read_file(const reader *in, json_t *entry, bool last, rw_manifest_file *file)
+/* The files are data-0.h5, data-1.h5, ..., index.h5: no other names, none twice. */
+static rw_status read_file(const reader *in, json_t *entry, size_t index, bool last,
+                           rw_manifest_file *file)
 {
     const char *name, *hash;
+    char wanted[32];
     json_int_t bytes;
+    snprintf(wanted, sizeof wanted, "data-%zu.h5", index);
     if (json_unpack(entry, "{s:s, s:I, s:s}", "name", &name, "bytes", &bytes, "hash", &hash) < 0 ||
         !count_of(bytes, &file->bytes) || !rw_hash_parse(hash, &file->hash) ||
-        (last ? strcmp(name, RW_INDEX_FILE) != 0 : !rw_data_file_valid(name)))
+        strcmp(name, last ? RW_INDEX_FILE : wanted) != 0)
         return damage(in, "an entry of its list of files is impossible");
     return rw_strdup(name, &file->name);
 }
@@ -107,7 +130,7 @@ static rw_status read_files(const reader *in, json_t *list, rw_manifest *out)
     RW_TRY(rw_alloc(count, sizeof *out->files, "the files of a checkpoint", &out->files));
     out->file_count = count;
     for (size_t i = 0; i < count; i++)
-        RW_TRY(read_file(in, json_array_get(list, i), i + 1 == count, &out->files[i]));
+        RW_TRY(read_file(in, json_array_get(list, i), i, i + 1 == count, &out->files[i]));
     return RW_OK;
 }
 
@@ -121,12 +144,23 @@ static rw_status read_shape(const reader *in, json_t *list, size_t element, rw_m
         json_t *extent = json_array_get(list, d);
         uint64_t value;
         if (!json_is_integer(extent) || !count_of(json_integer_value(extent), &value) ||
-            value == 0 || value > TENSOR_MAX_BYTES / bytes)
+            value == 0 || value > TENSORS_MAX_BYTES / bytes)
             return damage(in, "a tensor has an impossible shape");
         out->shape[d] = value;
         bytes *= value;
     }
     return RW_OK;
+}
+
+/* Can so many bytes of a file hold the frames of the segment's chunks? A few bytes cannot
+ * stand for terabytes. */
+static rw_status check_room(const reader *in, const rw_manifest *out, const rw_segment *segment)
+{
+    rw_block block = rw_manifest_block(out, segment);
+    rw_chunks chunks;
+    rw_chunks_plan(&block, RW_CHUNK_MAX_BYTES, &chunks);
+    if (chunks.count <= segment->bytes / FRAME_MIN_BYTES) return RW_OK;
+    return damage(in, "a segment of a tensor is too short for its rows");
 }
 
 /* Segments must follow each other: rows without gap, files in order. */
@@ -152,7 +186,7 @@ static rw_status read_segment(const reader *in, json_t *entry, rw_manifest *out,
         return damage(in, "a segment of a tensor ends outside its file");
     *last = *segment;
     out->segment_count++;
-    return RW_OK;
+    return check_room(in, out, segment);
 }
 
 static rw_status read_tensor(const reader *in, json_t *entry, rw_manifest *out, rw_segment *last)
@@ -166,6 +200,8 @@ static rw_status read_tensor(const reader *in, json_t *entry, rw_manifest *out, 
         return damage(in, "an entry of its list of tensors is impossible");
     if (out->tensor_count > 0 && strcmp(tensor[-1].name, name) >= 0)
         return damage(in, "its tensors are not in the order of their names");
+    if (!json_is_array(shape) || !json_is_array(segments))
+        return damage(in, "an entry of its list of tensors is impossible");
     RW_TRY(read_shape(in, shape, rw_dtype_bytes(out->dtype), tensor));
     RW_TRY(rw_strdup(name, &tensor->name));
     last->tensor = out->tensor_count++;
@@ -184,6 +220,39 @@ static size_t count_segments(json_t *tensors)
     return count;
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const rw_segment *x = *(const rw_segment *const *)a, *y = *(const rw_segment *const *)b;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+/* Two segments that begin at one place would be the same chunks twice. */
+static rw_status check_places(const reader *in, const rw_manifest *out)
+{
+    const rw_segment **sorted;
+    rw_status status = RW_OK;
+    RW_TRY(rw_alloc(out->segment_count, sizeof *sorted, "the segments of a checkpoint", &sorted));
+    for (size_t i = 0; i < out->segment_count; i++) sorted[i] = &out->segments[i];
+    if (out->segment_count) qsort(sorted, out->segment_count, sizeof *sorted, by_place);
+    for (size_t i = 1; status == RW_OK && i < out->segment_count; i++)
+        if (by_place(&sorted[i - 1], &sorted[i]) == 0)
+            status = damage(in, "two segments of tensors lie at the same place");
+    rw_free(&sorted);
+    return status;
+}
+
+static rw_status check_all(const reader *in, const rw_manifest *out)
+{
+    uint64_t left = TENSORS_MAX_BYTES;
+    for (size_t i = 0; i < out->tensor_count; i++) {
+        uint64_t bytes = rw_manifest_tensor_bytes(out, i);
+        if (bytes > left) return damage(in, "its tensors are larger than any file system");
+        left -= bytes;
+    }
+    return check_places(in, out);
+}
+
 static rw_status read_tensors(const reader *in, json_t *list, rw_manifest *out)
 {
     size_t count = json_array_size(list);
@@ -193,7 +262,7 @@ static rw_status read_tensors(const reader *in, json_t *list, rw_manifest *out)
     RW_TRY(rw_alloc(count_segments(list), sizeof *out->segments, "the segments of a checkpoint",
                     &out->segments));
     for (size_t i = 0; i < count; i++) RW_TRY(read_tensor(in, json_array_get(list, i), out, &last));
-    return RW_OK;
+    return check_all(in, out);
 }
 
 rw_status rw_manifest_parse(const char *text, size_t size, const char *path, rw_manifest **out,

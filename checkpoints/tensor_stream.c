@@ -1,7 +1,7 @@
 #include "checkpoints/tensor_stream.h"
 
 #include "base/memory.h"
-#include "checkpoints/hdf5_image.h"
+#include "checkpoints/data_file.h"
 #include "storage/content_hash.h"
 
 /* The tensor that is being streamed: its segments may lie in several files. */
@@ -23,7 +23,7 @@ static rw_status pass_on(void *state, const void *bytes, size_t size)
     return RW_OK;
 }
 
-static rw_status stream_segment(stream *s, rw_image *image, const rw_segment *segment)
+static rw_status stream_segment(stream *s, rw_data_file *data, const rw_segment *segment)
 {
     const rw_manifest_tensor *tensor = &s->manifest->tensors[segment->tensor];
     if (segment->begin == 0) {
@@ -32,7 +32,8 @@ static rw_status stream_segment(stream *s, rw_image *image, const rw_segment *se
         s->position = 0;
     }
     rw_block block = rw_manifest_block(s->manifest, segment);
-    RW_TRY(rw_image_read(image, &block, pass_on, s));
+    RW_TRY(rw_data_file_read(data, &block, segment->offset, segment->offset + segment->bytes,
+                             pass_on, s));
     if (segment->end == tensor->shape[0] && rw_hasher_value(&s->hasher) != tensor->hash)
         return rw_fail(RW_ERROR,
                        "%s/%s is damaged: tensor %s has not the hash that it was saved with; use "
@@ -53,14 +54,15 @@ static rw_status stream_file(stream *s, size_t first, size_t last)
     const rw_segment *segments = s->manifest->segments;
     size_t file = segments[first].file;
     unsigned char *bytes;
-    rw_image *image = NULL;
+    rw_data_file *data = NULL;
     bool damaged;
     RW_TRY(rw_stored_file_load(s->folder, s->manifest, file, &bytes, &damaged));
-    RW_TRY(rw_image_open(&bytes, s->manifest->files[file].bytes, &image));
+    RW_TRY(rw_data_file_new(s->folder, s->manifest->files[file].name, &bytes,
+                            s->manifest->files[file].bytes, &data));
     for (size_t i = first; i < last; i++)
-        if (wanted(s, &segments[i])) RW_TRY_DONE(stream_segment(s, image, &segments[i]));
+        if (wanted(s, &segments[i])) RW_TRY_DONE(stream_segment(s, data, &segments[i]));
 done:
-    rw_image_destroy(&image);
+    rw_data_file_destroy(&data);
     return status;
 }
 

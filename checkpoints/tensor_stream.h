@@ -1,6 +1,6 @@
 /* Reading the tensors of a checkpoint: file by file, one image in memory at a
- * time, every hash checked: a file's before HDF5 opens it, a tensor's at its
- * end. Not collective. */
+ * time, every hash checked: a file's before it is looked into, a tensor's at its
+ * end. HDF5 takes no part. Not collective. */
 #ifndef RW_TENSOR_STREAM_H
 #define RW_TENSOR_STREAM_H
 

@@ -65,9 +65,6 @@ static void names_are_checked(void **unused)
     assert_true(rw_is_leftover("step-00000042.tmp.7"));
     assert_true(rw_is_leftover("latest.tmp.7"));
     assert_false(rw_is_leftover("latest"));
-    assert_true(rw_data_file_valid("data-12.h5"));
-    assert_false(rw_data_file_valid("data-12.h5x"));
-    assert_false(rw_data_file_valid("../data-1.h5"));
 }
 
 static void what_was_saved_is_read(void **in)

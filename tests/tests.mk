@@ -17,6 +17,7 @@ unit_tests = \
 	test_elementary \
 	test_execution \
 	test_forms \
+	test_hostile_checkpoint \
 	test_linear \
 	test_linear_attention \
 	test_linear_attention_chunk \
@@ -107,6 +108,8 @@ test_forms_LDADD = libropewalk.a $(test_libs)
 test_forms_double_SOURCES = tests/test_forms.c $(engine_fixtures)
 test_forms_double_CPPFLAGS = $(double_cppflags)
 test_forms_double_LDADD = libropewalk_double.a $(test_libs)
+test_hostile_checkpoint_SOURCES = tests/test_hostile_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
+test_hostile_checkpoint_LDADD = libropewalk.a $(test_libs)
 test_linear_SOURCES = tests/test_linear.c
 test_linear_LDADD = libropewalk.a $(test_libs)
 test_linear_attention_SOURCES = tests/test_linear_attention.c $(engine_fixtures)
