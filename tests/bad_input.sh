@@ -37,6 +37,7 @@ refused() {
     said | grep -qE '^ropewalk( [a-z]+)?: ' || fail "$what: the message does not say whose it is"
     said | grep -qE -- "$pattern" || fail "$what: the message does not say '$pattern'"
     [[ ! -e $dir/none ]] || fail "$what: a run folder is left"
+    grep -q $'\e' "$dir/err" "$dir/out" && fail "$what: a terminal would take it for a command"
 }
 
 # on_some_ranks CODE PATTERN WHAT ARGUMENT...: alone and on two and three.
@@ -111,6 +112,42 @@ wrong_configurations() {
     no_train 2 'vocab of at least' "more pairs than keys" --set data.task.pairs=16
     no_train 2 'train.steps: must be' "a negative step count" --set train.steps=-1
 }
+
+# What a terminal would take for a command is shown instead, wherever it comes from.
+commands_of_terminals() {
+    sed 's/width:/"wi\\e[2Jdth":/' "$dir/good.yaml" >"$dir/bad.yaml"
+    on_some_ranks 2 'unknown key model.wi\\x1b\[2Jdth' "a key with an escape sequence" \
+        train "$dir/bad.yaml" --run-dir "$dir/none"
+    sed 's/mixer: ssd/mixer: "s\\e]0;x\\a\\u202e"/' "$dir/good.yaml" >"$dir/bad.yaml"
+    refused 2 1 "unknown mixer 's\\\\x1b]0;x\\\\x07\\\\xe2\\\\x80\\\\xae'" "a value with one" \
+        train "$dir/bad.yaml" --run-dir "$dir/none"
+    no_train 2 'x1b\[2J.*(no value|unknown)' "--set of one" --set $'\e[2J'
+    refused 2 1 'unrecognized option .--x\\x1b\[2J' "an option with one" train $'--x\e[2J=3'
+    refused 2 1 'no action x\\x1b\[2J' "an action with one" data $'x\e[2J'
+    refused 2 1 'no command x\\x1b\[2J' "a command with one" $'x\e[2J'
+    refused 2 1 'not x\\x1b\[2J' "a number with one" generate "$dir/run" --tokens $'x\e[2J'
+    refused 2 1 'check its path' "a path with one" train $'/x\e[2J\n.yaml'
+    refused 1 1 'x\\x1b\[2J' "a checkpoint with one" checkpoint show $'/x\e[2J'
+    refused 1 1 'x\\x1b\[2J\\xff' "a dataset with one" data info $'/x\e[2J\xff'
+    refused 1 1 'x\\x1b\[2J' "a run folder with one" report $'/x\e[2J'
+}
+
+# What the machine cannot have is refused, not tried until the kernel ends the rank.
+too_large() {
+    no_train 1 'out of memory: .*the (machine|job)' "weights of 98 TiB" \
+        --set model.width=65536 --set model.repeat=1000
+    no_train 1 'out of memory: .*the (machine|job)' "a batch of 95 GiB of tokens" \
+        --set data.batch=1000000000
+    printf 'a: &a [1,1,1,1,1,1,1,1,1]\n' >"$dir/bad.yaml"
+    for i in a b c d e f g h; do
+        printf '%s%s: &%s%s [*%s,*%s,*%s,*%s,*%s,*%s,*%s,*%s]\n' $i $i $i $i "$last" "$last" \
+            "$last" "$last" "$last" "$last" "$last" "$last"
+        last=$i$i
+    done >>"$dir/bad.yaml"
+    refused 2 1 'bad\.yaml:5:.*too large: .*aliases' "aliases of aliases" \
+        train "$dir/bad.yaml" --run-dir "$dir/none"
+}
+last=a
 
 wrong_layouts() {
     refused 2 3 'only 2 chunks.*smaller --sp' "more ranks than chunks" \
@@ -281,6 +318,8 @@ make_data
 wrong_commands
 wrong_options
 wrong_configurations
+commands_of_terminals
+too_large
 wrong_layouts
 wrong_data
 other_vocabulary

@@ -291,6 +291,23 @@ END
     expect_line "$dir/bytes/metrics.jsonl" '"loss":null' "a step over nothing"
     expect_line "$dir/bytes/metrics.jsonl" '"eval_loss":null' "evaluating nothing"
     grep -qE '"(eval_)?loss":0[,}]' "$dir/bytes/metrics.jsonl" && fail "a mean over nothing is 0"
+# What an input is named, and what a run is of, is shown as text.
+data_names() {
+    cp "$dir/genome.fa" "$dir/"$'ge\e[31mno\nme.fa'
+    does "data build of an odd name" data build "$dir/odd.h5" "$dir/"$'ge\e[31mno\nme.fa' --heldout 0
+    does "data info of an odd name" data info "$dir/odd.h5"
+    out_says '^source +.*ge\\x1b\[31mno\\x0ame.fa \(' "data info of an odd name"
+    grep -q $'\e' "$dir/out" "$dir/err" && fail "data info: a terminal would take it for a command"
+    sed "s|text.h5|te\\\\e[31mxt.h5|; s|dataset: \([^,]*\)|dataset: \"\1\"|" "$dir/text.yaml" >"$dir/odd.yaml"
+    cp "$dir/text.h5" "$dir/"$'te\e[31mxt.h5'
+    does "train on an odd name" train "$dir/odd.yaml" --run-dir "$dir/"$'r\e[31mun'
+    grep -q $'\e' "$dir/out" "$dir/err" "$dir/"r*un/{log.txt,metrics.jsonl} &&
+        fail "train: a terminal would take it for a command"
+    does "checkpoint show of an odd name" checkpoint show "$dir/"$'r\e[31mun'
+    grep -q $'\e' "$dir/out" && fail "checkpoint show: a terminal would take it for a command"
+    does "report of an odd name" report "$dir/"$'r\e[31mun'
+    grep -q $'\e' "$dir/out" "$dir/"r*un/report.html && fail "report: a command for a terminal"
+    holds_json "$dir/"r*un/metrics.jsonl '.step >= 0' "metrics of an odd name"
 }
 
 # A damaged byte is found, by verify and by whoever reads it.
@@ -432,6 +449,7 @@ bench_refuses
 data
 data_pipes
 data_bad_lines
+data_names
 data_damage
 data_inputs
 nothing_to_predict

@@ -16,6 +16,8 @@
 #include "checkpoints/tensor_stream.h"
 #include "storage/content_hash.h"
 #include "tests/checkpoint_fixture.h"
+#include "train/shape_check.h"
+#include "train/state.h"
 
 static const char *step_folder(state *s)
 {
@@ -255,6 +257,49 @@ static void reports_hold_no_commands(void **in)
     free(text);
 }
 
+/* The configuration of a checkpoint asks for a model that its tensors are not of. */
+static void shapes_are_compared_before_there_is_memory(void **in)
+{
+    static const struct {
+        const char *config, *message;
+    } cases[] = {
+        {"{width: 8, tie_embeddings: true, blocks: [{mlp: gelu, expand: 1}]}", NULL},
+        {"{width: 65536, blocks: [{mlp: gelu, expand: 64}]}",
+         "embedding.weight has shape 16x8 there, and 16x65536 in the model"},
+        {"{width: 8, blocks: [{mlp: gelu, expand: 64}]}", "has shape 8x8 there, and 512x8"},
+        {"{width: 8, blocks: [{mlp: gelu, expand: 1}, {mlp: gelu}]}", "has shape none there"},
+    };
+    state *s = *in;
+    const rw_format format = {.vocab = 16, .target_vocab = 16};
+    rw_model *model;
+    rw_checkpoint *checkpoint;
+    rw_config *config;
+    rw_state weights;
+    state_fill(s, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(rw_config_parse(cases[i].config, "c", NULL, 0, &config), RW_OK);
+        if (i == 0) {
+            assert_int_equal(rw_model_new(config, &format, 1, false, &model), RW_OK);
+            assert_int_equal(rw_state_new(model, NULL, &weights), RW_OK);
+            assert_int_equal(
+                rw_checkpoint_save(&s->layout, s->dir, &s->meta, weights.tensors, weights.count, 2),
+                RW_OK);
+            rw_state_free(&weights);
+            rw_model_destroy(&model);
+        }
+        assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
+        size_t peak = rw_memory_peak();
+        rw_status status = rw_shapes_check(checkpoint, config, &format, "advice");
+        if (cases[i].message)
+            expect_failure(status, cases[i].message);
+        else
+            assert_int_equal(status, RW_OK);
+        assert_int_equal(rw_memory_peak(), peak);
+        rw_checkpoint_close(&checkpoint);
+        rw_config_destroy(&config);
+    }
+}
+
 /* ---- Chunks without HDF5 ----------------------------------------------------------- */
 
 /* Expects that HDF5 has each chunk of the dataset where the index has it. */
@@ -366,6 +411,7 @@ int main(int argc, char **argv)
         CASE(impossible_numbers_are_refused),
         CASE(version_is_not_cut),
         CASE(reports_hold_no_commands),
+        CASE(shapes_are_compared_before_there_is_memory),
         CASE(chunks_are_where_hdf5_says),
         CASE(reading_does_without_hdf5),
     };

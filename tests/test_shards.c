@@ -18,6 +18,7 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint.h"
+#include "mpi/host_memory.h"
 #include "mpi/shards.h"
 #include "mpi_testing.h"
 #include "testing.h"
@@ -257,12 +258,32 @@ static void test_failing_save(void **unused)
     rw_free(&own);
 }
 
+/* Each rank has room for what it plans itself, all of them together have not. */
+static void test_ranks_share_their_host(void **unused)
+{
+    enum { MIB = 1 << 20 };
+    void *buffer = NULL;
+    size_t bytes = layout.rank == 0 ? 3 * MIB : MIB, all = (size_t)(layout.size + 2) * MIB;
+    (void)unused;
+    size_t others = rw_memory_in_use() * (size_t)layout.size + 65536;
+    test_ok(rw_alloc(bytes, 1, "a test", &buffer));
+    rw_memory_set_limit(all + others);
+    mpi_test_all(rw_host_memory_check(&layout) == RW_OK, "refused: %s", rw_message());
+    rw_memory_set_limit(all - 1);
+    mpi_test_all(rw_host_memory_check(&layout) == RW_ERROR, "more memory than there is");
+    mpi_test_all(strstr(rw_message(), "out of memory: the ") != NULL, "%s", rw_message());
+    rw_clear_message();
+    rw_memory_set_limit(0);
+    rw_free(&buffer);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shards_cover_everything), cmocka_unit_test(test_all_gather),
         cmocka_unit_test(test_moments_are_divided),     cmocka_unit_test(test_saved_as_a_whole),
         cmocka_unit_test(test_read_by_any_layout),      cmocka_unit_test(test_failing_save),
+        cmocka_unit_test(test_ranks_share_their_host),
     };
     mpi_test_begin(&argc, &argv);
     test_ok(rw_layout_new(0, 0, 1, &layout));

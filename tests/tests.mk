@@ -25,6 +25,7 @@ unit_tests = \
 	test_lssl_kernel \
 	test_machine \
 	test_mamba2_oracle \
+	test_memory \
 	test_op_rig \
 	test_optim \
 	test_packed_product \
@@ -139,6 +140,8 @@ test_mamba2_oracle_LDADD = libropewalk.a $(test_libs)
 test_mamba2_oracle_double_SOURCES = tests/test_mamba2_oracle.c $(engine_fixtures)
 test_mamba2_oracle_double_CPPFLAGS = $(double_cppflags)
 test_mamba2_oracle_double_LDADD = libropewalk_double.a $(test_libs)
+test_memory_SOURCES = tests/test_memory.c
+test_memory_LDADD = libropewalk.a $(test_libs)
 test_op_rig_SOURCES = tests/test_op_rig.c $(engine_fixtures)
 test_op_rig_LDADD = libropewalk.a $(test_libs)
 test_optim_SOURCES = tests/test_optim.c

@@ -5,6 +5,7 @@ rw_sources += \
 	src/base/cpu_quota.c src/base/cpu_quota.h \
 	src/base/float_mode.c src/base/float_mode.h \
 	src/base/log.c src/base/log.h \
+	src/base/machine_memory.c src/base/machine_memory.h \
 	src/base/memory.c src/base/memory.h \
 	src/base/nearest.c \
 	src/base/random.c src/base/random.h \

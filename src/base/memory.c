@@ -2,8 +2,11 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/machine_memory.h"
 
 /* In front of each block, which is aligned to RW_ALIGNMENT and padded to it:
  * | ... header | block ... | padding | */
@@ -12,7 +15,7 @@ typedef struct {
     void *base;   /* what calloc gave */
 } header;
 
-static atomic_size_t in_use, peak, allocations;
+static atomic_size_t in_use, peak, allocations, limit;
 static atomic_long fail_after;
 
 /* calloc takes large blocks from the kernel, where they are zero already, and leaves
@@ -23,6 +26,8 @@ static void *take(size_t bytes)
     long left = atomic_load(&fail_after);
     if (left > 0 && atomic_fetch_sub(&fail_after, 1) == 1) return NULL;
     if (bytes > SIZE_MAX - 3 * RW_ALIGNMENT) return NULL;
+    size_t most_bytes = rw_memory_limit(), used = atomic_load(&in_use);
+    if (used > most_bytes || bytes > most_bytes - used) return NULL;
     size_t padded = (bytes + RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT;
     char *base = calloc(1, padded + 2 * RW_ALIGNMENT);
     if (!base) return NULL;
@@ -38,16 +43,27 @@ static void *take(size_t bytes)
     return block;
 }
 
+/* ", the machine has 16000.0 MiB" */
+static const char *limit_text(char text[64])
+{
+    text[0] = '\0';
+    if (rw_memory_limit() != SIZE_MAX)
+        snprintf(text, 64, ", the machine or job has %.1f MiB",
+                 (double)rw_memory_limit() / 1048576.0);
+    return text;
+}
+
 rw_status rw_alloc(size_t count, size_t size, const char *what, void *out)
 {
+    char of_machine[64];
     void *block = size && count > SIZE_MAX / size ? NULL : take(count * size);
     memcpy(out, &block, sizeof block);
     if (!block)
         return rw_fail(RW_ERROR,
-                       "out of memory: %s needs %.1f MiB more (%.1f MiB in use); use a "
+                       "out of memory: %s needs %.1f MiB more (%.1f MiB in use%s); use a "
                        "smaller model, data.batch or data.length, or more ranks",
                        what, (double)count * (double)size / 1048576.0,
-                       (double)rw_memory_in_use() / 1048576.0);
+                       (double)rw_memory_in_use() / 1048576.0, limit_text(of_machine));
     return RW_OK;
 }
 
@@ -98,6 +114,15 @@ size_t rw_memory_peak(void)
 size_t rw_memory_allocations(void)
 {
     return atomic_load(&allocations);
+}
+size_t rw_memory_limit(void)
+{
+    size_t set = atomic_load(&limit);
+    return set ? set : rw_machine_memory();
+}
+void rw_memory_set_limit(size_t bytes)
+{
+    atomic_store(&limit, bytes);
 }
 void rw_memory_fail_after(long n)
 {

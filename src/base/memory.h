@@ -32,6 +32,11 @@ size_t rw_memory_in_use(void);
 size_t rw_memory_peak(void);
 /* Number of allocations made so far: equal before and after a training step. */
 size_t rw_memory_allocations(void);
+/* Bytes that this process may have in use; more is refused with a message, for the kernel would
+ * end the process without one. At first what the machine has (machine_memory.h). */
+size_t rw_memory_limit(void);
+/* Sets it; 0: what the machine has. For tests. */
+void rw_memory_set_limit(size_t bytes);
 /* Makes the n-th allocation from now fail (0: never). For tests. */
 void rw_memory_fail_after(long n);
 

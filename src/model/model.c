@@ -249,23 +249,35 @@ done:
     return status;
 }
 
-rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed, bool trained,
-                       rw_model **out)
+static rw_status check_model(rw_config *model)
 {
-    rw_graph *graph = NULL;
-    *out = NULL;
     RW_TRY(rw_config_check(model, (const rw_key *const[]){rw_model_keys}, 1));
     int64_t chunk = rw_config_int(model, "chunk");
     if (chunk & (chunk - 1))
         return rw_config_fail(model, "chunk", "%lld is not a power of two, such as 128 or 256",
                               (long long)chunk);
-    RW_TRY(rw_graph_new(&graph));
-    rw_status status = build(graph, model, format);
-    if (status != RW_OK) {
-        rw_graph_destroy(&graph);
-        return status;
-    }
-    return rw_model_of_graph(graph, (int)chunk, seed, trained, out);
+    return RW_OK;
+}
+
+rw_status rw_model_graph(rw_config *model, const rw_format *format, rw_graph **out)
+{
+    rw_status status = RW_OK;
+    *out = NULL;
+    RW_TRY(check_model(model));
+    RW_TRY_DONE(rw_graph_new(out));
+    RW_TRY_DONE(build(*out, model, format));
+done:
+    if (status != RW_OK) rw_graph_destroy(out);
+    return status;
+}
+
+rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed, bool trained,
+                       rw_model **out)
+{
+    rw_graph *graph = NULL;
+    *out = NULL;
+    RW_TRY(rw_model_graph(model, format, &graph));
+    return rw_model_of_graph(graph, (int)rw_config_int(model, "chunk"), seed, trained, out);
 }
 
 void rw_model_destroy(rw_model **model)

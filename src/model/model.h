@@ -23,6 +23,9 @@ extern const rw_key rw_model_keys[];
  * The caller owns *out. Errors: RW_USAGE, naming the key. */
 rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed, bool trained,
                        rw_model **out);
+/* The graph of that model alone: names and shapes of its parameters, before there is memory
+ * for them. The caller owns *out. Same errors. */
+rw_status rw_model_graph(rw_config *model, const rw_format *format, rw_graph **out);
 /* A model of any graph (tests): takes ownership of the graph. */
 rw_status rw_model_of_graph(rw_graph *graph, int chunk, uint64_t seed, bool trained,
                             rw_model **out);

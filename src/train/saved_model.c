@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "train/shape_check.h"
 #include "train/state.h"
 
 static rw_status read_weights(rw_checkpoint *checkpoint, const rw_model *model)
@@ -32,6 +33,8 @@ rw_status rw_saved_model_open(const char *path, const char *const *overrides, in
     /* What follows begins anew, with data of any length. */
     RW_TRY_DONE(rw_config_set(out->settings.data, "carry", "false"));
     RW_TRY_DONE(rw_source_open(out->settings.data, meta->seed, &out->source));
+    RW_TRY_DONE(rw_shapes_check(checkpoint, out->settings.model, rw_source_format(out->source),
+                                "use data with the vocabulary it was trained on"));
     RW_TRY_DONE(rw_model_new(out->settings.model, rw_source_format(out->source), meta->seed, false,
                              &out->model));
     RW_TRY_DONE(read_weights(checkpoint, out->model));

@@ -6,6 +6,7 @@ rw_sources += \
 	src/train/saved_carry.c src/train/saved_carry.h \
 	src/train/saved_model.c src/train/saved_model.h \
 	src/train/settings.c src/train/settings.h \
+	src/train/shape_check.c src/train/shape_check.h \
 	src/train/state.c src/train/state.h \
 	src/train/stop_signal.c src/train/stop_signal.h \
 	src/train/trainer.c src/train/trainer.h

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "jobs/report.h"
 #include "kernels/gemm.h"
+#include "mpi/host_memory.h"
 #include "mpi/shards.h"
 #include "optim/schedule.h"
 #include "train/evaluation.h"
@@ -205,6 +206,7 @@ static rw_status set_up(trainer *t)
     RW_TRY(rw_agree(&t->layout, open_data_and_model(t)));
     RW_TRY(rw_source_compare(t->source, t->layout.world));
     RW_TRY(rw_agree(&t->layout, plan(t)));
+    RW_TRY(rw_host_memory_check(&t->layout));
     RW_TRY(rw_agree(&t->layout, rw_run_folder_name(o->run_dir, o->config, &t->folder)));
     RW_TRY(rw_agree(&t->layout, resume(t)));
     RW_TRY(open_folder(t));
