@@ -37,7 +37,7 @@ static bool make_block(const uint32_t *numbers, rw_block *block)
         block->shape[d] = 1 + (size_t)numbers[2 + d];
         if (__builtin_mul_overflow(bytes, block->shape[d], &bytes)) return false;
     }
-    return bytes <= 64 << 20;
+    return bytes <= 8 << 20;
 }
 
 static void read_block(rw_data_file *file, const rw_block *block, const uint32_t *numbers)
