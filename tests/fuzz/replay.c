@@ -3,7 +3,7 @@
  *
  *   fuzz_NAME.replay [FILE...]   the corpus of NAME, or these files alone
  *
- * REPLAY_MUTATIONS: how many (5000). REPLAY_SECONDS: instead, for so long. The input of
+ * REPLAY_MUTATIONS: how many (3000). REPLAY_SECONDS: instead, for so long. The input of
  * a crash is kept as fuzz_findings/NAME/crash-replay-NUMBER. */
 #include <dirent.h>
 #include <errno.h>
@@ -180,8 +180,7 @@ static const char *const words[] = {"\0\0\0\0",
                                     "\n",
                                     "\x1f\x8b",
                                     "BZh9",
-                                    "\xfd"
-                                    "7zXZ",
+                                    "\3757zXZ",
                                     "\x28\xb5\x2f\xfd",
                                     "TREE\x01"};
 
@@ -265,7 +264,7 @@ static void make_folders(const char *name)
 
 static unsigned long run_mutations(const char *name, const corpus *files)
 {
-    unsigned long count = number_of("REPLAY_MUTATIONS", 5000), done = 0;
+    unsigned long count = number_of("REPLAY_MUTATIONS", 3000), done = 0;
     time_t seconds = (time_t)number_of("REPLAY_SECONDS", 0), begin = time(NULL);
     for (; seconds ? time(NULL) - begin < seconds : done < count; done++)
         run_mutation(name, files, done);
