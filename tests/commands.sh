@@ -291,6 +291,8 @@ END
     expect_line "$dir/bytes/metrics.jsonl" '"loss":null' "a step over nothing"
     expect_line "$dir/bytes/metrics.jsonl" '"eval_loss":null' "evaluating nothing"
     grep -qE '"(eval_)?loss":0[,}]' "$dir/bytes/metrics.jsonl" && fail "a mean over nothing is 0"
+}
+
 # What an input is named, and what a run is of, is shown as text.
 data_names() {
     cp "$dir/genome.fa" "$dir/"$'ge\e[31mno\nme.fa'
