@@ -7,6 +7,7 @@ rw_sources += \
 	src/base/log.c src/base/log.h \
 	src/base/memory.c src/base/memory.h \
 	src/base/nearest.c \
+	src/base/plain_file.c src/base/plain_file.h \
 	src/base/random.c src/base/random.h \
 	src/base/scalar.c src/base/scalar.h \
 	src/base/status.c src/base/status.h \
