@@ -600,6 +600,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(page_of_odd_values, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(errors_name_the_folder, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(only_pages_of_ropewalk_are_replaced, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(failing_allocations_leave_the_old_report, make_folder,
                                         remove_folder),
     };
