@@ -32,6 +32,7 @@ unit_tests = \
 	test_short_conv \
 	test_source \
 	test_ssd_chunk \
+	test_storage \
 	test_tasks \
 	test_tile_product \
 	test_training
@@ -157,6 +158,8 @@ test_ssd_chunk_LDADD = libropewalk.a $(test_libs)
 test_ssd_chunk_double_SOURCES = tests/test_ssd_chunk.c
 test_ssd_chunk_double_CPPFLAGS = $(double_cppflags)
 test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
+test_storage_SOURCES = tests/test_storage.c
+test_storage_LDADD = libropewalk.a $(test_libs)
 test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
 test_tasks_LDADD = libropewalk.a $(test_libs)
 test_tile_product_SOURCES = tests/test_tile_product.c
@@ -252,6 +255,8 @@ script_tests = \
 	tests/resume.sh \
 	tests/slurm_requeue.sh \
 	tests/unlike_ranks.sh
+	tests/run_folder.sh \
+	tests/slurm_requeue.sh
 
 # What tests/instruction_sets.sh starts.
 check_PROGRAMS += two_sets no_set

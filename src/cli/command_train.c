@@ -70,9 +70,11 @@ static const struct argp train_argp = {
         "with train.accumulate at the next micro-batch, and exit with 75; the same "
         "command then continues, on any number of ranks, with the same bits. A second Ctrl-C "
         "ends it at once.\v"
-        "mpirun kills its ranks about 1 s after SIGTERM or Ctrl-C. Where a step and a checkpoint "
-        "take longer, set OMPI_MCA_odls_base_sigkill_timeout=60 (seconds) in the environment "
-        "of mpirun, or send it USR1.\n\n"
+        "After SIGTERM or Ctrl-C mpirun kills its ranks 1 s after it has told them. Where a "
+        "micro-batch and a checkpoint take longer, stop it with USR1 (kill -USR1 MPIRUN), which "
+        "it passes on at once and does not follow up; or set "
+        "OMPI_MCA_odls_base_sigkill_timeout=60 (seconds) in its environment: it then tells the "
+        "ranks after 60 s, and kills them after 60 more.\n\n"
         "One process writes a run folder at a time: DIR/train.lock says which one. Files in "
         "it that ropewalk did not write are replaced only with --force.",
 };

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #define FIRST_LINE "ropewalk lock"
-#define PERIOD     20 /* seconds: a holder on another host is given up after three */
-#define PERIOD_MAX 60 /* nobody waits longer than three of these */
+#define PERIOD_MAX 60 /* seconds: nobody waits longer than three of these */
+
+double rw_lock_period = 20;
 
 /* ---- This process ---------------------------------------------------------------- */
 
@@ -66,7 +67,7 @@ static void find_job(rw_lock_holder *out)
 
 void rw_lock_holder_self(rw_lock_holder *out)
 {
-    *out = (rw_lock_holder){.process = (long)getpid(), .period = PERIOD};
+    *out = (rw_lock_holder){.process = (long)getpid(), .period = rw_lock_period};
     gethostname(out->host, sizeof out->host - 1);
     read_first_line("/proc/sys/kernel/random/boot_id", out->boot, sizeof out->boot);
     ssize_t length = readlink("/proc/self/ns/pid", out->space, sizeof out->space - 1);
@@ -113,7 +114,7 @@ static unsigned long long take_number(const char *text, const char *key)
 bool rw_lock_holder_parse(const char *text, rw_lock_holder *out)
 {
     char period[32];
-    *out = (rw_lock_holder){.period = PERIOD};
+    *out = (rw_lock_holder){.period = rw_lock_period};
     if (strncmp(text, FIRST_LINE "\n", strlen(FIRST_LINE) + 1) != 0) return false;
     take(text, "host", out->host, sizeof out->host);
     take(text, "boot", out->boot, sizeof out->boot);

@@ -10,6 +10,10 @@
 #define RW_LOCK_ID   17   /* 16 hexadecimal digits */
 #define RW_LOCK_BEAT 10   /* digits of the counter, the last line of the file */
 
+/* Seconds between two beats of this process: a holder on another host is given up after three.
+ * Tests make it small. */
+extern double rw_lock_period;
+
 typedef struct {
     char host[128], boot[48]; /* of the host: another one after each start */
     char space[48];           /* the namespace that the process number belongs to */

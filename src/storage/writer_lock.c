@@ -128,14 +128,22 @@ static int renew(rw_writer_lock *lock)
 
 /* ---- The thread that counts ------------------------------------------------------------ */
 
+static struct timespec time_in(double seconds)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long nanoseconds = now.tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
+    now.tv_sec += (time_t)seconds + nanoseconds / 1000000000;
+    now.tv_nsec = nanoseconds % 1000000000;
+    return now;
+}
+
 static void *count(void *state)
 {
     rw_writer_lock *lock = state;
     pthread_mutex_lock(&lock->guard);
     while (!lock->ending) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += (time_t)lock->self.period;
+        struct timespec until = time_in(lock->self.period);
         int woken = 0;
         while (!lock->ending && woken == 0)
             woken = pthread_cond_timedwait(&lock->wake, &lock->guard, &until);

@@ -35,12 +35,21 @@ static void copy_lines(FILE *from, FILE *to, uint64_t step)
     free(line);
 }
 
+/* A link or a pipe in the place of the file, which may be replaced (--force). */
+static rw_status replace_other(const char *path, const char *why)
+{
+    struct stat about;
+    if (lstat(path, &about) < 0) return RW_OK;
+    if (S_ISREG(about.st_mode)) return rw_fail(RW_ERROR, "cannot read %s: %s", path, why);
+    return rw_file_replace(path, "", 0);
+}
+
 static rw_status trim(const char *path, uint64_t step)
 {
     rw_draft draft;
     const char *why;
     FILE *from = rw_plain_open(path, &why);
-    if (!from) return RW_OK;
+    if (!from) return replace_other(path, why);
     rw_status status = rw_draft_begin(path, &draft);
     if (status == RW_OK) {
         copy_lines(from, draft.stream, step);
@@ -141,7 +150,10 @@ void rw_metrics_end(rw_run_folder *folder)
     if (!m->file) return;
     memcpy(m->line + m->used, "}\n", 3);
     m->used += 2;
-    if (write_line(m) || m->lost++ > 0) return;
+    m->well = write_line(m);
+    if (m->well) return;
+    m->unsaved = true;
+    if (m->lost++ > 0) return;
     rw_warn("cannot write %s/metrics.jsonl: %s; training goes on, lines of metrics are lost until "
             "there is room; a checkpoint is tried",
             folder->path, strerror(errno));
@@ -150,7 +162,10 @@ void rw_metrics_end(rw_run_folder *folder)
 bool rw_metrics_ask_for_checkpoint(rw_run_folder *folder)
 {
     rw_metrics *m = &folder->metrics;
-    if (!m->file || m->lost < m->ask_for) return false;
+    if (!m->unsaved) return false;
+    m->unsaved = !m->well;
+    if (m->well) return true;
+    if (m->lost < m->ask_for) return false;
     m->ask_for = 2 * m->lost;
     return true;
 }

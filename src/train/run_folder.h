@@ -17,7 +17,9 @@ typedef struct {
     char line[RW_METRICS_LINE];
     size_t used;
     uint64_t lost;    /* lines */
-    uint64_t ask_for; /* with this many lost a checkpoint is due */
+    uint64_t ask_for; /* with this many lost a checkpoint is tried */
+    bool well;        /* the last line was written */
+    bool unsaved;     /* lines were lost, and no checkpoint was tried since all is well again */
     bool torn;        /* the file ends with part of a line */
 } rw_metrics;
 
@@ -66,8 +68,8 @@ void rw_metrics_begin(rw_run_folder *folder, uint64_t step);
 void rw_metrics_number(rw_run_folder *folder, const char *name, double value);
 void rw_metrics_text(rw_run_folder *folder, const char *name, const char *value);
 void rw_metrics_end(rw_run_folder *folder);
-/* Lines are being lost: is it time to try to save the work? True at the first line, and again
- * after twice as many. */
+/* Lines are being lost: is it time to try to save the work? True at the first line, again after
+ * twice as many, and when lines can be written again. */
 bool rw_metrics_ask_for_checkpoint(rw_run_folder *folder);
 
 #endif
