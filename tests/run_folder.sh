@@ -342,15 +342,14 @@ signals() {
 
 # The step that was given up is as if it had not been begun.
 given_up() {
-    local part=(--set train.accumulate=3 --set train.steps=2)
-    train whole "${part[@]}"
-    expect_exit 0 "not interrupted"
-    start parts --set data.length=20000 --set data.batch=48 --set train.accumulate=48 --set train.steps=1
+    local step=(--set data.length=5000 --set data.batch=48 --set train.steps=1)
+    start parts "${step[@]}" --set train.accumulate=48
     kill -TERM "$process"
     ended 75 "SIGTERM within a step"
-    train parts --set data.length=20000 --set data.batch=48 --set train.accumulate=1 --set train.steps=1
+    has_checkpoint parts 0 "SIGTERM within a step"
+    train parts "${step[@]}"
     expect_exit 0 "the step that was given up"
-    train straight --set data.length=20000 --set data.batch=48 --set train.accumulate=1 --set train.steps=1
+    train straight "${step[@]}"
     expect_exit 0 "the step without a signal"
     expect_same "$dir/straight" "$dir/parts"
 }
@@ -377,7 +376,7 @@ no_report() {
 # terminal TERM COLUMNS: training on a terminal of its own; what it shows is in $dir/shown.
 terminal() {
     TERM=$1 timeout -k 5 "$limit" script -qec "stty cols $2; exec '$program' train '$dir/good.yaml' \
-        --run-dir '$dir/terminal' --threads 1 --resume never --set train.steps=300" /dev/null \
+        --run-dir '$dir/terminal' --threads 1 --resume never --set train.steps=100 --set checkpoint.every=0" /dev/null \
         >"$dir/shown" </dev/null
     code=$?
     expect_exit 0 "training on a terminal ($1, $2 columns)"
@@ -397,7 +396,7 @@ terminals() {
     [[ $(pieces | wc -L) -lt 80 ]] || fail "a progress line of $(pieces | wc -L) in 80 columns"
     terminal dumb 80
     grep -q $'\x1b' "$dir/shown" && fail "TERM=dumb gets escape sequences"
-    grep -q '^step 300/300' "$dir/shown" || fail "TERM=dumb: no progress"
+    grep -q '^step 100/100' "$dir/shown" || fail "TERM=dumb: no progress"
 }
 
 # ---- mpirun ----
