@@ -253,10 +253,9 @@ script_tests = \
 	tests/mixer_page.sh \
 	tests/peer_models.sh \
 	tests/resume.sh \
+	tests/run_folder.sh \
 	tests/slurm_requeue.sh \
 	tests/unlike_ranks.sh
-	tests/run_folder.sh \
-	tests/slurm_requeue.sh
 
 # What tests/instruction_sets.sh starts.
 check_PROGRAMS += two_sets no_set
