@@ -354,6 +354,21 @@ given_up() {
     expect_same "$dir/straight" "$dir/parts"
 }
 
+# A limit on the size of files is a disk that is full: no signal ends the training.
+limited_files() {
+    (
+        ulimit -f 4
+        run train "$dir/good.yaml" --run-dir "$dir/limited" --threads 1 --set train.steps=40 \
+            --set checkpoint.every=0
+        exit "$code"
+    )
+    code=$?
+    expect_exit 1 "a limit on the size of files"
+    expect_message '^warning: cannot write .*metrics.jsonl: File too large' "a limit on files"
+    expect_message '^ropewalk: error: cannot write .*File too large' "a limit on files"
+    expect_no "$dir/limited/train.lock" "a limit on files"
+}
+
 closed_pipe() {
     { "$program" train "$dir/good.yaml" --run-dir "$dir/closed" --threads 1 2>&1 && : >"$dir/fine"; } |
         head -n 1 >"$dir/out"
@@ -475,6 +490,7 @@ pipes
 signals
 on_ranks
 given_up
+limited_files
 closed_pipe
 no_report
 terminals

@@ -82,8 +82,11 @@ static void write_file(const char *line)
     if (file < 0) return;
     ssize_t written = write(file, line, size);
     if (written == (ssize_t)size) return;
+    if (written > 0 &&
+        write(file, line + written, size - (size_t)written) == (ssize_t)size - written)
+        return;
     char warning[LINE_SIZE + sizeof file_path];
-    const char *why = strerror(written < 0 ? errno : ENOSPC);
+    const char *why = strerror(errno);
     if (lost++ > 0) return;
     snprintf(warning, sizeof warning,
              "warning: cannot write %s: %s; the work goes on, lines are lost until there is room\n",

@@ -182,7 +182,9 @@ static void stop_counting(rw_writer_lock *lock)
 
 static rw_status cannot_lock(const rw_writer_lock *lock, int error)
 {
-    return rw_fail(RW_ERROR, "cannot create the lock %s: %s; check the folder and its permissions",
+    return rw_fail(RW_ERROR,
+                   "cannot create the lock %s: %s; check that the folder exists and that you may "
+                   "write to it",
                    lock->path, strerror(error));
 }
 

@@ -138,7 +138,11 @@ static bool write_line(rw_metrics *m)
     m->torn = false;
     ssize_t written = write(file, m->line, m->used);
     if (written == (ssize_t)m->used) return true;
-    int error = written < 0 ? errno : ENOSPC;
+    /* Why the rest was not written, the next write tells. */
+    if (written > 0 &&
+        write(file, m->line + written, m->used - (size_t)written) == (ssize_t)m->used - written)
+        return true;
+    int error = errno;
     if (written > 0) m->torn = !known || ftruncate(file, before.st_size) < 0;
     errno = error;
     return false;
