@@ -84,7 +84,9 @@ rw_status rw_checkpoint_verify(const char *path, FILE *out);
 /* One line a tensor (name, dtype, shape, hash), then `digest HEX` over weights,
  * optimizer and data cursor: equal for equal training states. */
 rw_status rw_checkpoint_digest(const char *path, FILE *out);
-/* Writes plain HDF5 (no filters) with the weights as single datasets. */
-rw_status rw_checkpoint_export(const char *path, const char *out_path);
+/* Writes plain HDF5 (no filters) with the weights as single datasets. Replaces an earlier export;
+ * anything else at `out_path` only with `force`, and no file of the checkpoint even then. One
+ * writer at a time. */
+rw_status rw_checkpoint_export(const char *path, const char *out_path, bool force);
 
 #endif

@@ -3,13 +3,16 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
 #include "storage/durable_file.h"
+#include "storage/writer_lock.h"
 
-#define VERIFIED_MIN 2 /* undamaged checkpoints that stay, whatever `keep` is */
+#define VERIFIED_MIN  2   /* undamaged checkpoints that stay, whatever `keep` is */
+#define RW_OTHER_NAME 256 /* room for the name of a file */
 
 /* A failure that does not endanger the checkpoint becomes a warning. */
 static void forgive(rw_status status, const char *what)
@@ -19,16 +22,32 @@ static void forgive(rw_status status, const char *what)
     rw_clear_message();
 }
 
-/* Removes a leftover: a folder, or the temporary file of `latest`. */
+/* Does the checkpoint hold only what a checkpoint holds? A link does not. *name: what else. */
+static bool is_ours(const char *path, char *name, size_t size)
+{
+    DIR *folder = opendir(path);
+    bool ours = true;
+    for (struct dirent *entry; folder && ours && (entry = readdir(folder));) {
+        const char *e = entry->d_name;
+        ours = strcmp(e, ".") == 0 || strcmp(e, "..") == 0 || strcmp(e, RW_MANIFEST_FILE) == 0 ||
+               strcmp(e, RW_INDEX_FILE) == 0 || rw_data_file_valid(e);
+        if (!ours) snprintf(name, size, "%s", e);
+    }
+    if (folder) closedir(folder);
+    return ours;
+}
+
+/* Removes a leftover: a folder, or the temporary file of `latest`. What is in a folder that a
+ * link leads to, or what ropewalk did not write, stays. */
 static rw_status remove_leftover(const char *dir, const char *name)
 {
-    char *path;
+    char *path, other[RW_OTHER_NAME];
     RW_TRY(rw_path_join(dir, name, &path));
     rw_status status = RW_OK;
-    if (rw_folder_exists(path))
-        status = rw_folder_remove(path);
-    else
+    if (rw_is_link(path) || !rw_folder_exists(path))
         rw_file_call.unlink(path);
+    else if (is_ours(path, other, sizeof other))
+        status = rw_folder_remove(path);
     rw_free(&path);
     return status;
 }
@@ -44,19 +63,47 @@ static rw_status remove_leftovers(const char *dir)
     return status;
 }
 
+/* Where the link leads to is its owner's. */
+static rw_status retire_link(const char *path)
+{
+    char to[4096];
+    ssize_t length = readlink(path, to, sizeof to - 1);
+    to[length > 0 ? length : 0] = '\0';
+    if (rw_file_call.unlink(path) < 0) return rw_fail(RW_ERROR, "cannot remove the link %s", path);
+    rw_info("%s was a link: it is removed, the checkpoint stays in %s", path, to);
+    return RW_OK;
+}
+
 /* Takes a committed checkpoint away. Its name goes first: a half-removed one
  * must not look like a checkpoint. */
-static rw_status retire(const char *dir, const char *name)
+static rw_status retire_folder(const char *dir, const char *from)
 {
-    char *from = NULL, *to = NULL;
+    char *to = NULL;
     rw_status status = RW_OK;
-    RW_TRY_DONE(rw_path_join(dir, name, &from));
     RW_TRY_DONE(rw_path_temporary(from, &to));
     RW_TRY_DONE(rw_file_rename(from, to));
     RW_TRY_DONE(rw_folder_sync(dir));
     RW_TRY_DONE(rw_folder_remove(to));
 done:
     rw_free(&to);
+    return status;
+}
+
+/* One that holds something else too is told about once, and stays. */
+static rw_status retire(const char *dir, const char *name)
+{
+    static char told[RW_STEP_NAME_SIZE];
+    char *from, other[RW_OTHER_NAME];
+    rw_status status = RW_OK;
+    RW_TRY(rw_path_join(dir, name, &from));
+    if (rw_is_link(from)) {
+        status = retire_link(from);
+    } else if (is_ours(from, other, sizeof other)) {
+        status = retire_folder(dir, from);
+    } else if (strcmp(told, name) != 0) {
+        rw_warn("the old checkpoint %s stays: ropewalk did not write %s in it", from, other);
+        snprintf(told, sizeof told, "%s", name);
+    }
     rw_free(&from);
     return status;
 }
@@ -111,6 +158,7 @@ rw_status rw_commit_promote(const char *dir, const char *fresh, uint64_t step)
     rw_step_name(step, name);
     RW_TRY_DONE(rw_path_join(dir, name, &path));
     RW_TRY_DONE(rw_folder_sync(fresh));
+    RW_TRY_DONE(rw_writer_locks_check());
     RW_TRY_DONE(rw_folder_promote(fresh, path, &old));
     RW_TRY_DONE(rw_folder_sync(dir));
     /* From here on the checkpoint is safe; what follows is convenience. */

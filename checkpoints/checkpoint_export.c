@@ -1,6 +1,11 @@
 /* A checkpoint's weights as one plain HDF5 file: no filters, no virtual
  * datasets, for programs that know nothing of ropewalk. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_reader.h"
@@ -9,6 +14,10 @@
 #include "checkpoints/virtual_index.h"
 #include "storage/durable_file.h"
 #include "storage/hdf5_access.h"
+#include "storage/writer_lock.h"
+
+#define EXPORT_KIND "exported weights"
+#define HEAD_BYTES  ((size_t)64 << 10) /* of an export: its attributes are in there */
 
 typedef struct {
     const rw_manifest *manifest;
@@ -76,11 +85,12 @@ static rw_status create_file(exporting *e, const char *path)
 {
     rw_status status = RW_OK;
     rw_hdf5_lock();
-    e->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    e->file = H5Fcreate(path, H5F_ACC_EXCL, H5P_DEFAULT, H5P_DEFAULT);
     if (e->file < 0) status = rw_hdf5_fail("create", path, RW_HDF5_SPACE);
     if (status == RW_OK) e->link = rw_link_creation();
     if (status == RW_OK && e->link < 0) status = rw_hdf5_fail("prepare", path, RW_HDF5_SPACE);
     if (status == RW_OK) status = rw_attributes_add(e->file, path, e->manifest);
+    if (status == RW_OK) status = rw_hdf5_put_text(e->file, path, "kind", EXPORT_KIND);
     rw_hdf5_unlock();
     return status;
 }
@@ -108,16 +118,84 @@ static rw_status write_file(const rw_checkpoint *checkpoint, const char *path)
     return status == RW_OK ? closed : status;
 }
 
-rw_status rw_checkpoint_export(const char *path, const char *out_path)
+/* ---- What it replaces ------------------------------------------------------------- */
+
+/* Is there a file of the checkpoint that `path` leads to? */
+static rw_status is_input(const rw_checkpoint *checkpoint, const char *path, bool *input)
 {
-    char *fresh = NULL;
+    const rw_manifest *manifest = checkpoint->manifest;
+    *input = false;
+    for (size_t i = 0; i <= manifest->file_count && !*input; i++) {
+        const char *name = i < manifest->file_count ? manifest->files[i].name : RW_MANIFEST_FILE;
+        char *file;
+        RW_TRY(rw_path_join(checkpoint->folder, name, &file));
+        *input = rw_same_file(file, path);
+        rw_free(&file);
+    }
+    return RW_OK;
+}
+
+/* Told from the bytes: nothing that may be anybody's goes to HDF5. */
+static bool is_export(const char *head, size_t size)
+{
+    static const char signature[] = "\211HDF\r\n\032\n";
+    return size > 8 && memcmp(head, signature, 8) == 0 &&
+           memmem(head, size, EXPORT_KIND, strlen(EXPORT_KIND)) &&
+           memmem(head, size, RW_CHECKPOINT_FORMAT, strlen(RW_CHECKPOINT_FORMAT));
+}
+
+static rw_status check_target(const rw_checkpoint *checkpoint, const char *path, bool force)
+{
+    struct stat about;
+    char *head;
+    size_t size;
+    bool input;
+    if (lstat(path, &about) < 0) return RW_OK;
+    RW_TRY(is_input(checkpoint, path, &input));
+    if (input)
+        return rw_fail(RW_ERROR,
+                       "%s is a file of the checkpoint itself; choose another name for "
+                       "the export",
+                       path);
+    RW_TRY(rw_file_head(path, HEAD_BYTES, &head, &size));
+    if (!head)
+        return rw_fail(RW_ERROR,
+                       "%s is a folder, a link or a device; only a file can be replaced "
+                       "by an export",
+                       path);
+    bool ours = force || is_export(head, size);
+    rw_free(&head);
+    if (ours) return RW_OK;
+    return rw_fail(RW_ERROR,
+                   "%s is no export of ropewalk; choose another name, or replace it with --force",
+                   path);
+}
+
+static rw_status export(const rw_checkpoint *checkpoint, const char *path)
+{
+    char *fresh;
+    rw_temporaries_clean(path);
+    RW_TRY(rw_path_temporary(path, &fresh));
+    rw_file_call.unlink(fresh);
+    rw_status status = rw_file_publish(write_file(checkpoint, fresh), fresh, path);
+    rw_free(&fresh);
+    return status;
+}
+
+rw_status rw_checkpoint_export(const char *path, const char *out_path, bool force)
+{
+    char *name = NULL;
+    rw_writer_lock *lock = NULL;
     rw_checkpoint *checkpoint = NULL;
     rw_status status = RW_OK;
     RW_TRY_DONE(rw_checkpoint_open(path, &checkpoint));
-    RW_TRY_DONE(rw_path_temporary(out_path, &fresh));
-    status = rw_file_publish(write_file(checkpoint, fresh), fresh, out_path);
+    RW_TRY_DONE(check_target(checkpoint, out_path, force));
+    RW_TRY_DONE(rw_path_extend(out_path, ".lock", &name));
+    RW_TRY_DONE(rw_writer_lock_take(name, out_path, "choose another name", &lock));
+    status = export(checkpoint, out_path);
 done:
-    rw_free(&fresh);
+    rw_writer_lock_release(&lock);
+    rw_free(&name);
     rw_checkpoint_close(&checkpoint);
     return status;
 }

@@ -30,8 +30,15 @@ bool rw_step_parse(const char *name, uint64_t *step, bool *aside)
 
 bool rw_is_leftover(const char *name)
 {
-    bool ours = strncmp(name, "step-", 5) == 0 || strncmp(name, RW_LATEST_FILE ".", 7) == 0;
-    return ours && strstr(name, ".tmp.") != NULL;
+    char before[RW_STEP_NAME_SIZE + 8];
+    uint64_t step;
+    bool aside;
+    const char *mark = strstr(name, ".tmp.");
+    if (!mark || (size_t)(mark - name) >= sizeof before) return false;
+    size_t digits = strspn(mark + 5, "0123456789");
+    if (digits == 0 || mark[5 + digits]) return false;
+    snprintf(before, sizeof before, "%.*s", (int)(mark - name), name);
+    return rw_step_parse(before, &step, &aside) || strcmp(before, RW_LATEST_FILE) == 0;
 }
 
 bool rw_tensor_name_valid(const char *name)

@@ -11,6 +11,7 @@
 #include "checkpoints/virtual_index.h"
 #include "storage/content_hash.h"
 #include "storage/durable_file.h"
+#include "storage/writer_lock.h"
 
 /* One checkpoint on its way to disk. */
 typedef struct {
@@ -255,6 +256,7 @@ static rw_status write_checkpoint(const char *dir, const rw_checkpoint_meta *met
     rw_status status = RW_OK;
     RW_TRY_DONE(plan(&s, meta, tensors, count));
     RW_TRY_DONE(name_attempt(dir, meta->step, &s.folder));
+    RW_TRY_DONE(rw_writer_locks_check());
     RW_TRY_DONE(rw_folder_make(dir));
     rw_commit_clean(dir);
     RW_TRY_DONE(rw_folder_make_new(s.folder));

@@ -13,6 +13,8 @@
 #include "data_pipeline/dataset_writer.h"
 #include "data_pipeline/reader.h"
 #include "data_pipeline/split_view.h"
+#include "storage/durable_file.h"
+#include "storage/writer_lock.h"
 
 /* What an input has given to the dataset. */
 typedef struct {
@@ -289,8 +291,8 @@ static rw_status write_dataset(build *b, const char *alphabet)
     return report(b);
 }
 
-rw_status rw_dataset_build(const char *path, const char *const *inputs, int count,
-                           const rw_dataset_options *options)
+static rw_status build_alone(const char *path, const char *const *inputs, int count,
+                             const rw_dataset_options *options)
 {
     rw_status status;
     char alphabet[257];
@@ -317,5 +319,21 @@ done:
     rw_free(&b.pipes);
     rw_free(&b.readers);
     rw_build_plan_free(&plan);
+    return status;
+}
+
+/* One build of a file at a time: of two, the later one would undo the other's. */
+rw_status rw_dataset_build(const char *path, const char *const *inputs, int count,
+                           const rw_dataset_options *options)
+{
+    char *name = NULL;
+    rw_writer_lock *lock = NULL;
+    rw_status status = RW_OK;
+    RW_TRY_DONE(rw_path_extend(path, ".lock", &name));
+    RW_TRY_DONE(rw_writer_lock_take(name, path, "name another file", &lock));
+    status = build_alone(path, inputs, count, options);
+done:
+    rw_writer_lock_release(&lock);
+    rw_free(&name);
     return status;
 }

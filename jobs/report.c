@@ -1,5 +1,8 @@
 #include "jobs/report.h"
 
+#include <string.h>
+#include <sys/stat.h>
+
 #include "base/memory.h"
 #include "jobs/report_page.h"
 #include "jobs/run_config.h"
@@ -29,6 +32,27 @@ static rw_status check_run_dir(const char *run_dir, const run_paths *paths)
     return RW_OK;
 }
 
+rw_status rw_report_is_ours(const char *path, bool *ours)
+{
+    char *head;
+    size_t size;
+    RW_TRY(rw_file_head(path, 4096, &head, &size));
+    /* Pages of earlier versions have the program in their title only. */
+    *ours = head && (!size || strstr(head, RW_REPORT_MARK) || strstr(head, " ropewalk</title>"));
+    rw_free(&head);
+    return RW_OK;
+}
+
+static rw_status check_page(const char *path, bool force)
+{
+    struct stat about;
+    bool ours = true;
+    if (!force && lstat(path, &about) == 0) RW_TRY(rw_report_is_ours(path, &ours));
+    if (ours) return RW_OK;
+    return rw_fail(
+        RW_ERROR, "%s was not written by ropewalk; move it away, or replace it with --force", path);
+}
+
 static rw_status write_page(const char *path, const rw_report *report)
 {
     rw_draft draft;
@@ -36,7 +60,7 @@ static rw_status write_page(const char *path, const rw_report *report)
     return rw_draft_end(rw_report_page(report, draft.stream), &draft);
 }
 
-rw_status rw_report_write(const char *run_dir)
+rw_status rw_report_write(const char *run_dir, bool force)
 {
     run_paths paths = {0};
     rw_run_metrics metrics = {0};
@@ -45,6 +69,7 @@ rw_status rw_report_write(const char *run_dir)
     rw_status status;
     RW_TRY_DONE(name_paths(run_dir, &paths));
     RW_TRY_DONE(check_run_dir(run_dir, &paths));
+    RW_TRY_DONE(check_page(paths.page, force));
     RW_TRY_DONE(rw_run_metrics_read(paths.metrics, &metrics));
     RW_TRY_DONE(rw_run_config_read(paths.config, &config));
     RW_TRY_DONE(write_page(paths.page, &report));

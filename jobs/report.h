@@ -3,6 +3,8 @@
 #ifndef RW_REPORT_H
 #define RW_REPORT_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 /* Reads metrics.jsonl and config.yaml in the run folder `run_dir` and writes
@@ -10,7 +12,11 @@
  * while the run goes on, and for one that was killed: see run_metrics.h.
  * Not collective: one rank calls it.
  * Errors: RW_ERROR if the folder is no run folder, or the report cannot be
- * written; the former report then stays. */
-rw_status rw_report_write(const char *run_dir);
+ * written; the former report then stays. Without `force` also if the folder has a
+ * report.html that ropewalk did not write. */
+rw_status rw_report_write(const char *run_dir, bool force);
+
+/* Is the file a page that ropewalk wrote, by its content? Also if it is empty. */
+rw_status rw_report_is_ours(const char *path, bool *ours);
 
 #endif

@@ -313,7 +313,7 @@ static void write_head(const rw_report *report, FILE *out)
     const char *whole = realpath(report->run_dir, path) ? path : report->run_dir;
     const char *slash = strrchr(whole, '/');
     const char *name = slash && slash[1] ? slash + 1 : whole;
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
+    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n" RW_REPORT_MARK
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>",
           out);
     rw_report_text(name, out);

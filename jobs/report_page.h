@@ -20,6 +20,8 @@ rw_status rw_report_page(const rw_report *report, FILE *out);
 
 /* Parts of the page. The figures: all charts that there are values for. */
 rw_status rw_report_figures(const rw_report *report, FILE *out);
+/* A line in the head of every page that ropewalk writes. */
+#define RW_REPORT_MARK "<meta name=\"generator\" content=\"ropewalk report\"/>\n"
 /* Text with the characters that mean something to HTML escaped. */
 void rw_report_text(const char *text, FILE *out);
 /* The style sheet. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/plain_file.h"
 
 #define TEXT_MAX (1 << 20)
 
@@ -22,9 +23,10 @@ rw_status rw_run_config_read(const char *path, rw_run_config *out)
 {
     *out = (rw_run_config){0};
     RW_TRY(rw_alloc(TEXT_MAX + 1, 1, "the text of config.yaml", &out->text));
-    FILE *file = fopen(path, "r");
+    const char *why;
+    FILE *file = rw_plain_open(path, &why);
     if (!file && errno == ENOENT) return RW_OK;
-    if (!file) return rw_fail(RW_ERROR, "cannot read %s: %s", path, strerror(errno));
+    if (!file) return rw_fail(RW_ERROR, "cannot read %s: %s", path, why);
     rw_status status = RW_OK;
     out->text[fread(out->text, 1, TEXT_MAX, file)] = '\0';
     if (ferror(file)) status = rw_fail(RW_ERROR, "cannot read %s: %s", path, strerror(errno));

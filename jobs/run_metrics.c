@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "base/plain_file.h"
 
 #define LINE_SIZE  (1 << 16) /* a longer line is damaged */
 #define EVENTS_MAX 10000     /* kept; a report shows fewer */
@@ -199,9 +200,10 @@ static bool read_line(FILE *file, char *line, bool *whole)
 rw_status rw_run_metrics_read(const char *path, rw_run_metrics *out)
 {
     *out = (rw_run_metrics){.start = {NAN, NAN, NAN, NAN, NAN, ""}};
-    FILE *file = fopen(path, "r");
+    const char *why;
+    FILE *file = rw_plain_open(path, &why);
     if (!file && errno == ENOENT) return RW_OK;
-    if (!file) return rw_fail(RW_ERROR, "cannot read %s: %s", path, strerror(errno));
+    if (!file) return rw_fail(RW_ERROR, "cannot read %s: %s", path, why);
     rw_status status = RW_OK;
     char *line = NULL;
     bool whole;

@@ -324,7 +324,7 @@ static void export_is_plain_hdf5(void **in)
     const char *path = join(s->root, "weights.h5");
     real values[48];
     state_save(s, 2, 2);
-    assert_int_equal(rw_checkpoint_export(s->dir, path), RW_OK);
+    assert_int_equal(rw_checkpoint_export(s->dir, path, false), RW_OK);
     rw_hdf5_lock();
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     hid_t dataset = H5Dopen2(file, "param/embedding", H5P_DEFAULT);
@@ -335,7 +335,8 @@ static void export_is_plain_hdf5(void **in)
     H5Dclose(dataset);
     H5Fclose(file);
     rw_hdf5_unlock();
-    expect_failure(rw_checkpoint_export(s->dir, join(s->root, "absent/weights.h5")), "create");
+    expect_failure(rw_checkpoint_export(s->dir, join(s->root, "absent/weights.h5"), false),
+                   "create");
     assert_int_equal(folder_count(s->root, "weights"), 1);
 }
 

@@ -95,15 +95,20 @@ static int faulty_mkdir(const char *path, mode_t mode)
     return strikes() ? -1 : real_calls.mkdir(path, mode);
 }
 
+static int faulty_unlink_in(int folder, const char *name)
+{
+    return strikes() ? -1 : real_calls.unlink_in(folder, name);
+}
+
 static void arm(long n, int error, bool lasts)
 {
     real_calls = rw_file_call;
     calls_left = n;
     fault_error = error;
     fault_lasts = lasts;
-    rw_file_call =
-        (rw_file_calls){faulty_open,   faulty_read,     faulty_write,  faulty_fsync, faulty_close,
-                        faulty_rename, faulty_exchange, faulty_unlink, faulty_rmdir, faulty_mkdir};
+    rw_file_call = (rw_file_calls){faulty_open,  faulty_read,   faulty_write,    faulty_fsync,
+                                   faulty_close, faulty_rename, faulty_exchange, faulty_unlink,
+                                   faulty_rmdir, faulty_mkdir,  faulty_unlink_in};
 }
 
 /* Did the fault strike? */
@@ -456,7 +461,7 @@ static rw_status read_somehow(state *s, int how)
         status = rw_checkpoint_show(s->dir, out);
         break;
     default:
-        status = rw_checkpoint_export(s->dir, join(s->root, "weights.h5"));
+        status = rw_checkpoint_export(s->dir, join(s->root, "weights.h5"), false);
     }
     fclose(out);
     return status;

@@ -433,7 +433,7 @@ static void check_paths(const char *page)
 
 static char *report(void)
 {
-    assert_int_equal(rw_report_write(folder), RW_OK);
+    assert_int_equal(rw_report_write(folder, false), RW_OK);
     char *page = read_text("report.html");
     check_nesting(page);
     check_paths(page);
@@ -518,18 +518,39 @@ static void page_of_odd_values(void **state)
 static void errors_name_the_folder(void **state)
 {
     (void)state;
-    assert_int_equal(rw_report_write("/nowhere/at/all"), RW_ERROR);
+    assert_int_equal(rw_report_write("/nowhere/at/all", false), RW_ERROR);
     assert_non_null(strstr(rw_message(), "/nowhere/at/all"));
     rw_clear_message();
-    assert_int_equal(rw_report_write(folder), RW_ERROR);
+    assert_int_equal(rw_report_write(folder, false), RW_ERROR);
     assert_non_null(strstr(rw_message(), "not a run folder"));
     rw_clear_message();
     write_run(3, 0);
     assert_int_equal(mkdir(path_of("report.html"), 0777), 0); /* rename fails */
-    assert_int_equal(rw_report_write(folder), RW_ERROR);
+    assert_int_equal(rw_report_write(folder, false), RW_ERROR);
     assert_non_null(strstr(rw_message(), "report.html"));
     assert_int_equal(files_in_folder(), 3);
     rw_clear_message();
+}
+
+/* By its content: a page of this or an earlier version, or an empty file. */
+static void only_pages_of_ropewalk_are_replaced(void **state)
+{
+    (void)state;
+    write_run(3, 0);
+    write_text("report.html", "<!DOCTYPE html>\n<title>My report</title>\n");
+    assert_int_equal(rw_report_write(folder, false), RW_ERROR);
+    assert_non_null(strstr(rw_message(), "not written by ropewalk"));
+    assert_non_null(strstr(rw_message(), "--force"));
+    rw_clear_message();
+    char *page = read_text("report.html");
+    assert_non_null(strstr(page, "My report"));
+    free(page);
+    assert_int_equal(rw_report_write(folder, true), RW_OK);
+    assert_int_equal(rw_report_write(folder, false), RW_OK);
+    write_text("report.html", "<!DOCTYPE html>\n<title>lm \u2013 ropewalk</title>\n");
+    assert_int_equal(rw_report_write(folder, false), RW_OK);
+    write_text("report.html", "");
+    assert_int_equal(rw_report_write(folder, false), RW_OK);
 }
 
 static void failing_allocations_leave_the_old_report(void **state)
@@ -543,7 +564,7 @@ static void failing_allocations_leave_the_old_report(void **state)
     for (long n = 1; status != RW_OK; n++, failures++) {
         rw_clear_message();
         rw_memory_fail_after(n);
-        status = rw_report_write(folder);
+        status = rw_report_write(folder, true);
         rw_memory_fail_after(0);
         assert_int_equal(rw_memory_in_use(), before);
         assert_int_equal(files_in_folder(), 3);
@@ -578,6 +599,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(page_of_any_length, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(page_of_odd_values, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(errors_name_the_folder, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(only_pages_of_ropewalk_are_replaced, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(failing_allocations_leave_the_old_report, make_folder,
                                         remove_folder),
     };

@@ -40,16 +40,24 @@ static void open_data(const rw_task *task, training *t)
     test_ok(rw_loader_next(t->loader, &t->batch));
 }
 
-static void open_training(const rw_task *task, training *t)
+static void open_training_in(const rw_task *task, int micro_batches, training *t)
 {
-    const rw_plan_options options = {
-        .chunk = CHUNK, .length = LENGTH, .batch = BATCH, .accumulate = 1, .training = true};
+    const rw_plan_options options = {.chunk = CHUNK,
+                                     .length = LENGTH,
+                                     .batch = BATCH,
+                                     .accumulate = micro_batches,
+                                     .training = true};
     test_subject subject = {.op = NULL};
     open_data(task, t);
     subject.format = *rw_source_format(t->source);
     test_ok(rw_layout_alone(1, &t->layout));
     test_ok(test_model_new(&subject, CHUNK, &t->model));
     test_ok(rw_engine_new(t->model, &t->layout, &options, &t->engine));
+}
+
+static void open_training(const rw_task *task, training *t)
+{
+    open_training_in(task, 1, t);
 }
 
 static void close_training(training *t)
@@ -124,6 +132,37 @@ static void test_optimizers_lower_the_loss(void **state)
     }
 }
 
+static bool stops_at(void *state)
+{
+    return --*(int *)state == 0;
+}
+
+/* Asked before each micro-batch but the first. A step that is given up leaves the weights
+ * alone, and the next one is as if it had not been begun. */
+static void test_a_step_is_given_up(void **state)
+{
+    enum { PARTS = 4 };
+    training t, other;
+    rw_loss loss, wanted;
+    open_training_in(*state, PARTS, &t);
+    open_training_in(*state, PARTS, &other);
+    size_t bytes = rw_graph_weights(t.model->graph) * sizeof(real);
+    for (int at = 1; at <= PARTS; at++) {
+        int left = at;
+        rw_engine_let_stop(t.engine, stops_at, &left);
+        assert_int_equal(rw_engine_train(t.engine, t.batch, SEED, 0, &loss), at == PARTS);
+        assert_int_equal(left, at == PARTS);
+        assert_memory_equal(t.model->weights, other.model->weights, bytes);
+    }
+    rw_engine_let_stop(t.engine, NULL, NULL);
+    assert_true(rw_engine_train(t.engine, t.batch, SEED, 0, &loss));
+    assert_true(rw_engine_train(other.engine, other.batch, SEED, 0, &wanted));
+    assert_memory_equal(&loss.loss, &wanted.loss, sizeof loss.loss);
+    assert_memory_equal(t.model->gradient, other.model->gradient, bytes);
+    close_training(&t);
+    close_training(&other);
+}
+
 int main(int argc, char **argv)
 {
     const struct {
@@ -132,6 +171,7 @@ int main(int argc, char **argv)
     } checks[] = {
         {"loss is the reference", test_loss_is_the_reference},
         {"optimizers lower the loss", test_optimizers_lower_the_loss},
+        {"a step is given up between micro-batches", test_a_step_is_given_up},
     };
     enum { CHECKS = sizeof checks / sizeof *checks, MOST = 256 };
     static char names[MOST][96];

@@ -34,6 +34,7 @@ unit_tests = \
 	test_short_conv \
 	test_source \
 	test_ssd_chunk \
+	test_storage \
 	test_tasks \
 	test_tile_product \
 	test_training \
@@ -164,6 +165,8 @@ test_ssd_chunk_LDADD = libropewalk.a $(test_libs)
 test_ssd_chunk_double_SOURCES = tests/test_ssd_chunk.c
 test_ssd_chunk_double_CPPFLAGS = $(double_cppflags)
 test_ssd_chunk_double_LDADD = libropewalk_double.a $(test_libs)
+test_storage_SOURCES = tests/test_storage.c
+test_storage_LDADD = libropewalk.a $(test_libs)
 test_tasks_SOURCES = tests/test_tasks.c tests/sequences.h
 test_tasks_LDADD = libropewalk.a $(test_libs)
 test_tile_product_SOURCES = tests/test_tile_product.c
@@ -259,6 +262,7 @@ script_tests = \
 	tests/mixer_page.sh \
 	tests/peer_models.sh \
 	tests/resume.sh \
+	tests/run_folder.sh \
 	tests/slurm_requeue.sh \
 	tests/unlike_ranks.sh
 

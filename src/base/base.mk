@@ -8,6 +8,7 @@ rw_sources += \
 	src/base/machine_memory.c src/base/machine_memory.h \
 	src/base/memory.c src/base/memory.h \
 	src/base/nearest.c \
+	src/base/plain_file.c src/base/plain_file.h \
 	src/base/random.c src/base/random.h \
 	src/base/scalar.c src/base/scalar.h \
 	src/base/shown_text.c src/base/shown_text.h \

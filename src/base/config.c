@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/plain_file.h"
 #include "base/scalar.h"
 #include "base/shown_text.h"
 #include "base/yaml_tree.h"
@@ -145,13 +146,13 @@ rw_status rw_config_parse(const char *text, const char *name, const char *const 
 
 rw_status rw_config_load(const char *path, const char *const *overrides, int count, rw_config **out)
 {
-    FILE *file = fopen(path, "r");
+    const char *why;
+    FILE *file = rw_plain_open_or_pipe(path, &why);
     char *text = NULL;
     rw_status status;
     *out = NULL;
     if (!file)
-        return rw_fail(RW_USAGE, "cannot open the configuration %s: %s; check its path", path,
-                       strerror(errno));
+        return rw_fail(RW_USAGE, "cannot open the configuration %s: %s; check its path", path, why);
     RW_TRY_DONE(rw_alloc(RW_YAML_MAX_BYTES + 1, 1, "the text of a configuration", &text));
     size_t size = fread(text, 1, RW_YAML_MAX_BYTES + 1, file);
     if (ferror(file)) {

@@ -1,9 +1,12 @@
-#include <errno.h>
 #include <jansson.h>
-#include <string.h>
+#include <sys/stat.h>
 
+#include "base/memory.h"
 #include "cli/bench_record.h"
 #include "kernels/gemm.h"
+#include "storage/durable_file.h"
+
+#define RECORD_MAX ((size_t)64 << 20)
 
 static json_t *limits_json(const rw_limits *l)
 {
@@ -156,10 +159,39 @@ static json_t *record_json(const rw_bench_record *r)
 
 rw_status rw_bench_write_json(const rw_bench_record *record, const char *path)
 {
+    rw_draft draft;
+    RW_TRY(rw_draft_begin(path, &draft));
     json_t *root = record_json(record);
-    int failed = json_dump_file(root, path, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    int failed = json_dumpf(root, draft.stream, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(root);
-    if (!failed) return RW_OK;
-    return rw_fail(RW_ERROR, "cannot write the figures to %s: %s", path,
-                   errno ? strerror(errno) : "is the disk full?");
+    rw_status status = RW_OK;
+    if (failed)
+        status = rw_fail(RW_ERROR, "cannot write the figures to %s: is the disk full?", path);
+    return rw_draft_end(status, &draft);
+}
+
+static bool is_record(const char *text, size_t size)
+{
+    json_t *root = json_loadb(text, size, 0, NULL);
+    bool found = json_is_integer(json_object_get(root, "chunk_of_ops")) &&
+                 json_is_array(json_object_get(root, "primitives"));
+    json_decref(root);
+    return found;
+}
+
+rw_status rw_bench_json_replaces(const char *path, bool force)
+{
+    struct stat about;
+    char *text;
+    size_t size;
+    if (lstat(path, &about) < 0) return RW_OK;
+    RW_TRY(rw_file_head(path, RECORD_MAX, &text, &size));
+    if (!text) return rw_fail(RW_ERROR, "%s is no file; name another one with --json", path);
+    bool ours = force || size == 0 || is_record(text, size);
+    rw_free(&text);
+    if (ours) return RW_OK;
+    return rw_fail(RW_ERROR,
+                   "%s is no record of ropewalk bench; name another file with --json, or replace "
+                   "it with --force",
+                   path);
 }

@@ -71,7 +71,10 @@ double rw_bench_rate(double amount, double seconds);
 
 /* Tables to standard output. Not collective. */
 void rw_bench_print(const rw_bench_record *record);
-/* One JSON object, to a file of this path. Not collective. */
+/* One JSON object, to a file of this path, whole or not at all. Not collective. */
 rw_status rw_bench_write_json(const rw_bench_record *record, const char *path);
+/* Fails if that would replace what is no file; without `force` also if it would replace a file
+ * that is not such an object. Not collective. */
+rw_status rw_bench_json_replaces(const char *path, bool force);
 
 #endif

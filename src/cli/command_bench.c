@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include "base/scalar.h"
 #include "cli/bench_run.h"
 #include "cli/command.h"
+#include "storage/durable_file.h"
 
 enum {
     OPTION_WIDTH = 256,
@@ -19,7 +19,8 @@ enum {
     OPTION_RECOMPUTE,
     OPTION_PRECISION,
     OPTION_ONLY,
-    OPTION_JSON
+    OPTION_JSON,
+    OPTION_FORCE
 };
 
 static const struct argp_option options[] = {
@@ -37,6 +38,7 @@ static const struct argp_option options[] = {
      "Of products with weights in mixers and steps (default: float32)", 0},
     {"only", OPTION_ONLY, "TEXT", 0, "Of ops and models, those with TEXT in their name", 0},
     {"json", OPTION_JSON, "FILE", 0, "Also write the figures to FILE", 0},
+    {"force", OPTION_FORCE, NULL, 0, "Replace a FILE that is no record of ropewalk bench", 0},
     {0},
 };
 
@@ -44,6 +46,7 @@ typedef struct {
     rw_bench_parts parts;
     int64_t dp, sp, threads;
     const char *json;
+    bool force;
 } arguments;
 
 static error_t add_all_mixers(rw_bench_parts *parts)
@@ -186,6 +189,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case OPTION_JSON:
         a->json = value;
         return 0;
+    case OPTION_FORCE:
+        a->force = true;
+        return 0;
     case ARGP_KEY_ARG:
         return add_part(state, &a->parts, value);
     default:
@@ -225,21 +231,22 @@ static void choose_defaults(arguments *a, int ranks)
     if (a->dp == 0 && a->sp == 0) a->dp = 1;
 }
 
-/* Before hours of work: can the figures be written at all? */
-static rw_status check_json(const char *path)
+/* Before hours of work: can the figures be written at all, and do they replace nothing but other
+ * figures? */
+static rw_status check_json(const arguments *a)
 {
-    FILE *file = path ? fopen(path, "a") : NULL;
-    if (path && !file)
-        return rw_fail(RW_ERROR, "cannot write %s: %s; name another file with --json", path,
-                       strerror(errno));
-    if (file) fclose(file);
+    rw_draft draft;
+    if (!a->json) return RW_OK;
+    RW_TRY(rw_bench_json_replaces(a->json, a->force));
+    RW_TRY(rw_draft_begin(a->json, &draft));
+    (void)rw_draft_end(RW_ERROR, &draft); /* never published */
     return RW_OK;
 }
 
 static rw_status measure(const arguments *a, const rw_layout *layout)
 {
     rw_bench_record record = {.dp = 0};
-    rw_status status = rw_agree(layout, layout->rank == 0 ? check_json(a->json) : RW_OK);
+    rw_status status = rw_agree(layout, layout->rank == 0 ? check_json(a) : RW_OK);
     if (status == RW_OK) {
         status = rw_bench_run(&a->parts, layout, &record);
         if (layout->rank == 0) rw_bench_print(&record);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/shown_text.h"
@@ -8,13 +9,22 @@
 typedef struct {
     char **folders;
     int count;
+    bool force;
 } arguments;
+
+static const struct argp_option options[] = {
+    {"force", 'F', NULL, 0, "Replace a report.html that ropewalk did not write", 0},
+    {0},
+};
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     (void)text;
     arguments *a = state->input;
     switch (key) {
+    case 'F':
+        a->force = true;
+        return 0;
     case ARGP_KEY_ARGS:
         a->folders = state->argv + state->next;
         a->count = state->argc - state->next;
@@ -28,6 +38,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp argp = {
+    .options = options,
     .parser = parse,
     .args_doc = "RUN_DIR...",
     .doc = "Write RUN_DIR/report.html for each run folder and print its path.\v"
@@ -43,7 +54,7 @@ static rw_status run(int argc, char **argv)
     RW_TRY(rw_command_parse_alone(&argp, argc, argv, &a, &stop));
     if (stop) return RW_OK;
     for (int i = 0; i < a.count; i++) {
-        RW_TRY(rw_report_write(a.folders[i]));
+        RW_TRY(rw_report_write(a.folders[i], a.force));
         rw_print_line(stdout, "%s/report.html", a.folders[i]);
     }
     return RW_OK;

@@ -2,7 +2,7 @@
 #include "cli/overrides.h"
 #include "train/trainer.h"
 
-enum { OPTION_DP = 256, OPTION_SP, OPTION_THREADS, OPTION_STOP, OPTION_RESUME };
+enum { OPTION_DP = 256, OPTION_SP, OPTION_THREADS, OPTION_STOP, OPTION_RESUME, OPTION_FORCE };
 
 static const struct argp_option options[] = {
     {"run-dir", 'r', "DIR", 0, "Run folder (default: runs/NAME of the configuration)", 0},
@@ -15,6 +15,8 @@ static const struct argp_option options[] = {
     {"resume", OPTION_RESUME, "auto|never|PATH", 0,
      "Continue the run folder's newest checkpoint (auto, the default), start anew, or start from "
      "the checkpoint at PATH",
+     0},
+    {"force", OPTION_FORCE, NULL, 0, "Replace files in the run folder that ropewalk did not write",
      0},
     {0},
 };
@@ -44,6 +46,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case OPTION_RESUME:
         a->train.resume = value;
         return 0;
+    case OPTION_FORCE:
+        a->train.force = true;
+        return 0;
     case OPTION_STOP:
         error = rw_command_count(state, "stop-at", value, 1, &step);
         a->train.stop_at = (uint64_t)step;
@@ -59,9 +64,19 @@ static const struct argp train_argp = {
     .options = options,
     .parser = parse,
     .args_doc = "CONFIG.yaml",
-    .doc = "Trains a model. Run it alone, under mpirun -n N, or under srun. SIGTERM and SIGUSR1 "
-           "make it write a checkpoint after the step under way and exit with 75; the same "
-           "command then continues, on any number of ranks, with the same bits.",
+    .doc =
+        "Trains a model. Run it alone, under mpirun -n N, or under srun. SIGTERM, SIGINT (Ctrl-C), "
+        "SIGUSR1, SIGHUP and SIGXCPU make it write a checkpoint after the step under way, or "
+        "with train.accumulate at the next micro-batch, and exit with 75; the same "
+        "command then continues, on any number of ranks, with the same bits. A second Ctrl-C "
+        "ends it at once.\v"
+        "After SIGTERM or Ctrl-C mpirun kills its ranks 1 s after it has told them. Where a "
+        "micro-batch and a checkpoint take longer, stop it with USR1 (kill -USR1 MPIRUN), which "
+        "it passes on at once and does not follow up; or set "
+        "OMPI_MCA_odls_base_sigkill_timeout=60 (seconds) in its environment: it then tells the "
+        "ranks after 60 s, and kills them after 60 more.\n\n"
+        "One process writes a run folder at a time: DIR/train.lock says which one. Files in "
+        "it that ropewalk did not write are replaced only with --force.",
 };
 
 static rw_status run(int argc, char **argv)

@@ -3,6 +3,7 @@
 #include "cli/program.h"
 
 #include <mpi.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +136,8 @@ static int start(int argc, char **argv)
     rw_status status =
         rw_blas_kernels_settle(asked && asked[0] ? rw_program_self()->blas : NULL, argv);
     rw_launch_advise_mpi();
+    /* A file that reaches its size limit (ulimit -f) is a failed write, like one on a full disk. */
+    signal(SIGXFSZ, SIG_IGN);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_log_speak(rank == 0);

@@ -27,6 +27,9 @@ struct rw_engine {
     uint8_t *extended_starts; /* and documents */
     uint8_t *cuts; /* (sequences of a micro-batch, local chunks): a document begins in it */
 
+    bool (*stop)(void *state); /* is the step to be given up? NULL: never */
+    void *stop_state;
+
     /* States on their way to the next step; NULL: each begins with nothing. */
     struct rw_step_carry *carry;
 };

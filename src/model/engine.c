@@ -346,7 +346,13 @@ static void backward_micro(const rw_pass *w, bool last)
     while (rw_gradient_sum_under_way(w->e->sum)) take_sum(w->e);
 }
 
-void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_t step,
+void rw_engine_let_stop(rw_engine *e, bool (*stop)(void *state), void *state)
+{
+    e->stop = stop;
+    e->stop_state = state;
+}
+
+bool rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_t step,
                      rw_loss *out)
 {
     const rw_plan *p = e->plan;
@@ -357,6 +363,7 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     rw_gradient_sum_reset(e->sum);
     prepare(e);
     for (int m = 0; m < p->options.accumulate; m++) {
+        if (m > 0 && e->stop && e->stop(e->stop_state)) return false;
         w.part = rw_split(batch->sequences, p->options.accumulate, m);
         rw_pass_find_cuts(&w);
         rw_global_find_documents(&w);
@@ -366,6 +373,7 @@ void rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     }
     out->loss = mean_loss(e, out->counted);
     out->correct = 0;
+    return true;
 }
 
 void rw_engine_carry_on(rw_engine *e)

@@ -33,9 +33,14 @@ typedef struct {
 
 /* Forward, loss and backward of one step: model->gradient receives the gradient
  * of the mean loss, on every rank the same bits. Collective over the layout.
- * `step` and `seed` key the dropout. */
-void rw_engine_train(rw_engine *engine, const rw_batch *batch, uint64_t seed, uint64_t step,
+ * `step` and `seed` key the dropout. False: the step was given up between two micro-batches
+ * (rw_engine_let_stop); weights and carried states are as before it, the gradient is nothing. */
+bool rw_engine_train(rw_engine *engine, const rw_batch *batch, uint64_t seed, uint64_t step,
                      rw_loss *out);
+
+/* Lets `stop(state)` be asked before each micro-batch but a step's first whether the step is to be
+ * given up. It must give all ranks the same answer; it may be collective. */
+void rw_engine_let_stop(rw_engine *engine, bool (*stop)(void *state), void *state);
 
 /* With the plan option `carry`: the next step begins with the states in which the
  * sequences of this one, just trained, ended; sequence b with those of sequence b.

@@ -6,8 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +37,11 @@ static int exchange_paths(const char *one, const char *other)
     return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
 }
 
+static int unlink_in(int folder, const char *name)
+{
+    return unlinkat(folder, name, 0);
+}
+
 rw_file_calls rw_file_call = {
     .open = open_path,
     .read = read,
@@ -45,6 +53,7 @@ rw_file_calls rw_file_call = {
     .unlink = unlink,
     .rmdir = rmdir,
     .mkdir = mkdir,
+    .unlink_in = unlink_in,
 };
 
 static const char *advice(int error)
@@ -134,9 +143,21 @@ static rw_status write_all(int file, const char *path, const unsigned char *byte
     return RW_OK;
 }
 
-static rw_status write_file(const char *path, int how, const void *bytes, size_t size)
+/* Never through a link that has the name already. */
+static int create_new(const char *path)
 {
-    int file = open_again(path, O_WRONLY | O_CREAT | how, 0666);
+    return open_again(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+}
+
+/* A temporary file: what a process of the same number left behind is removed. */
+static int create_temporary(const char *path)
+{
+    rw_file_call.unlink(path);
+    return create_new(path);
+}
+
+static rw_status write_file(int file, const char *path, const void *bytes, size_t size)
+{
     if (file < 0) return fail("create", path);
     rw_status status = write_all(file, path, bytes, size);
     if (close_once(file) < 0 && status == RW_OK) status = fail("close", path);
@@ -145,7 +166,7 @@ static rw_status write_file(const char *path, int how, const void *bytes, size_t
 
 rw_status rw_file_write(const char *path, const void *bytes, size_t size)
 {
-    return write_file(path, O_EXCL, bytes, size);
+    return write_file(create_new(path), path, bytes, size);
 }
 
 static rw_status sync_file(const char *path)
@@ -183,8 +204,7 @@ rw_status rw_file_replace(const char *path, const void *bytes, size_t size)
 {
     char *temporary;
     RW_TRY(rw_path_temporary(path, &temporary));
-    /* One that a process of the same number left behind is in nobody's way. */
-    rw_status status = write_file(temporary, O_TRUNC, bytes, size);
+    rw_status status = write_file(create_temporary(temporary), temporary, bytes, size);
     if (status == RW_OK) status = rename_durably(temporary, path);
     if (status != RW_OK) rw_file_call.unlink(temporary);
     rw_free(&temporary);
@@ -197,9 +217,11 @@ rw_status rw_draft_begin(const char *path, rw_draft *out)
     *out = (rw_draft){0};
     RW_TRY_DONE(rw_strdup(path, &out->path));
     RW_TRY_DONE(rw_path_temporary(path, &out->temporary));
-    out->stream = fopen(out->temporary, "w");
+    int file = create_temporary(out->temporary);
+    out->stream = file < 0 ? NULL : fdopen(file, "w");
     if (out->stream) return RW_OK;
     status = fail("create", out->temporary);
+    if (file >= 0) close_once(file);
 done:
     rw_free(&out->path);
     rw_free(&out->temporary);
@@ -259,7 +281,8 @@ rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, si
 {
     *bytes = NULL;
     *damaged = false;
-    int file = open_again(path, O_RDONLY, 0);
+    /* A named pipe in its place must not be waited for. */
+    int file = open_again(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     if (file < 0) {
         *damaged = errno == ENOENT || errno == EIO;
         return fail("open", path);
@@ -371,25 +394,109 @@ static rw_status remove_entries(DIR *folder, const char *path)
 {
     for (struct dirent *entry; (errno = 0, entry = readdir(folder));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (rw_file_call.unlink_in(dirfd(folder), entry->d_name) == 0 || errno == ENOENT) continue;
+        int error = errno;
         char *name;
         RW_TRY(rw_path_join(path, entry->d_name, &name));
-        rw_status status = RW_OK;
-        if (rw_file_call.unlink(name) < 0 && errno != ENOENT) status = fail("remove", name);
+        errno = error;
+        rw_status status = fail("remove", name);
         rw_free(&name);
-        RW_TRY(status);
+        return status;
     }
     return errno ? fail("list the folder", path) : RW_OK;
 }
 
+bool rw_is_link(const char *path)
+{
+    struct stat about;
+    return lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+}
+
+/* What is no folder: a link is removed itself. */
+static rw_status remove_link(const char *path)
+{
+    if (errno == ENOENT) return RW_OK;
+    int error = errno;
+    bool is_link = rw_is_link(path);
+    errno = error;
+    if (is_link && rw_file_call.unlink(path) == 0) return RW_OK;
+    return fail("remove", path);
+}
+
 rw_status rw_folder_remove(const char *path)
 {
-    DIR *folder = opendir(path);
-    if (!folder) return errno == ENOENT ? RW_OK : fail("list the folder", path);
+    int file = open_again(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (file < 0) return remove_link(path);
+    DIR *folder = fdopendir(file);
+    if (!folder) {
+        rw_status status = fail("list the folder", path);
+        close_once(file);
+        return status;
+    }
     rw_status status = remove_entries(folder, path);
     closedir(folder);
     RW_TRY(status);
     if (rw_file_call.rmdir(path) < 0 && errno != ENOENT) return fail("remove the folder", path);
     return RW_OK;
+}
+
+/* The process in the name of a temporary file of `name`; 0: it is no such file. */
+static long process_of(const char *entry, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncmp(entry, name, length) != 0 || strncmp(entry + length, ".tmp.", 5) != 0) return 0;
+    const char *digits = entry + length + 5;
+    size_t count = strspn(digits, "0123456789");
+    return count == 0 || count > 9 || digits[count] || *digits == '0' ? 0 : atol(digits);
+}
+
+static bool is_gone(long process)
+{
+    return kill((pid_t)process, 0) < 0 && errno == ESRCH;
+}
+
+void rw_temporaries_clean(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char above[PATH_MAX];
+    if (snprintf(above, sizeof above, "%s", path) >= (int)sizeof above) return;
+    if (slash) above[slash == path ? 1 : slash - path] = '\0';
+    DIR *folder = opendir(slash ? above : ".");
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        struct stat about;
+        long process = process_of(entry->d_name, name);
+        if (process && is_gone(process) &&
+            fstatat(dirfd(folder), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(about.st_mode))
+            rw_file_call.unlink_in(dirfd(folder), entry->d_name);
+    }
+    if (folder) closedir(folder);
+}
+
+rw_status rw_file_head(const char *path, size_t most, char **text, size_t *size)
+{
+    *text = NULL;
+    *size = 0;
+    int file = open_again(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
+    if (file < 0 && errno != ELOOP) return fail("open", path);
+    struct stat about;
+    bool regular = file >= 0 && fstat(file, &about) == 0 && S_ISREG(about.st_mode);
+    rw_status status = rw_alloc(most + 1, 1, path, text);
+    ssize_t got = 0;
+    if (status == RW_OK && regular) got = read_all(file, (unsigned char *)*text, most);
+    if (got < 0) status = fail("read", path);
+    if (status == RW_OK && regular) *size = (size_t)got;
+    if (status == RW_OK && !regular) rw_free(text);
+    if (file >= 0) close_once(file);
+    if (status != RW_OK) rw_free(text);
+    return status;
+}
+
+bool rw_same_file(const char *one, const char *other)
+{
+    struct stat a, b;
+    return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
 }
 
 rw_status rw_file_rename(const char *from, const char *to)

@@ -28,6 +28,7 @@ typedef struct {
     int (*unlink)(const char *path);
     int (*rmdir)(const char *path);
     int (*mkdir)(const char *path, mode_t mode);
+    int (*unlink_in)(int folder, const char *name); /* never follows a link */
 } rw_file_calls;
 extern rw_file_calls rw_file_call;
 
@@ -55,11 +56,21 @@ typedef struct {
 } rw_draft;
 rw_status rw_draft_begin(const char *path, rw_draft *out);
 rw_status rw_draft_end(rw_status written, rw_draft *draft);
+/* Removes the temporary files of `path` (rw_path_temporary) whose processes are
+ * gone from this host. For the one writer of `path`; what cannot be removed, stays. */
+void rw_temporaries_clean(const char *path);
 /* Reads a whole file; the caller frees *bytes. Fails if it is longer than
- * `limit`. *damaged tells a file that is missing, unreadable by the device or
- * too long from one that could not be read for another cause. */
+ * `limit`. Never waits: a named pipe in its place is no file. *damaged tells a file that is
+ * missing, unreadable by the device or too long from one that could not be read for another cause.
+ */
 rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, size_t *size,
                        bool *damaged);
+/* The first `most` bytes of a file, or all of it, with a zero after them; the
+ * caller frees *text. *text is NULL where there is something else by this name: a
+ * link, a folder, a pipe. */
+rw_status rw_file_head(const char *path, size_t most, char **text, size_t *size);
+/* Do both paths lead to the same file? */
+bool rw_same_file(const char *one, const char *other);
 
 /* Reads bytes [offset, offset + size) of the open file `file`; a file that ends
  * before is an error. Thread-safe. */
@@ -76,8 +87,11 @@ rw_status rw_folder_make(const char *path);
 rw_status rw_folder_make_new(const char *path);
 /* Puts the folder's names on the device. */
 rw_status rw_folder_sync(const char *path);
-/* Removes the folder with the files in it. Missing is fine. */
+/* Removes the folder with the files in it. Missing is fine. Links are removed
+ * themselves, in the folder and in its place: nothing outside is touched. A
+ * folder in it is an error. */
 rw_status rw_folder_remove(const char *path);
+bool rw_is_link(const char *path);
 bool rw_folder_exists(const char *path);
 bool rw_file_exists(const char *path);
 

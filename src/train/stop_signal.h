@@ -1,9 +1,12 @@
-/* SIGTERM and SIGUSR1 ask for a checkpoint at the next step boundary. */
+/* The signals that ask for a checkpoint and the end: SIGTERM and SIGUSR1 (job systems, mpirun),
+ * SIGINT (Ctrl-C), SIGHUP (the terminal is gone; not under nohup), SIGXCPU (the limit of
+ * processor time is near). */
 #ifndef RW_STOP_SIGNAL_H
 #define RW_STOP_SIGNAL_H
 
-/* Installs handlers that only set a flag. */
-void rw_stop_signal_install(void);
+/* Installs handlers that only set a flag. A second SIGINT ends the process at once, without a
+ * checkpoint; its lock files are removed. `speaks`: the first SIGINT says so. */
+void rw_stop_signal_install(int speaks);
 /* The signal that came, or 0. */
 int rw_stop_signal(void);
 

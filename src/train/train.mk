@@ -2,6 +2,9 @@ rw_sources += \
 	src/train/evaluation.c src/train/evaluation.h \
 	src/train/generation.c src/train/generation.h \
 	src/train/layout_notes.c src/train/layout_notes.h \
+	src/train/launcher_grace.c src/train/launcher_grace.h \
+	src/train/metrics_line.c \
+	src/train/run_claim.c \
 	src/train/run_folder.c src/train/run_folder.h \
 	src/train/saved_carry.c src/train/saved_carry.h \
 	src/train/saved_model.c src/train/saved_model.h \

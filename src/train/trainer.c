@@ -15,6 +15,7 @@
 #include "optim/schedule.h"
 #include "train/evaluation.h"
 #include "train/layout_notes.h"
+#include "train/launcher_grace.h"
 #include "train/run_folder.h"
 #include "train/saved_carry.h"
 #include "train/settings.h"
@@ -45,6 +46,7 @@ typedef struct {
     int skipped_in_a_row;
     bool told_empty;     /* that a step had nothing to predict */
     double step_seconds; /* smoothed */
+    double save_seconds; /* of the last checkpoint */
     double shown;        /* when progress was last shown */
 } trainer;
 
@@ -174,6 +176,15 @@ static void announce(const trainer *t)
         rw_info("run folder: %s", t->folder.path);
 }
 
+/* Before anything is read to go on from: nobody else may be writing it. */
+static rw_status claim_folder(trainer *t)
+{
+    rw_status status = rw_run_folder_name(t->options->run_dir, t->options->config, &t->folder);
+    if (status == RW_OK && t->layout.rank == 0)
+        status = rw_run_folder_claim(&t->folder, t->options->force);
+    return rw_agree(&t->layout, status);
+}
+
 static rw_status open_folder(trainer *t)
 {
     rw_status status = RW_OK;
@@ -185,6 +196,32 @@ static rw_status open_folder(trainer *t)
     record_start(t);
     announce(t);
     return RW_OK;
+}
+
+enum { ASKED_TO_STOP = 1, LOST_FOLDER = 2, ASKED_TO_SAVE = 4 };
+
+/* Every rank learns what any of them was asked for: to stop, by a signal or since another process
+ * has taken the run folder over; or what `more` says. */
+static int asked_for(const trainer *t, int more)
+{
+    int asked = more;
+    if (rw_stop_signal()) asked |= ASKED_TO_STOP;
+    if (rw_writer_locks_lost()) asked |= LOST_FOLDER;
+    MPI_Allreduce(MPI_IN_PLACE, &asked, 1, MPI_INT, MPI_BOR, t->layout.world);
+    return asked;
+}
+
+/* Between two micro-batches. */
+static bool gives_step_up(void *state)
+{
+    return asked_for(state, 0) != 0;
+}
+
+/* Between two steps. A checkpoint is due when metrics cannot be written: before the disk is full.
+ */
+static int what_next(trainer *t)
+{
+    return asked_for(t, rw_metrics_ask_for_checkpoint(&t->folder) ? ASKED_TO_SAVE : 0);
 }
 
 static rw_status start_loader(trainer *t)
@@ -207,11 +244,12 @@ static rw_status set_up(trainer *t)
     RW_TRY(rw_source_compare(t->source, t->layout.world));
     RW_TRY(rw_agree(&t->layout, plan(t)));
     RW_TRY(rw_host_memory_check(&t->layout));
-    RW_TRY(rw_agree(&t->layout, rw_run_folder_name(o->run_dir, o->config, &t->folder)));
+    RW_TRY(claim_folder(t));
     RW_TRY(rw_agree(&t->layout, resume(t)));
     RW_TRY(open_folder(t));
     t->last = o->stop_at && o->stop_at < t->settings.steps ? o->stop_at : t->settings.steps;
     if (t->step >= t->last) return RW_OK;
+    rw_engine_let_stop(t->engine, gives_step_up, t);
     return rw_agree(&t->layout, start_loader(t));
 }
 
@@ -252,20 +290,23 @@ static rw_status save(trainer *t)
         .config = config,
         .model = t->model->identity,
     };
+    double start = MPI_Wtime();
     RW_TRY_DONE(rw_checkpoint_save(&t->layout, t->folder.checkpoints, &meta, t->all.tensors,
                                    t->all.count,
                                    (int)rw_config_int(t->settings.checkpoint, "keep")));
     t->saved = t->step;
+    t->save_seconds = MPI_Wtime() - start;
 done:
     rw_free(&config);
     return status;
 }
 
-/* A save that fails in mid-run is told to the user and tried again later. */
-static void save_if_due(trainer *t)
+/* A save that fails in mid-run is told to the user and tried again later. `wanted`: it is due now,
+ * since the disk is full or fails. */
+static void save_if_due(trainer *t, bool wanted)
 {
     uint64_t every = (uint64_t)rw_config_int(t->settings.checkpoint, "every");
-    if (!every || t->step % every != 0) return;
+    if (!wanted && (!every || t->step % every != 0)) return;
     if (save(t) == RW_OK) return;
     rw_warn("no checkpoint at step %" PRIu64 ": %s (training goes on; older ones are intact)",
             t->step, rw_message());
@@ -287,7 +328,7 @@ static rw_status evaluate(trainer *t)
         rw_metrics_number(&t->folder, "eval_accuracy", loss.correct / loss.counted);
         snprintf(accuracy, sizeof accuracy, ", accuracy %.4f", loss.correct / loss.counted);
     }
-    RW_TRY(rw_agree(&t->layout, rw_metrics_end(&t->folder)));
+    rw_metrics_end(&t->folder);
     if (loss.counted == 0)
         rw_warn("step %" PRIu64 ": nothing to predict in the first %" PRIu64 " held-out batches; "
                 "raise eval.batches",
@@ -343,7 +384,7 @@ static void show_progress(trainer *t, const step_facts *f)
                 t->step, t->last, loss, tokens / t->step_seconds, left);
 }
 
-static rw_status write_metrics(trainer *t, const step_facts *f)
+static void write_metrics(trainer *t, const step_facts *f)
 {
     rw_run_folder *o = &t->folder;
     double tokens = (double)t->settings.batch * (double)t->settings.length;
@@ -359,7 +400,7 @@ static rw_status write_metrics(trainer *t, const step_facts *f)
     rw_metrics_number(o, "comm_s", rw_comm_count.seconds - f->comm.seconds);
     rw_metrics_number(o, "exposed_comm_s", rw_comm_count.exposed - f->comm.exposed);
     rw_metrics_number(o, "bytes_sent", rw_comm_count.bytes - f->comm.bytes);
-    return rw_metrics_end(o);
+    rw_metrics_end(o);
 }
 
 /* A step whose loss or gradient is not finite changes nothing, neither weights nor
@@ -402,7 +443,7 @@ static rw_status run_step(trainer *t)
     const rw_batch *batch;
     RW_TRY(rw_agree(&t->layout, rw_loader_next(t->loader, &batch)));
     f.wait = batch->wait_s;
-    rw_engine_train(t->engine, batch, t->settings.seed, t->step, &f.loss);
+    if (!rw_engine_train(t->engine, batch, t->settings.seed, t->step, &f.loss)) return RW_OK;
     f.norm = rw_updater_norm(t->updater);
     f.lr = rw_config_real(t->settings.optimizer, "lr") *
            rw_schedule_at(t->schedule, t->settings.schedule, t->step, t->settings.steps);
@@ -419,15 +460,8 @@ static rw_status run_step(trainer *t)
     f.seconds = MPI_Wtime() - start;
     if (f.loss.counted == 0) tell_empty_step(t, &f);
     show_progress(t, &f);
-    return rw_agree(&t->layout, write_metrics(t, &f));
-}
-
-/* Every rank learns whether any of them was asked to stop. */
-static bool asked_to_stop(const trainer *t)
-{
-    int signal = rw_stop_signal();
-    MPI_Allreduce(MPI_IN_PLACE, &signal, 1, MPI_INT, MPI_MAX, t->layout.world);
-    return signal != 0;
+    write_metrics(t, &f);
+    return RW_OK;
 }
 
 static rw_status stop_early(trainer *t)
@@ -442,22 +476,47 @@ static rw_status stop_early(trainer *t)
     return RW_INTERRUPTED;
 }
 
-static rw_status run_steps(trainer *t)
+static rw_status check_folder(const trainer *t)
 {
-    while (t->step < t->last) {
-        RW_TRY(run_step(t));
-        bool stop = asked_to_stop(t);
-        RW_TRY(evaluate_if_due(t));
-        if (t->step < t->last) save_if_due(t);
-        if (stop) return stop_early(t);
-    }
-    return save(t);
+    return rw_agree(&t->layout, t->layout.rank == 0 ? rw_writer_locks_check() : RW_OK);
 }
 
+/* How long a signal would have to wait for a checkpoint. */
+static void warn_of_launcher(const trainer *t)
+{
+    if (t->layout.rank != 0 || t->saved == UINT64_MAX) return;
+    double parts = (double)rw_config_int(t->settings.train, "accumulate");
+    rw_launcher_grace_warn(t->step_seconds / parts + t->save_seconds);
+}
+
+static rw_status run_steps(trainer *t)
+{
+    int asked = what_next(t);
+    while (t->step < t->last && !(asked & (ASKED_TO_STOP | LOST_FOLDER))) {
+        uint64_t before = t->step;
+        RW_TRY(run_step(t));
+        asked = what_next(t);
+        if (t->step == before) break; /* given up */
+        /* Who asks to stop may not wait for an evaluation. */
+        if (asked & ASKED_TO_STOP) RW_TRY(save(t));
+        RW_TRY(evaluate_if_due(t));
+        if (t->step < t->last) save_if_due(t, asked & ASKED_TO_SAVE);
+        warn_of_launcher(t);
+    }
+    if (asked & LOST_FOLDER) RW_TRY(check_folder(t));
+    return t->step < t->last ? stop_early(t) : save(t);
+}
+
+/* A report that cannot be written is no failure of the training: all is saved. */
 static rw_status finish(trainer *t)
 {
-    rw_status status = t->layout.rank == 0 ? rw_report_write(t->folder.path) : RW_OK;
-    RW_TRY(rw_agree(&t->layout, status));
+    RW_TRY(check_folder(t));
+    if (t->layout.rank == 0 && rw_report_write(t->folder.path, t->options->force) != RW_OK) {
+        rw_warn("no report: %s; ropewalk report %s writes it later", rw_message(), t->folder.path);
+        rw_clear_message();
+        rw_info("done: %" PRIu64 " steps", t->step);
+        return RW_OK;
+    }
     rw_info("done: %" PRIu64 " steps; report: %s/report.html", t->step, t->folder.path);
     return RW_OK;
 }
@@ -465,7 +524,9 @@ static rw_status finish(trainer *t)
 rw_status rw_train(const rw_train_options *options)
 {
     trainer t = {.options = options};
-    rw_stop_signal_install();
+    int rank;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    rw_stop_signal_install(rank == 0);
     rw_status status = set_up(&t);
     if (status == RW_OK) status = run_steps(&t);
     if (status == RW_OK) status = finish(&t);

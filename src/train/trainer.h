@@ -2,6 +2,7 @@
 #ifndef RW_TRAINER_H
 #define RW_TRAINER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -13,6 +14,7 @@ typedef struct {
     int override_count;
     uint64_t stop_at;   /* end after this step, with a checkpoint; 0: train.steps */
     const char *resume; /* "auto", "never", or the path of a checkpoint */
+    bool force;         /* replace files in the run folder that ropewalk did not write */
 } rw_train_options;
 
 /* Trains. Collective over MPI_COMM_WORLD. RW_INTERRUPTED if a signal stopped it

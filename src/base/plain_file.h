@@ -1,0 +1,16 @@
+/* Opens files for reading without ever waiting for somebody: a named pipe in the
+ * place of a file would block for ever. Not collective. */
+#ifndef RW_PLAIN_FILE_H
+#define RW_PLAIN_FILE_H
+
+#include <stdio.h>
+
+/* Opens a regular file. NULL on failure, with errno; *why then says what is wrong, e.g. that it is
+ * a pipe (errno EINVAL) or that there is no such file. The caller closes the stream. */
+FILE *rw_plain_open(const char *path, const char **why);
+
+/* The same, but a pipe is accepted if something comes through it within seconds: for files that
+ * users name, such as <(sed ... config.yaml). */
+FILE *rw_plain_open_or_pipe(const char *path, const char **why);
+
+#endif
