@@ -93,14 +93,20 @@ void rw_commit_clean(const char *dir)
     rw_free(&steps);
 }
 
-static rw_status point_latest(const char *dir, const char *name)
+/* Writes the name of a checkpoint into the file `hint`. */
+static rw_status point_to(const char *dir, const char *hint, const char *name)
 {
     char line[RW_STEP_NAME_SIZE + 1], *path;
     int length = snprintf(line, sizeof line, "%s\n", name);
-    RW_TRY(rw_path_join(dir, RW_LATEST_FILE, &path));
+    RW_TRY(rw_path_join(dir, hint, &path));
     rw_status status = rw_file_replace(path, line, (size_t)length);
     rw_free(&path);
     return status;
+}
+
+static rw_status point_latest(const char *dir, const char *name)
+{
+    return point_to(dir, RW_LATEST_FILE, name);
 }
 
 rw_status rw_commit_promote(const char *dir, const char *fresh, uint64_t step)
@@ -135,15 +141,14 @@ static bool undamaged(const char *dir, const char *name)
     return status == RW_OK;
 }
 
-void rw_commit_prune(const char *dir, uint64_t step, int keep)
+static void prune(const char *dir, uint64_t step, int keep, const rw_step_folder *steps,
+                  size_t count, const bool *best)
 {
-    rw_step_folder *steps;
-    size_t count;
     int kept = 0, verified = 0;
-    rw_status status = rw_step_folders(dir, &steps, &count);
+    rw_status status = RW_OK;
     for (size_t i = 0; status == RW_OK && i < count; i++) {
         bool saved = steps[i].step == step;
-        if (!saved && kept >= keep && verified >= VERIFIED_MIN) {
+        if (!saved && !best[i] && kept >= keep && verified >= VERIFIED_MIN) {
             status = retire(dir, steps[i].name);
             continue;
         }
@@ -152,5 +157,81 @@ void rw_commit_prune(const char *dir, uint64_t step, int keep)
         if (saved || (verified < VERIFIED_MIN && undamaged(dir, steps[i].name))) verified++;
     }
     forgive(status, "older checkpoints stay");
+}
+
+static rw_status point_best(const char *dir, const rw_step_folder *steps, size_t count, bool wanted)
+{
+    char name[RW_STEP_NAME_SIZE], *path;
+    if (wanted && rw_best_name(dir, steps, count, name)) return point_to(dir, RW_BEST_FILE, name);
+    RW_TRY(rw_path_join(dir, RW_BEST_FILE, &path));
+    rw_file_call.unlink(path);
+    rw_free(&path);
+    return RW_OK;
+}
+
+void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, int best)
+{
+    rw_step_folder *steps;
+    bool *marks = NULL;
+    size_t count;
+    rw_status status = rw_step_folders(dir, &steps, &count);
+    if (status == RW_OK && count > 0) {
+        status = rw_alloc(count, sizeof *marks, "the best checkpoints", &marks);
+        if (status == RW_OK) status = rw_best_mark(dir, steps, count, best, marks);
+        /* Who cannot tell the best ones removes none. */
+        if (status == RW_OK) prune(dir, step, keep, steps, count, marks);
+    }
+    forgive(status, "older checkpoints stay");
+    if (status == RW_OK) forgive(point_best(dir, steps, count, best > 0), "`best` stays as it was");
+    rw_free(&marks);
     rw_free(&steps);
+}
+
+/* The first free name set-aside-step-N, set-aside-step-N.2 ... */
+static rw_status aside_path(const char *dir, const char *step, char **out)
+{
+    char name[RW_STEP_NAME_SIZE + 32];
+    for (int number = 1; number < 100000; number++) {
+        if (number == 1)
+            snprintf(name, sizeof name, RW_ASIDE_PREFIX "%s", step);
+        else
+            snprintf(name, sizeof name, RW_ASIDE_PREFIX "%s.%d", step, number);
+        RW_TRY(rw_path_join(dir, name, out));
+        if (!rw_folder_exists(*out)) return RW_OK;
+        rw_free(out);
+    }
+    return rw_fail(RW_ERROR, "%s is full of checkpoints that were set aside: remove some", dir);
+}
+
+static rw_status set_aside(const char *dir, const char *name)
+{
+    char *from = NULL, *to = NULL;
+    rw_status status = RW_OK;
+    RW_TRY_DONE(rw_path_join(dir, name, &from));
+    RW_TRY_DONE(aside_path(dir, name, &to));
+    RW_TRY_DONE(rw_file_rename(from, to));
+    status = rw_folder_sync(dir);
+done:
+    rw_free(&to);
+    rw_free(&from);
+    return status;
+}
+
+rw_status rw_checkpoint_set_aside(const char *dir, uint64_t first, uint64_t *count)
+{
+    rw_step_folder *steps;
+    size_t found, newest;
+    *count = 0;
+    RW_TRY(rw_step_folders(dir, &steps, &found));
+    rw_status status = RW_OK;
+    for (newest = 0; status == RW_OK && newest < found && steps[newest].step >= first; newest++) {
+        status = set_aside(dir, steps[newest].name);
+        *count += status == RW_OK;
+    }
+    if (status == RW_OK && *count && newest < found)
+        forgive(point_latest(dir, steps[newest].name), "`latest` stays as it was");
+    if (status == RW_OK && *count)
+        forgive(point_best(dir, steps + newest, found - newest, true), "`best` stays as it was");
+    rw_free(&steps);
+    return status;
 }

@@ -21,7 +21,7 @@ done:
     return status;
 }
 
-rw_status rw_checkpoint_newest(const char *dir, rw_checkpoint **out)
+rw_status rw_checkpoint_newest(const char *dir, uint64_t last, rw_checkpoint **out)
 {
     rw_step_folder *steps;
     size_t count;
@@ -31,6 +31,7 @@ rw_status rw_checkpoint_newest(const char *dir, rw_checkpoint **out)
     for (size_t i = 0; i < count && !*out; i++) {
         char *path;
         bool damaged;
+        if (steps[i].step > last) continue;
         RW_TRY_DONE(rw_path_join(dir, steps[i].name, &path));
         status = rw_checkpoint_load(path, out, &damaged);
         if (status != RW_OK && damaged) {
@@ -48,10 +49,10 @@ done:
 }
 
 /* On rank 0: the path of the newest, NULL if there is none. */
-static rw_status find_here(const char *dir, char **path)
+static rw_status find_here(const char *dir, uint64_t last, char **path)
 {
     rw_checkpoint *checkpoint;
-    RW_TRY(rw_checkpoint_newest(dir, &checkpoint));
+    RW_TRY(rw_checkpoint_newest(dir, last, &checkpoint));
     if (checkpoint) {
         *path = checkpoint->folder;
         checkpoint->folder = NULL;
@@ -60,11 +61,11 @@ static rw_status find_here(const char *dir, char **path)
     return RW_OK;
 }
 
-rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **path)
+static rw_status find(const rw_layout *layout, const char *dir, uint64_t last, char **path)
 {
     rw_status status = RW_OK;
     *path = NULL;
-    if (layout->rank == 0) status = find_here(dir, path);
+    if (layout->rank == 0) status = find_here(dir, last, path);
     RW_TRY(rw_agree(layout, status));
     int bytes = *path ? (int)strlen(*path) + 1 : 0;
     MPI_Bcast(&bytes, 1, MPI_INT, 0, layout->world);
@@ -76,4 +77,16 @@ rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **pa
     else
         rw_free(path);
     return status;
+}
+
+rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **path)
+{
+    return find(layout, dir, UINT64_MAX, path);
+}
+
+rw_status rw_checkpoint_find_before(const rw_layout *layout, const char *dir, uint64_t step,
+                                    char **path)
+{
+    *path = NULL;
+    return step ? find(layout, dir, step - 1, path) : RW_OK;
 }

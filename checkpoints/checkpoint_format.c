@@ -30,7 +30,8 @@ bool rw_step_parse(const char *name, uint64_t *step, bool *aside)
 
 bool rw_is_leftover(const char *name)
 {
-    bool ours = strncmp(name, "step-", 5) == 0 || strncmp(name, RW_LATEST_FILE ".", 7) == 0;
+    bool ours = strncmp(name, "step-", 5) == 0 || strncmp(name, RW_LATEST_FILE ".", 7) == 0 ||
+                strncmp(name, RW_BEST_FILE ".", 5) == 0;
     return ours && strstr(name, ".tmp.") != NULL;
 }
 
