@@ -50,6 +50,8 @@ typedef struct {
     uint64_t skipped_sequences; /* sequences that were passed over by that, in all */
     uint64_t running_count;     /* losses in the running mean */
     double running_loss;        /* the running mean (train.spike) */
+    double running_jump;        /* of the difference from one step to the next */
+    double last_loss;           /* of the last step that changed the weights */
     bool evaluated;             /* heldout_loss is that of this step */
     double heldout_loss;        /* finite */
 } rw_checkpoint_meta;

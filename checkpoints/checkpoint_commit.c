@@ -187,8 +187,24 @@ void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, int best)
     rw_free(&steps);
 }
 
-/* The first free name set-aside-step-N, set-aside-step-N.2 ... */
-static rw_status aside_path(const char *dir, const char *step, char **out)
+/* The state that a folder of a checkpoint holds; 0 if it cannot be told. */
+static uint64_t digest_in(const char *path)
+{
+    rw_manifest *manifest = NULL;
+    bool damaged;
+    uint64_t digest = 0;
+    if (rw_manifest_load(path, &manifest, &damaged) == RW_OK)
+        digest = manifest->digest;
+    else
+        rw_clear_message();
+    rw_manifest_destroy(&manifest);
+    return digest;
+}
+
+/* The first free name set-aside-step-N, set-aside-step-N.2 ...; *same: one of them holds this
+ * very state. */
+static rw_status aside_path(const char *dir, const char *step, uint64_t digest, char **out,
+                            bool *same)
 {
     char name[RW_STEP_NAME_SIZE + 32];
     for (int number = 1; number < 100000; number++) {
@@ -197,7 +213,9 @@ static rw_status aside_path(const char *dir, const char *step, char **out)
         else
             snprintf(name, sizeof name, RW_ASIDE_PREFIX "%s.%d", step, number);
         RW_TRY(rw_path_join(dir, name, out));
-        if (!rw_folder_exists(*out)) return RW_OK;
+        bool taken = rw_folder_exists(*out);
+        *same = taken && digest && digest_in(*out) == digest;
+        if (!taken || *same) return RW_OK;
         rw_free(out);
     }
     return rw_fail(RW_ERROR, "%s is full of checkpoints that were set aside: remove some", dir);
@@ -206,11 +224,12 @@ static rw_status aside_path(const char *dir, const char *step, char **out)
 static rw_status set_aside(const char *dir, const char *name)
 {
     char *from = NULL, *to = NULL;
+    bool same;
     rw_status status = RW_OK;
     RW_TRY_DONE(rw_path_join(dir, name, &from));
-    RW_TRY_DONE(aside_path(dir, name, &to));
-    RW_TRY_DONE(rw_file_rename(from, to));
-    status = rw_folder_sync(dir);
+    RW_TRY_DONE(aside_path(dir, name, digest_in(from), &to, &same));
+    status = same ? retire(dir, name) : rw_file_rename(from, to);
+    if (status == RW_OK) status = rw_folder_sync(dir);
 done:
     rw_free(&to);
     rw_free(&from);

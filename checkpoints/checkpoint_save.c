@@ -68,7 +68,7 @@ static rw_status check_meta(const rw_checkpoint_meta *meta)
     bool countable = true;
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         countable = countable && counters[i] <= RW_STEP_MAX;
-    if (!isfinite(meta->running_loss) || !isfinite(meta->heldout_loss))
+    if (!isfinite(meta->running_loss + meta->running_jump + meta->last_loss + meta->heldout_loss))
         return rw_fail(RW_ERROR, "step %" PRIu64 " cannot be saved: a loss of it is not finite",
                        meta->step);
     if (!countable)

@@ -75,10 +75,10 @@ static rw_status read_progress(const reader *in, const json_t *root, rw_checkpoi
     about->counts_tokens = json_object_get(progress, "tokens_seen") != NULL;
     about->evaluated = heldout != NULL;
     about->heldout_loss = json_number_value(heldout);
-    if (json_unpack(progress, "{s?I, s?I, s?I, s?I, s?I, s?F}", "tokens_seen", &tokens,
+    if (json_unpack(progress, "{s?I, s?I, s?I, s?I, s?I, s?F, s?F, s?F}", "tokens_seen", &tokens,
                     "skipped_in_a_row", &in_a_row, "rollbacks", &rollbacks, "skipped_sequences",
-                    &sequences, "running_count", &running, "running_loss",
-                    &about->running_loss) < 0 ||
+                    &sequences, "running_count", &running, "running_loss", &about->running_loss,
+                    "running_jump", &about->running_jump, "last_loss", &about->last_loss) < 0 ||
         (about->counts_tokens && !count_of(tokens, &about->tokens_seen)) ||
         !count_of(in_a_row, &about->skipped_in_a_row) || !count_of(rollbacks, &about->rollbacks) ||
         !count_of(sequences, &about->skipped_sequences) ||

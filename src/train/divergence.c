@@ -10,10 +10,12 @@
 #include "base/memory.h"
 #include "train/training.h"
 
-/* The running mean of the loss that train.spike is relative to: each loss has this weight once
- * there are enough of them, and a spike is one only after the first few. */
-#define RUNNING_WEIGHT 0.02
+/* The running mean of the loss that train.spike is relative to, over about ten steps: the loss of
+ * a young run falls fast. A spike stands out of the noise as well, by so many times the usual
+ * difference from one step to the next, and is one only after the first few steps. */
+#define RUNNING_WEIGHT 0.1
 #define RUNNING_FIRST  16
+#define JUMPS          4
 
 rw_verdict rw_training_judge(const rw_training *t, const rw_step_facts *f)
 {
@@ -21,7 +23,8 @@ rw_verdict rw_training_judge(const rw_training *t, const rw_step_facts *f)
     if (f->loss.counted == 0) return RW_STEP_EMPTY;
     if (!isfinite(f->loss.loss) || !isfinite(f->norm)) return RW_STEP_NOT_FINITE;
     if (rw_config_int(t->settings.train, "rollback") == 0 || spike == 0) return RW_STEP_GOOD;
-    if (t->running_count < RUNNING_FIRST || f->loss.loss <= spike * t->running_loss)
+    double noise = t->running_loss + JUMPS * t->running_jump;
+    if (t->running_count < RUNNING_FIRST || f->loss.loss <= fmax(spike * t->running_loss, noise))
         return RW_STEP_GOOD;
     return RW_STEP_SPIKE;
 }
@@ -29,7 +32,10 @@ rw_verdict rw_training_judge(const rw_training *t, const rw_step_facts *f)
 void rw_training_accept(rw_training *t, double loss)
 {
     double weight = fmax(RUNNING_WEIGHT, 1 / (double)(t->running_count + 1));
+    double jump = t->running_count ? fabs(loss - t->last_loss) : 0;
     t->running_loss += weight * (loss - t->running_loss);
+    t->running_jump += weight * (jump - t->running_jump);
+    t->last_loss = loss;
     t->running_count++;
     t->skipped_in_a_row = 0;
 }

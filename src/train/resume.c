@@ -94,6 +94,8 @@ static void take_counters(rw_training *t, const rw_checkpoint_meta *meta)
     t->skipped_sequences = meta->skipped_sequences;
     t->running_count = meta->running_count;
     t->running_loss = meta->running_loss;
+    t->running_jump = meta->running_jump;
+    t->last_loss = meta->last_loss;
     t->evaluated = meta->evaluated ? meta->step : UINT64_MAX;
     t->heldout_loss = meta->heldout_loss;
 }

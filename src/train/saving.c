@@ -27,6 +27,8 @@ static rw_checkpoint_meta meta_of(const rw_training *t, const char *config)
         .skipped_sequences = t->skipped_sequences,
         .running_count = t->running_count,
         .running_loss = t->running_loss,
+        .running_jump = t->running_jump,
+        .last_loss = t->last_loss,
         .evaluated = evaluated,
         .heldout_loss = evaluated ? t->heldout_loss : 0,
     };

@@ -47,6 +47,8 @@ typedef struct {
     uint64_t skipped_sequences; /* passed over by that, in all */
     uint64_t running_count;     /* losses in the running mean */
     double running_loss;        /* the running mean */
+    double running_jump;        /* of the difference from one step to the next */
+    double last_loss;           /* of the last step that changed the weights */
     uint64_t evaluated;         /* step of the newest evaluation; UINT64_MAX: none */
     double heldout_loss;        /* its loss */
 
