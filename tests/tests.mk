@@ -241,6 +241,8 @@ script_tests = \
 	tests/bad_input.sh \
 	tests/batch_script.sh \
 	tests/commands.sh \
+	tests/continues.sh \
+	tests/divergence.sh \
 	tests/hosts_layout.sh \
 	tests/instruction_sets.sh \
 	tests/layouts.sh \
@@ -258,6 +260,11 @@ check_PROGRAMS += two_sets no_set
 two_sets_SOURCES = src/cli/main.c tests/two_sets.c
 no_set_SOURCES = src/cli/main.c tests/two_sets.c
 no_set_CPPFLAGS = $(AM_CPPFLAGS) -DNOTHING_RUNS
+
+# What tests/divergence.sh starts.
+check_PROGRAMS += spoil_checkpoint
+spoil_checkpoint_SOURCES = tests/spoil_checkpoint.c
+spoil_checkpoint_LDADD = libropewalk.a $(rw_libs)
 
 check_PROGRAMS += $(unit_tests) $(unit_tests_double) $(mpi_tests)
 TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)
