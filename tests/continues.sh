@@ -3,6 +3,8 @@
 # a run that is finished stays as it is; a new start mixes with nothing; --init takes weights.
 # shellcheck source=tests/program.sh
 . "$(dirname "$0")/program.sh"
+spoil=$(realpath ./spoil_checkpoint)
+[[ -x $spoil ]] || skip "no program $spoil"
 
 cat >"$dir/run.yaml" <<'END_OF_CONFIG'
 model:
@@ -91,6 +93,11 @@ tell_changes() {
     expect_line "$dir/half/metrics.jsonl" '"step":6,.*"tokens":672,' "tokens after a change of length"
     run checkpoint show "$dir/half"
     expect_line "$dir/out" '^tokens seen +672$' "tokens in the checkpoint"
+    # An older program did not count: the settings of its checkpoint say how long its sequences were.
+    train 1 old --stop-at 3
+    "$spoil" "$dir/old/checkpoints/step-00000003" tokens_seen - || fail "cannot spoil a checkpoint"
+    train 1 old --set data.length=48
+    expect_line "$dir/old/metrics.jsonl" '"step":6,.*"tokens":960,' "tokens after an older program"
     # Numbers are compared by value, and blocks by what they are.
     train 1 spelling --stop-at 1
     train 1 spelling --stop-at 2 --set optimizer.lr=0.003 --set data.batch=0_4 \

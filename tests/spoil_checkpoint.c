@@ -1,6 +1,7 @@
 /* spoil_checkpoint STEP_FOLDER TENSOR VALUE: gives all elements of a tensor of a checkpoint the
  * value (such as nan, inf, 3e38) and saves the checkpoint in its place, with hashes that are
- * right. For tests of what an older program, or a moment of bad luck, may have left. */
+ * right; or, for TENSOR tokens_seen, forgets how many tokens were seen. For tests of what an older
+ * program, or a moment of bad luck, may have left. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,11 @@ static rw_status read_all(rw_checkpoint *checkpoint, rw_tensor *tensors, int cou
     return rw_checkpoint_read(checkpoint, tensors, count);
 }
 
+static const char counter[] = "tokens_seen"; /* which older programs did not record */
+
 static rw_status spoil(const rw_tensor *tensors, int count, const char *name, real value)
 {
+    if (strcmp(name, counter) == 0) return RW_OK;
     for (int i = 0; i < count; i++) {
         if (strcmp(tensors[i].name, name) != 0) continue;
         for (size_t j = 0; j < elements(&tensors[i]); j++) tensors[i].data[j] = value;
@@ -46,7 +50,9 @@ static rw_status run(const char *path, const char *name, real value)
     RW_TRY(rw_alloc((size_t)count, sizeof *tensors, "tensors", &tensors));
     RW_TRY(read_all(checkpoint, tensors, count));
     RW_TRY(spoil(tensors, count, name, value));
-    return rw_checkpoint_write(dir, rw_checkpoint_about(checkpoint), tensors, count, RW_KEEP_ALL);
+    rw_checkpoint_meta meta = *rw_checkpoint_about(checkpoint);
+    meta.counts_tokens = meta.counts_tokens && strcmp(name, counter) != 0;
+    return rw_checkpoint_write(dir, &meta, tensors, count, RW_KEEP_ALL);
 }
 
 int main(int argc, char **argv)

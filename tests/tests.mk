@@ -261,7 +261,7 @@ two_sets_SOURCES = src/cli/main.c tests/two_sets.c
 no_set_SOURCES = src/cli/main.c tests/two_sets.c
 no_set_CPPFLAGS = $(AM_CPPFLAGS) -DNOTHING_RUNS
 
-# What tests/divergence.sh starts.
+# What tests/continues.sh and tests/divergence.sh start.
 check_PROGRAMS += spoil_checkpoint
 spoil_checkpoint_SOURCES = tests/spoil_checkpoint.c
 spoil_checkpoint_LDADD = libropewalk.a $(rw_libs)
