@@ -59,10 +59,10 @@ typedef struct {
 #define RW_KEEP_ALL INT_MAX
 
 /* Writes DIR/step-N, commits it atomically, and prunes older ones so that
- * `keep` remain (at least two; RW_KEEP_ALL: none is pruned). Collective: all ranks hold the same tensors, or
- * their parts of them; rank 0 writes, and has room for one sharded tensor at a
- * time. On failure (no space, ...) every rank gets the status, older
- * checkpoints are intact, nothing half-written carries a final name. */
+ * `keep` remain (at least two; RW_KEEP_ALL: none is pruned). Collective: all ranks hold the same
+ * tensors, or their parts of them; rank 0 writes, and has room for one sharded tensor at a time. On
+ * failure (no space, ...) every rank gets the status, older checkpoints are intact, nothing
+ * half-written carries a final name. */
 rw_status rw_checkpoint_save(const rw_layout *layout, const char *dir,
                              const rw_checkpoint_meta *meta, const rw_tensor *tensors, int count,
                              int keep);

@@ -30,12 +30,12 @@ static rw_status list_step(const char *dir, const rw_step_folder *step, const ch
         return RW_OK;
     }
     const rw_manifest *manifest = checkpoint->manifest;
-    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok", step->name,
+    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH, step->name,
             mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count, manifest->digest);
     if (manifest->about.evaluated)
         fprintf(out, "  held-out loss %.5f%s", manifest->about.heldout_loss,
-                strcmp(step->name, best) == 0 ? "  best" : "");
-    fputc('\n', out);
+                strcmp(step->name, best) == 0 ? " (best)" : "");
+    fputs("  ok\n", out);
     rw_checkpoint_close(&checkpoint);
     return RW_OK;
 }

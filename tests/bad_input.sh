@@ -71,8 +71,8 @@ wrong_commands() {
 }
 
 wrong_options() {
-    no_train 2 '--stop-at takes a whole number of at least 1' "--stop-at with a word" --stop-at soon
-    no_train 2 '--stop-at takes a whole number of at least 1' "--stop-at with a negative step" --stop-at=-3
+    no_train 2 '--stop-at takes a whole number of at least 0' "--stop-at with a word" --stop-at soon
+    no_train 2 '--stop-at takes a whole number of at least 0' "--stop-at with a negative step" --stop-at=-3
     no_train 2 'no value; write --set' "--set without a value" --set model.width
     no_train 2 '--set.*widht.*width' "--set of an unknown key" --set model.widht=8
     no_train 2 'neither auto nor a positive' "--dp 0" --dp 0

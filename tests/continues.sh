@@ -219,8 +219,8 @@ best() {
     [[ $(cat "$dir/best/checkpoints/best") == $(printf 'step-%08d' "$step") ]] ||
         fail "the best evaluation is of step $step, not $(cat "$dir/best/checkpoints/best")"
     run checkpoint list "$dir/best"
-    expect_line "$dir/out" "step-0*$step .* held-out loss .* best\$" "the list of checkpoints"
-    [[ $(grep -c 'best$' "$dir/out") == 1 ]] || fail "not one best checkpoint"
+    expect_line "$dir/out" "step-0*$step .* held-out loss .* \(best\)  ok\$" "the list of checkpoints"
+    [[ $(grep -c '(best)' "$dir/out") == 1 ]] || fail "not one best checkpoint"
     run eval "$dir/best/checkpoints/best"
     expect_exit 0 "eval of the best"
     expect_line "$dir/out" "^step $step\$" "eval of the best"

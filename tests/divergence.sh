@@ -140,7 +140,8 @@ roll_back() {
     expect_line "$dir/out" "^rollbacks +$times, past $passed_over sequences\$" "the checkpoint"
     expect_line "$dir/out" "^sequences seen +$((60 * 4 + passed_over))\$" "the cursor"
     expect_line "$dir/out" "^tokens seen +$((60 * 4 * 32))\$" "tokens trained on"
-    grep -q "rollback" "$dir/whole/report.html" || fail "the report says nothing of it"
+    expect_line "$dir/whole/report.html" "<dt>rollbacks</dt><dd>$times</dd>" "the report"
+    expect_line "$dir/whole/report.html" "<dt>sequences passed over</dt><dd>$passed_over</dd>" "the report"
     # The same on other layouts, and interrupted before and after.
     train 3 text ranks --dp 3 --sp 1
     expect_exit 0 "train.rollback on 3 ranks"
