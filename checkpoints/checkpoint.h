@@ -46,6 +46,7 @@ typedef struct {
     bool counts_tokens;         /* tokens_seen is known */
     uint64_t tokens_seen;       /* tokens trained on */
     uint64_t skipped_in_a_row;  /* steps skipped since the weights changed last */
+    bool known_good;            /* training went back to it: its loss was seen to be good */
     uint64_t rollbacks;         /* times that training went back to a checkpoint */
     uint64_t skipped_sequences; /* sequences that were passed over by that, in all */
     uint64_t running_count;     /* losses in the running mean */
@@ -68,10 +69,11 @@ rw_status rw_checkpoint_save(const rw_layout *layout, const char *dir,
                              int keep);
 
 /* Removes older checkpoints of DIR so that the newest `keep` remain (at least two undamaged ones,
- * and that of `step`), and besides them the `best` ones with the lowest held-out loss. The file
+ * and that of `step`), and besides them the two newest of steps that are multiples of `every` (see
+ * rw_checkpoint_find_before), and the `best` ones with the lowest held-out loss. The file
  * DIR/best names the best one; without `best` (0) there is no such file. A failure is a warning
  * only. Not collective: one rank calls it. */
-void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, int best);
+void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, uint64_t every, int best);
 
 /* Would a checkpoint with this held-out loss be among the `best` ones of DIR? Collective: rank 0
  * looks, all get *yes. */
@@ -89,9 +91,10 @@ rw_status rw_checkpoint_set_aside(const char *dir, uint64_t first, uint64_t *cou
  * read for a cause other than damage, is an error: to go on from an older one
  * would lose work. Collective: rank 0 chooses, all get it. */
 rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **path);
-/* The same among those of steps below `step`. */
+/* The same among those of steps below `step` that are multiples of `every` (0: step 0 alone): those
+ * that are there wherever the run was interrupted. */
 rw_status rw_checkpoint_find_before(const rw_layout *layout, const char *dir, uint64_t step,
-                                    char **path);
+                                    uint64_t every, char **path);
 
 typedef struct rw_checkpoint rw_checkpoint;
 

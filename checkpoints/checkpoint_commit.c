@@ -141,14 +141,15 @@ static bool undamaged(const char *dir, const char *name)
     return status == RW_OK;
 }
 
+/* stays[i]: not to be removed, however many are newer. */
 static void prune(const char *dir, uint64_t step, int keep, const rw_step_folder *steps,
-                  size_t count, const bool *best)
+                  size_t count, const bool *stays)
 {
     int kept = 0, verified = 0;
     rw_status status = RW_OK;
     for (size_t i = 0; status == RW_OK && i < count; i++) {
         bool saved = steps[i].step == step;
-        if (!saved && !best[i] && kept >= keep && verified >= VERIFIED_MIN) {
+        if (!saved && !stays[i] && kept >= keep && verified >= VERIFIED_MIN) {
             status = retire(dir, steps[i].name);
             continue;
         }
@@ -157,6 +158,16 @@ static void prune(const char *dir, uint64_t step, int keep, const rw_step_folder
         if (saved || (verified < VERIFIED_MIN && undamaged(dir, steps[i].name))) verified++;
     }
     forgive(status, "older checkpoints stay");
+}
+
+static void mark_regular(const rw_step_folder *steps, size_t count, uint64_t every, bool *stays)
+{
+    int marked = 0;
+    for (size_t i = 0; i < count && marked < VERIFIED_MIN; i++) {
+        if (!rw_step_regular(steps[i].step, every)) continue;
+        stays[i] = true;
+        marked++;
+    }
 }
 
 static rw_status point_best(const char *dir, const rw_step_folder *steps, size_t count, bool wanted)
@@ -169,7 +180,7 @@ static rw_status point_best(const char *dir, const rw_step_folder *steps, size_t
     return RW_OK;
 }
 
-void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, int best)
+void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, uint64_t every, int best)
 {
     rw_step_folder *steps;
     bool *marks = NULL;
@@ -179,6 +190,7 @@ void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, int best)
         status = rw_alloc(count, sizeof *marks, "the best checkpoints", &marks);
         if (status == RW_OK) status = rw_best_mark(dir, steps, count, best, marks);
         /* Who cannot tell the best ones removes none. */
+        mark_regular(steps, count, every, marks);
         if (status == RW_OK) prune(dir, step, keep, steps, count, marks);
     }
     forgive(status, "older checkpoints stay");

@@ -10,8 +10,8 @@ rw_status rw_checkpoint_open(const char *path, rw_checkpoint **out)
     bool step, damaged;
     *out = NULL;
     RW_TRY(rw_checkpoint_locate(path, &dir, &step));
-    rw_status status =
-        step ? rw_checkpoint_load(dir, out, &damaged) : rw_checkpoint_newest(dir, UINT64_MAX, out);
+    rw_status status = step ? rw_checkpoint_load(dir, out, &damaged)
+                            : rw_checkpoint_newest(dir, UINT64_MAX, 1, out);
     if (status == RW_OK && !*out) status = rw_no_checkpoint("undamaged ", dir);
     rw_free(&dir);
     return status;

@@ -32,10 +32,14 @@ rw_status rw_step_folders(const char *dir, rw_step_folder **out, size_t *count);
  * of its files were checked. *damaged: what is stored is not what was written;
  * false where it could not be read for another cause. */
 rw_status rw_checkpoint_load(const char *path, rw_checkpoint **out, bool *damaged);
-/* The newest undamaged one of a step up to `last` in the folder `dir`, NULL if none. Damaged ones
- * are passed over with a warning; one that cannot be read for another cause, or is of a newer
- * format, is an error: to go on from an older one would lose work. */
-rw_status rw_checkpoint_newest(const char *dir, uint64_t last, rw_checkpoint **out);
+/* Is it one of those that are there wherever a run was interrupted: of a multiple of `every` steps,
+ * or of step 0? */
+bool rw_step_regular(uint64_t step, uint64_t every);
+
+/* The newest undamaged one of a regular step up to `last` in the folder `dir`, NULL if none.
+ * Damaged ones are passed over with a warning; one that cannot be read for another cause, or is of
+ * a newer format, is an error: to go on from an older one would lose work. */
+rw_status rw_checkpoint_newest(const char *dir, uint64_t last, uint64_t every, rw_checkpoint **out);
 
 /* The folder of checkpoints that `path` means: `path`/checkpoints if it is the
  * folder of a run, else `path`; *step tells that it is a checkpoint itself, or a file (`best`,

@@ -270,7 +270,7 @@ static rw_status write_checkpoint(const char *dir, const rw_checkpoint_meta *met
     made = true;
     RW_TRY_DONE(write_files(&s));
     RW_TRY_DONE(rw_commit_promote(dir, s.folder, meta->step));
-    if (keep < RW_KEEP_ALL) rw_checkpoint_prune(dir, meta->step, keep, 0);
+    if (keep < RW_KEEP_ALL) rw_checkpoint_prune(dir, meta->step, keep, 1, 0);
 done:
     if (status != RW_OK && made) rw_folder_remove(s.folder);
     rw_manifest_destroy(&s.manifest);

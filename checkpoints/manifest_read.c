@@ -73,6 +73,7 @@ static rw_status read_progress(const reader *in, const json_t *root, rw_checkpoi
     json_t *heldout = json_object_get(progress, "heldout_loss");
     if (!progress) return RW_OK;
     about->counts_tokens = json_object_get(progress, "tokens_seen") != NULL;
+    about->known_good = json_is_true(json_object_get(progress, "known_good"));
     about->evaluated = heldout != NULL;
     about->heldout_loss = json_number_value(heldout);
     if (json_unpack(progress, "{s?I, s?I, s?I, s?I, s?I, s?F, s?F, s?F}", "tokens_seen", &tokens,

@@ -79,12 +79,12 @@ static json_t *files_json(const rw_manifest *manifest)
 /* What a reader may do without: how training went so far. */
 static json_t *progress_json(const rw_checkpoint_meta *about)
 {
-    json_t *out =
-        json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "skipped_in_a_row",
-                  (json_int_t)about->skipped_in_a_row, "rollbacks", (json_int_t)about->rollbacks,
-                  "skipped_sequences", (json_int_t)about->skipped_sequences, "running_count",
-                  (json_int_t)about->running_count, "running_loss", about->running_loss,
-                  "running_jump", about->running_jump, "last_loss", about->last_loss);
+    json_t *out = json_pack(
+        "{s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "known_good", about->known_good,
+        "skipped_in_a_row", (json_int_t)about->skipped_in_a_row, "rollbacks",
+        (json_int_t)about->rollbacks, "skipped_sequences", (json_int_t)about->skipped_sequences,
+        "running_count", (json_int_t)about->running_count, "running_loss", about->running_loss,
+        "running_jump", about->running_jump, "last_loss", about->last_loss);
     if (out && about->counts_tokens)
         json_object_set_new(out, "tokens_seen", json_integer((json_int_t)about->tokens_seen));
     if (out && about->evaluated)

@@ -279,7 +279,7 @@ static void the_best_are_kept(void **in)
     bool yes;
     for (uint64_t step = 1; step <= 8; step++) {
         save_evaluated(s, step, losses[step - 1]);
-        rw_checkpoint_prune(s->dir, step, 2, 2);
+        rw_checkpoint_prune(s->dir, step, 2, 1, 2);
     }
     /* The two newest, and the two best: 1.5 and 1.25. */
     assert_int_equal(folder_count(s->dir, "step-"), 4);
@@ -300,13 +300,36 @@ static void the_best_are_kept(void **in)
     assert_int_equal(rw_checkpoint_is_best(&s->layout, s->dir, 0, 1, &yes), RW_OK);
     assert_false(yes);
     /* Without the key they are as any other. */
-    rw_checkpoint_prune(s->dir, 8, 2, 0);
+    rw_checkpoint_prune(s->dir, 8, 2, 1, 0);
     assert_int_equal(folder_count(s->dir, "step-"), 2);
     assert_int_equal(folder_count(s->dir, "best"), 0);
     rw_checkpoint *checkpoint;
     expect_failure(rw_checkpoint_open(join(s->dir, "best"), &checkpoint), "best is not a folder");
     file_put(join(s->dir, "best"), "../../etc\n", 10);
     expect_failure(rw_checkpoint_open(join(s->dir, "best"), &checkpoint), "does not name");
+}
+
+/* What a rollback goes back to: however often a run was interrupted since. */
+static void regular_steps_are_kept(void **in)
+{
+    state *s = *in;
+    char *path;
+    const uint64_t steps[] = {0, 5, 10, 11, 15, 16, 17, 18};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        save_evaluated(s, steps[i], NAN);
+        rw_checkpoint_prune(s->dir, steps[i], 2, 5, 0);
+    }
+    assert_int_equal(folder_count(s->dir, "step-"), 4);
+    state_expect(s, join(s->dir, "step-00000010"), 10);
+    state_expect(s, join(s->dir, "step-00000015"), 15);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 18, 5, &path), RW_OK);
+    assert_string_equal(path, join(s->dir, "step-00000015"));
+    rw_free(&path);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 15, 5, &path), RW_OK);
+    assert_string_equal(path, join(s->dir, "step-00000010"));
+    rw_free(&path);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 15, 0, &path), RW_OK);
+    assert_null(path);
 }
 
 static void what_is_set_aside_is_not_found(void **in)
@@ -317,12 +340,12 @@ static void what_is_set_aside_is_not_found(void **in)
     save_evaluated(s, 1, 2);
     save_evaluated(s, 2, NAN);
     save_evaluated(s, 3, 1);
-    rw_checkpoint_prune(s->dir, 3, 3, 1);
+    rw_checkpoint_prune(s->dir, 3, 3, 1, 1);
     expect_hint(s, "best", "step-00000003");
-    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 3, &path), RW_OK);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 3, 1, &path), RW_OK);
     assert_string_equal(path, join(s->dir, "step-00000002"));
     rw_free(&path);
-    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 1, &path), RW_OK);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 1, 1, &path), RW_OK);
     assert_null(path);
     assert_int_equal(rw_checkpoint_set_aside(s->dir, 2, &moved), RW_OK);
     assert_int_equal(moved, 2);
@@ -358,6 +381,7 @@ static void progress_is_read_back(void **in)
     m->counts_tokens = m->evaluated = true;
     m->tokens_seen = (uint64_t)1 << 52;
     m->skipped_in_a_row = 3;
+    m->known_good = true;
     m->rollbacks = 2;
     m->skipped_sequences = 48;
     m->running_count = 7;
@@ -369,7 +393,7 @@ static void progress_is_read_back(void **in)
                      RW_OK);
     assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
     const rw_checkpoint_meta *read = rw_checkpoint_about(checkpoint);
-    assert_true(read->counts_tokens && read->evaluated);
+    assert_true(read->counts_tokens && read->evaluated && read->known_good);
     assert_int_equal(read->tokens_seen, m->tokens_seen);
     assert_int_equal(read->skipped_in_a_row, 3);
     assert_int_equal(read->rollbacks, 2);
@@ -530,6 +554,7 @@ int main(int argc, char **argv)
         CASE(only_the_newest_are_kept),
         CASE(pruning_leaves_two_undamaged),
         CASE(the_best_are_kept),
+        CASE(regular_steps_are_kept),
         CASE(what_is_set_aside_is_not_found),
         CASE(progress_is_read_back),
         CASE(leftovers_are_cleared),

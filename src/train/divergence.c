@@ -2,7 +2,10 @@
  *
  * A state of the weights is good if a loss was computed with it that is finite and no spike. The
  * newest checkpoint need not be good: the step that it was saved after may be the one that
- * spoilt the weights. That shows at the next step. */
+ * spoilt the weights. That shows at the next step.
+ *
+ * Where a run goes back to must not depend on where it was interrupted: only checkpoints that
+ * checkpoint.every makes count, not those that were saved at a signal or a --stop-at. */
 #include <inttypes.h>
 #include <math.h>
 
@@ -38,6 +41,7 @@ void rw_training_accept(rw_training *t, double loss)
     t->last_loss = loss;
     t->running_count++;
     t->skipped_in_a_row = 0;
+    t->known_good = false;
 }
 
 /* ---- Steps that are skipped ------------------------------------------------------- */
@@ -180,6 +184,7 @@ static void save_cursor(rw_training *t)
 {
     t->saved = UINT64_MAX;
     t->save_late = false;
+    t->known_good = true;
     if (rw_training_save(t) == RW_OK) return;
     rw_warn("the way back to step %" PRIu64 " is not saved: %s (training goes on)", t->step,
             rw_message());
@@ -199,7 +204,9 @@ rw_status rw_training_roll_back(rw_training *t, const rw_step_facts *f, rw_verdi
         t->spike_told = true;
         return RW_OK;
     }
-    RW_TRY(rw_checkpoint_find_before(&t->layout, t->folder.checkpoints, step_of_weights(t), &path));
+    RW_TRY(rw_checkpoint_find_before(
+        &t->layout, t->folder.checkpoints, step_of_weights(t) + t->known_good,
+        (uint64_t)rw_config_int(t->settings.checkpoint, "every"), &path));
     if (!path) return RW_OK;
     rw_status status = rw_agree(&t->layout, go_back(t, path));
     rw_free(&path);

@@ -90,6 +90,7 @@ static void take_counters(rw_training *t, const rw_checkpoint_meta *meta)
     if (meta->counts_tokens) t->tokens = meta->tokens_seen;
     t->skipped = meta->skipped_steps;
     t->skipped_in_a_row = meta->skipped_in_a_row;
+    t->known_good = meta->known_good;
     t->rollbacks = meta->rollbacks;
     t->skipped_sequences = meta->skipped_sequences;
     t->running_count = meta->running_count;
@@ -136,6 +137,7 @@ static rw_status take(rw_training *t, const char *path)
     RW_TRY_DONE(rw_training_load(t, checkpoint));
     t->resumed = true;
     t->elsewhere = !is_own(t, rw_checkpoint_path(checkpoint));
+    if (t->elsewhere) t->saved = UINT64_MAX; /* not in this folder */
 done:
     rw_checkpoint_close(&checkpoint);
     return status;

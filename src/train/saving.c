@@ -23,6 +23,7 @@ static rw_checkpoint_meta meta_of(const rw_training *t, const char *config)
         .counts_tokens = true,
         .tokens_seen = t->tokens,
         .skipped_in_a_row = t->skipped_in_a_row,
+        .known_good = t->known_good,
         .rollbacks = t->rollbacks,
         .skipped_sequences = t->skipped_sequences,
         .running_count = t->running_count,
@@ -45,6 +46,15 @@ static rw_status check_finite(const rw_training *t)
                    bad, t->step, t->folder.checkpoints);
 }
 
+static void prune(const rw_training *t)
+{
+    const rw_config *c = t->settings.checkpoint;
+    bool rolls_back = rw_config_int(t->settings.train, "rollback") > 0;
+    rw_checkpoint_prune(t->folder.checkpoints, t->step, (int)rw_config_int(c, "keep"),
+                        rolls_back ? (uint64_t)rw_config_int(c, "every") : 1,
+                        (int)rw_config_int(c, "keep_best"));
+}
+
 rw_status rw_training_save(rw_training *t)
 {
     rw_status status = RW_OK;
@@ -57,10 +67,7 @@ rw_status rw_training_save(rw_training *t)
                                    t->all.count, RW_KEEP_ALL));
     t->saved = t->step;
     t->save_late = false;
-    if (t->layout.rank == 0 && !t->skipped_in_a_row)
-        rw_checkpoint_prune(t->folder.checkpoints, t->step,
-                            (int)rw_config_int(t->settings.checkpoint, "keep"),
-                            (int)rw_config_int(t->settings.checkpoint, "keep_best"));
+    if (t->layout.rank == 0 && !t->skipped_in_a_row) prune(t);
 done:
     rw_free(&config);
     return status;

@@ -43,6 +43,7 @@ typedef struct {
     uint64_t tokens;            /* tokens trained on so far */
     uint64_t skipped;           /* steps skipped, in all */
     uint64_t skipped_in_a_row;  /* of these, since the weights changed last */
+    bool known_good;            /* the weights: training went back to them */
     uint64_t rollbacks;         /* times that training went back */
     uint64_t skipped_sequences; /* passed over by that, in all */
     uint64_t running_count;     /* losses in the running mean */
