@@ -95,7 +95,7 @@ refused() { # PATTERN COMMAND...: on one rank or several
 }
 
 not_finite() {
-    local bad
+    local bad weight='not finite.*embedding.weight|embedding.weight.*not finite'
     train 1 text weights --stop-at 1
     expect_exit 0 "a run to spoil"
     bad=$(cd "$dir/weights/checkpoints" && echo step-00000001)
@@ -103,14 +103,19 @@ not_finite() {
     "$spoil" "$dir/weights/checkpoints/$bad" param/embedding.weight nan || fail "cannot spoil"
     "$spoil" "$dir/moments/checkpoints/$bad" opt/v/final_norm.weight inf || fail "cannot spoil"
     for ranks in 1 2; do
-        refused 'param/embedding.weight is not finite' run_ranks "$ranks" eval "$dir/weights"
+        refused "$weight" run_ranks "$ranks" eval "$dir/weights"
     done
-    refused 'param/embedding.weight is not finite' run generate "$dir/weights" -p a -n 3
+    refused "$weight" run generate "$dir/weights" -p a -n 3
     refused 'param/embedding.weight is not finite.*--resume' train 2 text weights
     refused 'opt/v/final_norm.weight is not finite.*--resume' train 3 text moments --dp 3
     refused 'embedding.weight is not finite' train 2 text fresh --init "$dir/weights"
     train 1 text fresh --init "$dir/moments" --stop-at 0
     expect_exit 0 "weights beside moments that are not finite"
+    # Finite weights that give no finite loss.
+    "$spoil" "$dir/fresh/checkpoints/step-00000000" param/final_norm.weight 3e38 || fail "cannot spoil"
+    for ranks in 1 2; do
+        refused 'loss is not finite' run_ranks "$ranks" eval "$dir/fresh"
+    done
 }
 
 # ---- Rollback ----
