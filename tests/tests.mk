@@ -8,6 +8,7 @@ unit_tests = \
 	test_checkpoint_damage \
 	test_checkpoint_faults \
 	test_config \
+	test_config_compare \
 	test_conv \
 	test_convolution \
 	test_data \
@@ -76,6 +77,8 @@ test_checkpoint_faults_SOURCES = tests/test_checkpoint_faults.c tests/checkpoint
 test_checkpoint_faults_LDADD = libropewalk.a $(test_libs)
 test_config_SOURCES = tests/test_config.c
 test_config_LDADD = libropewalk.a $(test_libs)
+test_config_compare_SOURCES = tests/test_config_compare.c
+test_config_compare_LDADD = libropewalk.a $(test_libs)
 test_conv_SOURCES = tests/test_conv.c $(engine_fixtures)
 test_conv_LDADD = libropewalk.a $(test_libs)
 test_convolution_SOURCES = tests/test_convolution.c
