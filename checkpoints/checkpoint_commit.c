@@ -140,14 +140,20 @@ void rw_commit_clean(const char *dir)
     rw_free(&steps);
 }
 
-static rw_status point_latest(const char *dir, const char *name)
+/* Writes the name of a checkpoint into the file `hint`. */
+static rw_status point_to(const char *dir, const char *hint, const char *name)
 {
     char line[RW_STEP_NAME_SIZE + 1], *path;
     int length = snprintf(line, sizeof line, "%s\n", name);
-    RW_TRY(rw_path_join(dir, RW_LATEST_FILE, &path));
+    RW_TRY(rw_path_join(dir, hint, &path));
     rw_status status = rw_file_replace(path, line, (size_t)length);
     rw_free(&path);
     return status;
+}
+
+static rw_status point_latest(const char *dir, const char *name)
+{
+    return point_to(dir, RW_LATEST_FILE, name);
 }
 
 rw_status rw_commit_promote(const char *dir, const char *fresh, uint64_t step)
@@ -183,15 +189,15 @@ static bool undamaged(const char *dir, const char *name)
     return status == RW_OK;
 }
 
-void rw_commit_prune(const char *dir, uint64_t step, int keep)
+/* stays[i]: not to be removed, however many are newer. */
+static void prune(const char *dir, uint64_t step, int keep, const rw_step_folder *steps,
+                  size_t count, const bool *stays)
 {
-    rw_step_folder *steps;
-    size_t count;
     int kept = 0, verified = 0;
-    rw_status status = rw_step_folders(dir, &steps, &count);
+    rw_status status = RW_OK;
     for (size_t i = 0; status == RW_OK && i < count; i++) {
         bool saved = steps[i].step == step;
-        if (!saved && kept >= keep && verified >= VERIFIED_MIN) {
+        if (!saved && !stays[i] && kept >= keep && verified >= VERIFIED_MIN) {
             status = retire(dir, steps[i].name);
             continue;
         }
@@ -200,5 +206,111 @@ void rw_commit_prune(const char *dir, uint64_t step, int keep)
         if (saved || (verified < VERIFIED_MIN && undamaged(dir, steps[i].name))) verified++;
     }
     forgive(status, "older checkpoints stay");
+}
+
+static void mark_regular(const rw_step_folder *steps, size_t count, uint64_t every, bool *stays)
+{
+    int marked = 0;
+    for (size_t i = 0; i < count && marked < VERIFIED_MIN; i++) {
+        if (!rw_step_regular(steps[i].step, every)) continue;
+        stays[i] = true;
+        marked++;
+    }
+}
+
+static rw_status point_best(const char *dir, const rw_step_folder *steps, size_t count, bool wanted)
+{
+    char name[RW_STEP_NAME_SIZE], *path;
+    if (wanted && rw_best_name(dir, steps, count, name)) return point_to(dir, RW_BEST_FILE, name);
+    RW_TRY(rw_path_join(dir, RW_BEST_FILE, &path));
+    rw_file_call.unlink(path);
+    rw_free(&path);
+    return RW_OK;
+}
+
+void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, uint64_t every, int best)
+{
+    rw_step_folder *steps;
+    bool *marks = NULL;
+    size_t count;
+    rw_status status = rw_step_folders(dir, &steps, &count);
+    if (status == RW_OK && count > 0) {
+        status = rw_alloc(count, sizeof *marks, "the best checkpoints", &marks);
+        if (status == RW_OK) status = rw_best_mark(dir, steps, count, best, marks);
+        /* Who cannot tell the best ones removes none. */
+        mark_regular(steps, count, every, marks);
+        if (status == RW_OK) prune(dir, step, keep, steps, count, marks);
+    }
+    forgive(status, "older checkpoints stay");
+    if (status == RW_OK) forgive(point_best(dir, steps, count, best > 0), "`best` stays as it was");
+    rw_free(&marks);
     rw_free(&steps);
+}
+
+/* The state that a folder of a checkpoint holds; 0 if it cannot be told. */
+static uint64_t digest_in(const char *path)
+{
+    rw_manifest *manifest = NULL;
+    bool damaged;
+    uint64_t digest = 0;
+    if (rw_manifest_load(path, &manifest, &damaged) == RW_OK)
+        digest = manifest->digest;
+    else
+        rw_clear_message();
+    rw_manifest_destroy(&manifest);
+    return digest;
+}
+
+/* The first free name set-aside-step-N, set-aside-step-N.2 ...; *same: one of them holds this
+ * very state. */
+static rw_status aside_path(const char *dir, const char *step, uint64_t digest, char **out,
+                            bool *same)
+{
+    char name[RW_STEP_NAME_SIZE + 32];
+    for (int number = 1; number < 100000; number++) {
+        if (number == 1)
+            snprintf(name, sizeof name, RW_ASIDE_PREFIX "%s", step);
+        else
+            snprintf(name, sizeof name, RW_ASIDE_PREFIX "%s.%d", step, number);
+        RW_TRY(rw_path_join(dir, name, out));
+        bool taken = rw_folder_exists(*out);
+        *same = taken && digest && digest_in(*out) == digest;
+        if (!taken || *same) return RW_OK;
+        rw_free(out);
+    }
+    return rw_fail(RW_ERROR, "%s is full of checkpoints that were set aside: remove some", dir);
+}
+
+static rw_status set_aside(const char *dir, const char *name)
+{
+    char *from = NULL, *to = NULL;
+    bool same;
+    rw_status status = RW_OK;
+    RW_TRY_DONE(rw_path_join(dir, name, &from));
+    RW_TRY_DONE(aside_path(dir, name, digest_in(from), &to, &same));
+    status = same ? retire(dir, name) : rw_file_rename(from, to);
+    if (status == RW_OK) status = rw_folder_sync(dir);
+done:
+    rw_free(&to);
+    rw_free(&from);
+    return status;
+}
+
+rw_status rw_checkpoint_set_aside(const char *dir, uint64_t first, uint64_t *count)
+{
+    rw_step_folder *steps;
+    size_t found, newest;
+    *count = 0;
+    RW_TRY(rw_step_folders(dir, &steps, &found));
+    rw_status status = RW_OK;
+    for (newest = 0; status == RW_OK && newest < found && steps[newest].step >= first; newest++) {
+        status = set_aside(dir, steps[newest].name);
+        *count += status == RW_OK;
+    }
+    if (status == RW_OK && *count && newest < found)
+        forgive(point_latest(dir, steps[newest].name), "`latest` stays as it was");
+    if (status == RW_OK && *count)
+        forgive(point_best(dir, steps + newest, found - newest, true), "`best` stays as it was");
+    rw_free(&steps);
+    return status;
 }

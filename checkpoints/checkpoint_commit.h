@@ -16,9 +16,4 @@ void rw_commit_clean(const char *dir);
  * `dir`, replacing a checkpoint of the same step, and points `latest` to it. */
 rw_status rw_commit_promote(const char *dir, const char *fresh, uint64_t step);
 
-/* Removes all but the newest `keep` checkpoints, and never the one of `step`,
- * nor any while fewer than two of the newer ones are found undamaged. A failure
- * is a warning only. */
-void rw_commit_prune(const char *dir, uint64_t step, int keep);
-
 #endif

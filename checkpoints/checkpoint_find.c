@@ -21,7 +21,12 @@ done:
     return status;
 }
 
-rw_status rw_checkpoint_newest(const char *dir, rw_checkpoint **out)
+bool rw_step_regular(uint64_t step, uint64_t every)
+{
+    return step == 0 || (every > 0 && step % every == 0);
+}
+
+rw_status rw_checkpoint_newest(const char *dir, uint64_t last, uint64_t every, rw_checkpoint **out)
 {
     rw_step_folder *steps;
     size_t count;
@@ -31,6 +36,7 @@ rw_status rw_checkpoint_newest(const char *dir, rw_checkpoint **out)
     for (size_t i = 0; i < count && !*out; i++) {
         char *path;
         bool damaged;
+        if (steps[i].step > last || !rw_step_regular(steps[i].step, every)) continue;
         RW_TRY_DONE(rw_path_join(dir, steps[i].name, &path));
         status = rw_checkpoint_load(path, out, &damaged);
         if (status != RW_OK && damaged) {
@@ -48,10 +54,10 @@ done:
 }
 
 /* On rank 0: the path of the newest, NULL if there is none. */
-static rw_status find_here(const char *dir, char **path)
+static rw_status find_here(const char *dir, uint64_t last, uint64_t every, char **path)
 {
     rw_checkpoint *checkpoint;
-    RW_TRY(rw_checkpoint_newest(dir, &checkpoint));
+    RW_TRY(rw_checkpoint_newest(dir, last, every, &checkpoint));
     if (checkpoint) {
         *path = checkpoint->folder;
         checkpoint->folder = NULL;
@@ -60,11 +66,12 @@ static rw_status find_here(const char *dir, char **path)
     return RW_OK;
 }
 
-rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **path)
+static rw_status find(const rw_layout *layout, const char *dir, uint64_t last, uint64_t every,
+                      char **path)
 {
     rw_status status = RW_OK;
     *path = NULL;
-    if (layout->rank == 0) status = find_here(dir, path);
+    if (layout->rank == 0) status = find_here(dir, last, every, path);
     RW_TRY(rw_agree(layout, status));
     int bytes = *path ? (int)strlen(*path) + 1 : 0;
     MPI_Bcast(&bytes, 1, MPI_INT, 0, layout->world);
@@ -76,4 +83,16 @@ rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **pa
     else
         rw_free(path);
     return status;
+}
+
+rw_status rw_checkpoint_find(const rw_layout *layout, const char *dir, char **path)
+{
+    return find(layout, dir, UINT64_MAX, 1, path);
+}
+
+rw_status rw_checkpoint_find_before(const rw_layout *layout, const char *dir, uint64_t step,
+                                    uint64_t every, char **path)
+{
+    *path = NULL;
+    return step ? find(layout, dir, step - 1, every, path) : RW_OK;
 }

@@ -38,7 +38,8 @@ bool rw_is_leftover(const char *name)
     size_t digits = strspn(mark + 5, "0123456789");
     if (digits == 0 || mark[5 + digits]) return false;
     snprintf(before, sizeof before, "%.*s", (int)(mark - name), name);
-    return rw_step_parse(before, &step, &aside) || strcmp(before, RW_LATEST_FILE) == 0;
+    return rw_step_parse(before, &step, &aside) || strcmp(before, RW_LATEST_FILE) == 0 ||
+           strcmp(before, RW_BEST_FILE) == 0;
 }
 
 bool rw_tensor_name_valid(const char *name)

@@ -16,6 +16,8 @@
 #define RW_MANIFEST_FILE "manifest.json"
 #define RW_INDEX_FILE    "index.h5"
 #define RW_LATEST_FILE   "latest"
+#define RW_BEST_FILE     "best"
+#define RW_ASIDE_PREFIX  "set-aside-"
 
 #define RW_MANIFEST_MAX_BYTES ((size_t)64 << 20)
 #define RW_CHUNK_MAX_BYTES    ((size_t)1 << 20) /* of one HDF5 chunk, uncompressed */

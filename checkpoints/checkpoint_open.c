@@ -10,8 +10,8 @@ rw_status rw_checkpoint_open(const char *path, rw_checkpoint **out)
     bool step, damaged;
     *out = NULL;
     RW_TRY(rw_checkpoint_locate(path, &dir, &step));
-    rw_status status =
-        step ? rw_checkpoint_load(dir, out, &damaged) : rw_checkpoint_newest(dir, out);
+    rw_status status = step ? rw_checkpoint_load(dir, out, &damaged)
+                            : rw_checkpoint_newest(dir, UINT64_MAX, 1, out);
     if (status == RW_OK && !*out) status = rw_no_checkpoint("undamaged ", dir);
     rw_free(&dir);
     return status;
@@ -24,6 +24,11 @@ void rw_checkpoint_close(rw_checkpoint **checkpoint)
         rw_free(&(*checkpoint)->folder);
     }
     rw_free(checkpoint);
+}
+
+const char *rw_checkpoint_path(const rw_checkpoint *checkpoint)
+{
+    return checkpoint->folder;
 }
 
 const rw_checkpoint_meta *rw_checkpoint_about(const rw_checkpoint *checkpoint)

@@ -32,17 +32,30 @@ rw_status rw_step_folders(const char *dir, rw_step_folder **out, size_t *count);
  * of its files were checked. *damaged: what is stored is not what was written;
  * false where it could not be read for another cause. */
 rw_status rw_checkpoint_load(const char *path, rw_checkpoint **out, bool *damaged);
-/* The newest undamaged one in the folder `dir`, NULL if none. Damaged ones are
- * passed over with a warning; one that cannot be read for another cause, or is
- * of a newer format, is an error: to go on from an older one would lose work. */
-rw_status rw_checkpoint_newest(const char *dir, rw_checkpoint **out);
+/* Is it one of those that are there wherever a run was interrupted: of a multiple of `every` steps,
+ * or of step 0? */
+bool rw_step_regular(uint64_t step, uint64_t every);
+
+/* The newest undamaged one of a regular step up to `last` in the folder `dir`, NULL if none.
+ * Damaged ones are passed over with a warning; one that cannot be read for another cause, or is of
+ * a newer format, is an error: to go on from an older one would lose work. */
+rw_status rw_checkpoint_newest(const char *dir, uint64_t last, uint64_t every, rw_checkpoint **out);
 
 /* The folder of checkpoints that `path` means: `path`/checkpoints if it is the
- * folder of a run, else `path`; *step tells that it is a checkpoint itself. */
+ * folder of a run, else `path`; *step tells that it is a checkpoint itself, or a file (`best`,
+ * `latest`) that names one. */
 rw_status rw_checkpoint_locate(const char *path, char **folder, bool *step);
 /* The checkpoint that `path` means: itself, or the one with the highest step
  * in its folder, damaged or not. The caller frees *folder. */
 rw_status rw_checkpoint_folder(const char *path, char **folder);
+
+/* The name of the checkpoint with the lowest held-out loss among `count` step folders of `dir`;
+ * false if none was evaluated. */
+bool rw_best_name(const char *dir, const rw_step_folder *steps, size_t count,
+                  char name[RW_STEP_NAME_SIZE]);
+/* Which of them are the `best` ones: marks[i]. Manifests that cannot be read do not count. */
+rw_status rw_best_mark(const char *dir, const rw_step_folder *steps, size_t count, int best,
+                       bool *marks);
 
 /* Records that there is no checkpoint in `dir`, or no `kind` of one ("undamaged "). */
 rw_status rw_no_checkpoint(const char *kind, const char *dir);

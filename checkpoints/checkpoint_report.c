@@ -16,7 +16,7 @@ static double mebibytes(uint64_t bytes)
 }
 
 /* One step of a list. A damaged one is a line, not a failure. */
-static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *out)
+static rw_status list_step(const char *dir, const rw_step_folder *step, const char *best, FILE *out)
 {
     char *path;
     rw_checkpoint *checkpoint;
@@ -31,8 +31,12 @@ static rw_status list_step(const char *dir, const rw_step_folder *step, FILE *ou
         return RW_OK;
     }
     const rw_manifest *manifest = checkpoint->manifest;
-    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH "  ok\n", step->name,
+    fprintf(out, "%-16s %10.1f MiB  %5zu tensors  digest %" RW_PRI_HASH, step->name,
             mebibytes(rw_manifest_file_bytes(manifest)), manifest->tensor_count, manifest->digest);
+    if (manifest->about.evaluated)
+        fprintf(out, "  held-out loss %.5f%s", manifest->about.heldout_loss,
+                strcmp(step->name, best) == 0 ? " (best)" : "");
+    fputs("  ok\n", out);
     rw_checkpoint_close(&checkpoint);
     return RW_OK;
 }
@@ -43,7 +47,10 @@ static rw_status list_steps(const char *dir, FILE *out)
     size_t count;
     RW_TRY(rw_step_folders(dir, &steps, &count));
     rw_status status = count ? RW_OK : rw_no_checkpoint("", dir);
-    for (size_t i = 0; status == RW_OK && i < count; i++) status = list_step(dir, &steps[i], out);
+    char best[RW_STEP_NAME_SIZE] = "";
+    rw_best_name(dir, steps, count, best);
+    for (size_t i = 0; status == RW_OK && i < count; i++)
+        status = list_step(dir, &steps[i], best, out);
     rw_free(&steps);
     return status;
 }
@@ -68,7 +75,12 @@ static void show_about(const rw_manifest *manifest, FILE *out)
     rw_print_line(out, "model           %s", about->model);
     fprintf(out, "seed            %" PRIu64 "\n", about->seed);
     fprintf(out, "sequences seen  %" PRIu64 "\n", about->sequences_seen);
+    if (about->counts_tokens) fprintf(out, "tokens seen     %" PRIu64 "\n", about->tokens_seen);
     fprintf(out, "skipped steps   %" PRIu64 "\n", about->skipped_steps);
+    if (about->rollbacks)
+        fprintf(out, "rollbacks       %" PRIu64 ", past %" PRIu64 " sequences\n", about->rollbacks,
+                about->skipped_sequences);
+    if (about->evaluated) fprintf(out, "held-out loss   %.9g\n", about->heldout_loss);
     fprintf(out, "data            %" RW_PRI_HASH "\n", about->data_fingerprint);
     fprintf(out, "written by      dp %d, sp %d, threads %d\n", about->dp, about->sp,
             about->threads);

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +63,16 @@ static rw_status sort_tensors(const rw_tensor *tensors, int count, const rw_tens
 
 static rw_status check_meta(const rw_checkpoint_meta *meta)
 {
-    if (meta->step > RW_STEP_MAX || meta->sequences_seen > RW_STEP_MAX ||
-        meta->skipped_steps > RW_STEP_MAX)
+    const uint64_t counters[] = {meta->step,          meta->sequences_seen,   meta->skipped_steps,
+                                 meta->tokens_seen,   meta->skipped_in_a_row, meta->rollbacks,
+                                 meta->running_count, meta->skipped_sequences};
+    bool countable = true;
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        countable = countable && counters[i] <= RW_STEP_MAX;
+    if (!isfinite(meta->running_loss + meta->running_jump + meta->last_loss + meta->heldout_loss))
+        return rw_fail(RW_ERROR, "step %" PRIu64 " cannot be saved: a loss of it is not finite",
+                       meta->step);
+    if (!countable)
         return rw_fail(RW_ERROR,
                        "step %" PRIu64 " cannot be saved: a counter of it is over 2^53; check "
                        "the data cursor",
@@ -263,7 +272,7 @@ static rw_status write_checkpoint(const char *dir, const rw_checkpoint_meta *met
     made = true;
     RW_TRY_DONE(write_files(&s));
     RW_TRY_DONE(rw_commit_promote(dir, s.folder, meta->step));
-    rw_commit_prune(dir, meta->step, keep);
+    if (keep < RW_KEEP_ALL) rw_checkpoint_prune(dir, meta->step, keep, 1, 0);
 done:
     if (status != RW_OK && made) rw_folder_remove(s.folder);
     rw_manifest_destroy(&s.manifest);

@@ -1,5 +1,6 @@
 rw_sources += \
 	checkpoints/checkpoint.h \
+	checkpoints/checkpoint_best.c \
 	checkpoints/checkpoint_commit.c checkpoints/checkpoint_commit.h \
 	checkpoints/checkpoint_digest.c \
 	checkpoints/checkpoint_export.c \

@@ -84,6 +84,29 @@ static rw_status read_layout(const reader *in, json_t *root, rw_checkpoint_meta 
     return RW_OK;
 }
 
+/* How training went so far; older programs did not say. */
+static rw_status read_progress(const reader *in, const json_t *root, rw_checkpoint_meta *about)
+{
+    json_int_t tokens = -1, in_a_row = 0, rollbacks = 0, sequences = 0, running = 0;
+    json_t *progress = json_object_get(root, "progress");
+    json_t *heldout = json_object_get(progress, "heldout_loss");
+    if (!progress) return RW_OK;
+    about->counts_tokens = json_object_get(progress, "tokens_seen") != NULL;
+    about->known_good = json_is_true(json_object_get(progress, "known_good"));
+    about->evaluated = heldout != NULL;
+    about->heldout_loss = json_number_value(heldout);
+    if (json_unpack(progress, "{s?I, s?I, s?I, s?I, s?I, s?F, s?F, s?F}", "tokens_seen", &tokens,
+                    "skipped_in_a_row", &in_a_row, "rollbacks", &rollbacks, "skipped_sequences",
+                    &sequences, "running_count", &running, "running_loss", &about->running_loss,
+                    "running_jump", &about->running_jump, "last_loss", &about->last_loss) < 0 ||
+        (about->counts_tokens && !count_of(tokens, &about->tokens_seen)) ||
+        !count_of(in_a_row, &about->skipped_in_a_row) || !count_of(rollbacks, &about->rollbacks) ||
+        !count_of(sequences, &about->skipped_sequences) ||
+        !count_of(running, &about->running_count) || (heldout && !json_is_number(heldout)))
+        return damage(in, "an entry about its progress is of another type, or impossible");
+    return RW_OK;
+}
+
 static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
 {
     const char *seed, *fingerprint, *config_hash, *dtype, *digest;
@@ -103,6 +126,7 @@ static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
         !rw_hash_parse(config_hash, &hash) || !rw_hash_parse(digest, &total) ||
         hash != rw_hash(about.config, strlen(about.config)))
         return damage(in, "an entry about the run has an impossible value");
+    RW_TRY(read_progress(in, root, &about));
     RW_TRY(rw_manifest_new(&about, dtype, out));
     (*out)->digest = total;
     return RW_OK;

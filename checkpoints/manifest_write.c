@@ -76,18 +76,36 @@ static json_t *files_json(const rw_manifest *manifest)
     return list;
 }
 
+/* What a reader may do without: how training went so far. */
+static json_t *progress_json(const rw_checkpoint_meta *about)
+{
+    json_t *out = json_pack(
+        "{s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "known_good", about->known_good,
+        "skipped_in_a_row", (json_int_t)about->skipped_in_a_row, "rollbacks",
+        (json_int_t)about->rollbacks, "skipped_sequences", (json_int_t)about->skipped_sequences,
+        "running_count", (json_int_t)about->running_count, "running_loss", about->running_loss,
+        "running_jump", about->running_jump, "last_loss", about->last_loss);
+    if (out && about->counts_tokens)
+        json_object_set_new(out, "tokens_seen", json_integer((json_int_t)about->tokens_seen));
+    if (out && about->evaluated)
+        json_object_set_new(out, "heldout_loss", json_real(about->heldout_loss));
+    return out;
+}
+
 static json_t *manifest_json(const rw_manifest *m)
 {
     const rw_checkpoint_meta *about = &m->about;
-    return json_pack(
-        "{s:s, s:i, s:I, s:I, s:I, s:o, s:o, s:{s:i, s:i, s:i}, s:s, s:s, s:o, s:s, s:o, s:o, s:o}",
-        "format", RW_CHECKPOINT_FORMAT, "version", RW_CHECKPOINT_VERSION, "step",
-        (json_int_t)about->step, "sequences_seen", (json_int_t)about->sequences_seen,
-        "skipped_steps", (json_int_t)about->skipped_steps, "seed", hash_json(about->seed),
-        "data_fingerprint", hash_json(about->data_fingerprint), "layout", "dp", about->dp, "sp",
-        about->sp, "threads", about->threads, "model", m->model, "config", m->config, "config_hash",
-        hash_json(rw_hash(m->config, strlen(m->config))), "dtype", m->dtype, "digest",
-        hash_json(m->digest), "files", files_json(m), "tensors", tensors_json(m));
+    return json_pack("{s:s, s:i, s:I, s:I, s:I, s:o, s:o, s:{s:i, s:i, s:i}, s:s, s:s, s:o, s:s, "
+                     "s:o, s:o, s:o, s:o}",
+                     "format", RW_CHECKPOINT_FORMAT, "version", RW_CHECKPOINT_VERSION, "step",
+                     (json_int_t)about->step, "sequences_seen", (json_int_t)about->sequences_seen,
+                     "skipped_steps", (json_int_t)about->skipped_steps, "seed",
+                     hash_json(about->seed), "data_fingerprint", hash_json(about->data_fingerprint),
+                     "layout", "dp", about->dp, "sp", about->sp, "threads", about->threads, "model",
+                     m->model, "config", m->config, "config_hash",
+                     hash_json(rw_hash(m->config, strlen(m->config))), "dtype", m->dtype, "digest",
+                     hash_json(m->digest), "progress", progress_json(about), "files", files_json(m),
+                     "tensors", tensors_json(m));
 }
 
 /* Puts the hash of all before it in front of the closing brace. */

@@ -72,9 +72,41 @@ static rw_status is_step(const char *path, bool *step)
     return RW_OK;
 }
 
+/* A small file beside the checkpoints that names one of them: `best`, `latest`. */
+static rw_status follow(const char *path, char **folder)
+{
+    char name[RW_STEP_NAME_SIZE], *slash, *above = NULL;
+    unsigned char *text = NULL;
+    size_t size;
+    uint64_t number;
+    bool damaged, aside;
+    rw_status status;
+    last_name(path, name, sizeof name);
+    if (strcmp(name, RW_BEST_FILE) != 0 && strcmp(name, RW_LATEST_FILE) != 0) return RW_OK;
+    RW_TRY_DONE(rw_strdup(path, &above));
+    slash = strrchr(above, '/');
+    if (slash) slash[slash == above] = '\0';
+    RW_TRY_DONE(rw_file_read(path, sizeof name - 1, &text, &size, &damaged));
+    memcpy(name, text, size);
+    name[size] = '\0';
+    name[strcspn(name, "\n")] = '\0';
+    if (!rw_step_parse(name, &number, &aside))
+        status =
+            rw_fail(RW_ERROR, "%s does not name a checkpoint: give the checkpoint (step-N)", path);
+    else
+        status = rw_path_join(slash ? above : ".", name, folder);
+done:
+    rw_free(&text);
+    rw_free(&above);
+    return status;
+}
+
 rw_status rw_checkpoint_locate(const char *path, char **folder, bool *step)
 {
     *folder = NULL;
+    *step = true;
+    if (rw_file_exists(path)) RW_TRY(follow(path, folder));
+    if (*folder) return RW_OK;
     if (!rw_folder_exists(path))
         return rw_fail(RW_ERROR,
                        "%s is not a folder: name a checkpoint (step-N), a folder of checkpoints, "

@@ -226,6 +226,8 @@ static void training_facts(const rw_report *report, FILE *out)
     config_fact(report, "warm-up", "schedule.warmup", out);
     config_fact(report, "precision", "train.precision", out);
     config_fact(report, "seed", "train.seed", out);
+    number_fact("rollbacks", report->metrics->rollbacks, out);
+    number_fact("sequences passed over", report->metrics->skipped_sequences, out);
 }
 
 static rw_status machine_facts(const rw_report *report, FILE *out)

@@ -110,6 +110,10 @@ static void write_detail(json_t *object, char *text, size_t size)
 static rw_status take_event(rw_run_metrics *metrics, json_t *object, const char *kind)
 {
     if (!strcmp(kind, "start")) take_start(&metrics->start, object);
+    if (!strcmp(kind, "rollback")) {
+        metrics->rollbacks = number(object, "rollbacks");
+        metrics->skipped_sequences = number(object, "skipped_sequences");
+    }
     if (metrics->event_count == EVENTS_MAX) return RW_OK;
     RW_TRY(rw_grow(&metrics->events, &metrics->event_capacity, metrics->event_count + 1,
                    sizeof *metrics->events));
@@ -199,7 +203,8 @@ static bool read_line(FILE *file, char *line, bool *whole)
 
 rw_status rw_run_metrics_read(const char *path, rw_run_metrics *out)
 {
-    *out = (rw_run_metrics){.start = {NAN, NAN, NAN, NAN, NAN, ""}};
+    *out = (rw_run_metrics){
+        .start = {NAN, NAN, NAN, NAN, NAN, ""}, .rollbacks = NAN, .skipped_sequences = NAN};
     const char *why;
     FILE *file = rw_plain_open(path, &why);
     if (!file && errno == ENOENT) return RW_OK;

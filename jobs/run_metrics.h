@@ -60,6 +60,7 @@ typedef struct {
     rw_metrics_event *events; /* in the order of the file */
     size_t event_count, event_capacity;
     rw_metrics_start start;
+    double rollbacks, skipped_sequences; /* of the last event "rollback"; NaN: there is none */
     size_t damaged_lines, repeated_steps;
 } rw_run_metrics;
 

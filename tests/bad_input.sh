@@ -72,8 +72,8 @@ wrong_commands() {
 }
 
 wrong_options() {
-    no_train 2 '--stop-at takes a whole number of at least 1' "--stop-at with a word" --stop-at soon
-    no_train 2 '--stop-at takes a whole number of at least 1' "--stop-at with a negative step" --stop-at=-3
+    no_train 2 '--stop-at takes a whole number of at least 0' "--stop-at with a word" --stop-at soon
+    no_train 2 '--stop-at takes a whole number of at least 0' "--stop-at with a negative step" --stop-at=-3
     no_train 2 'no value; write --set' "--set without a value" --set model.width
     no_train 2 '--set.*widht.*width' "--set of an unknown key" --set model.widht=8
     no_train 2 'neither auto nor a positive' "--dp 0" --dp 0
@@ -105,6 +105,10 @@ wrong_configurations() {
         train "$dir/absent.yaml" --run-dir "$dir/none"
     refused 2 1 'must be a file' "a folder as configuration" train "$dir" --run-dir "$dir/none"
     no_train 2 'heads' "heads that do not divide" --set model.blocks.0.heads=3
+    no_train 2 'heads: 65536 heads of [0-9]+ columns .*fewer heads' "columns beyond int" \
+        --set 'model.blocks=[{mixer: linear_attention, heads: 65536, key_width: 4, value_width: 65536}]'
+    no_train 2 'head_width: 65536 heads of [0-9]+ columns .*fewer heads' "columns that wrap to 0" \
+        --set 'model.blocks=[{mixer: attention, heads: 65536, head_width: 65536}]'
     no_train 2 'power of two' "a chunk that is no power of two" --set model.chunk=48
     no_train 2 'did you mean ssd' "an unknown mixer" --set model.blocks.0.mixer=sds
     no_train 2 'did you mean mqar' "an unknown task" --set data.task.name=mqra

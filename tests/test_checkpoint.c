@@ -1,5 +1,6 @@
 /* Checkpoints that meet no fault: what was saved is read back, on which terms
  * digests are equal, and which checkpoints stay. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +247,163 @@ static void pruning_leaves_two_undamaged(void **in)
     assert_int_equal(folder_count(s->dir, "step-"), 2);
 }
 
+static void expect_hint(state *s, const char *hint, const char *name)
+{
+    size_t size;
+    char line[80];
+    unsigned char *text = file_contents(join(s->dir, hint), &size);
+    snprintf(line, sizeof line, "%s\n", name);
+    assert_string_equal((char *)text, line);
+    free(text);
+}
+
+/* A checkpoint of this held-out loss; NaN: it was not evaluated. */
+static void save_evaluated(state *s, uint64_t step, double loss)
+{
+    state_fill(s, step);
+    s->meta.evaluated = loss == loss;
+    s->meta.heldout_loss = loss == loss ? loss : 0;
+    rw_status status =
+        rw_checkpoint_save(&s->layout, s->dir, &s->meta, s->tensors, STATE_TENSORS, RW_KEEP_ALL);
+    assert_string_equal(rw_message(), "");
+    assert_int_equal(status, RW_OK);
+}
+
+static void the_best_are_kept(void **in)
+{
+    state *s = *in;
+    const double losses[] = {3, 1.5, 2, NAN, 1.25, NAN, 4, 2.5};
+    bool yes;
+    for (uint64_t step = 1; step <= 8; step++) {
+        save_evaluated(s, step, losses[step - 1]);
+        rw_checkpoint_prune(s->dir, step, 2, 1, 2);
+    }
+    /* The two newest, and the two best: 1.5 and 1.25. */
+    assert_int_equal(folder_count(s->dir, "step-"), 4);
+    state_expect(s, join(s->dir, "step-00000002"), 2);
+    state_expect(s, join(s->dir, "step-00000007"), 7);
+    expect_hint(s, "best", "step-00000005");
+    state_expect(s, join(s->dir, "best"), 5);
+    state_expect(s, join(s->dir, "latest"), 8);
+    state_expect_newest(s, 8);
+    const struct {
+        double loss;
+        bool best;
+    } cases[] = {{1, true}, {1.4, true}, {1.5, false}, {2, false}, {NAN, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(rw_checkpoint_is_best(&s->layout, s->dir, 2, cases[i].loss, &yes), RW_OK);
+        assert_int_equal(yes, cases[i].best);
+    }
+    assert_int_equal(rw_checkpoint_is_best(&s->layout, s->dir, 0, 1, &yes), RW_OK);
+    assert_false(yes);
+    /* Without the key they are as any other. */
+    rw_checkpoint_prune(s->dir, 8, 2, 1, 0);
+    assert_int_equal(folder_count(s->dir, "step-"), 2);
+    assert_int_equal(folder_count(s->dir, "best"), 0);
+    rw_checkpoint *checkpoint;
+    expect_failure(rw_checkpoint_open(join(s->dir, "best"), &checkpoint), "best is not a folder");
+    file_put(join(s->dir, "best"), "../../etc\n", 10);
+    expect_failure(rw_checkpoint_open(join(s->dir, "best"), &checkpoint), "does not name");
+}
+
+/* What a rollback goes back to: however often a run was interrupted since. */
+static void regular_steps_are_kept(void **in)
+{
+    state *s = *in;
+    char *path;
+    const uint64_t steps[] = {0, 5, 10, 11, 15, 16, 17, 18};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        save_evaluated(s, steps[i], NAN);
+        rw_checkpoint_prune(s->dir, steps[i], 2, 5, 0);
+    }
+    assert_int_equal(folder_count(s->dir, "step-"), 4);
+    state_expect(s, join(s->dir, "step-00000010"), 10);
+    state_expect(s, join(s->dir, "step-00000015"), 15);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 18, 5, &path), RW_OK);
+    assert_string_equal(path, join(s->dir, "step-00000015"));
+    rw_free(&path);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 15, 5, &path), RW_OK);
+    assert_string_equal(path, join(s->dir, "step-00000010"));
+    rw_free(&path);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 15, 0, &path), RW_OK);
+    assert_null(path);
+}
+
+static void what_is_set_aside_is_not_found(void **in)
+{
+    state *s = *in;
+    uint64_t moved;
+    char *path;
+    save_evaluated(s, 1, 2);
+    save_evaluated(s, 2, NAN);
+    save_evaluated(s, 3, 1);
+    rw_checkpoint_prune(s->dir, 3, 3, 1, 1);
+    expect_hint(s, "best", "step-00000003");
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 3, 1, &path), RW_OK);
+    assert_string_equal(path, join(s->dir, "step-00000002"));
+    rw_free(&path);
+    assert_int_equal(rw_checkpoint_find_before(&s->layout, s->dir, 1, 1, &path), RW_OK);
+    assert_null(path);
+    assert_int_equal(rw_checkpoint_set_aside(s->dir, 2, &moved), RW_OK);
+    assert_int_equal(moved, 2);
+    state_expect_newest(s, 1);
+    expect_hint(s, "latest", "step-00000001");
+    expect_hint(s, "best", "step-00000001");
+    state_expect(s, join(s->dir, "set-aside-step-00000003"), 3);
+    /* Another state of the same step gets another name, the same state none. */
+    save_evaluated(s, 3, NAN);
+    assert_int_equal(rw_checkpoint_set_aside(s->dir, 3, &moved), RW_OK);
+    assert_int_equal(folder_count(s->dir, "set-aside-step-00000003"), 1);
+    s->meta.sequences_seen++;
+    assert_int_equal(rw_checkpoint_save(&s->layout, s->dir, &s->meta, s->tensors, STATE_TENSORS, 3),
+                     RW_OK);
+    assert_int_equal(rw_checkpoint_set_aside(s->dir, 2, &moved), RW_OK);
+    assert_int_equal(moved, 1);
+    assert_int_equal(folder_count(s->dir, "set-aside-step-00000003"), 2);
+}
+
+/* Counters and losses come back as they were; what an older program did not say is not made up. */
+static void progress_is_read_back(void **in)
+{
+    state *s = *in;
+    rw_checkpoint *checkpoint;
+    state_fill(s, 7);
+    rw_checkpoint_meta *m = &s->meta;
+    assert_int_equal(rw_checkpoint_save(&s->layout, s->dir, m, s->tensors, STATE_TENSORS, 2),
+                     RW_OK);
+    assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
+    assert_false(rw_checkpoint_about(checkpoint)->counts_tokens);
+    assert_false(rw_checkpoint_about(checkpoint)->evaluated);
+    rw_checkpoint_close(&checkpoint);
+    m->counts_tokens = m->evaluated = true;
+    m->tokens_seen = (uint64_t)1 << 52;
+    m->skipped_in_a_row = 3;
+    m->known_good = true;
+    m->rollbacks = 2;
+    m->skipped_sequences = 48;
+    m->running_count = 7;
+    m->running_loss = 0.1 + 0.2;
+    m->running_jump = 1.0 / 3;
+    m->last_loss = 1e-300;
+    m->heldout_loss = 2;
+    assert_int_equal(rw_checkpoint_save(&s->layout, s->dir, m, s->tensors, STATE_TENSORS, 2),
+                     RW_OK);
+    assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
+    const rw_checkpoint_meta *read = rw_checkpoint_about(checkpoint);
+    assert_true(read->counts_tokens && read->evaluated && read->known_good);
+    assert_int_equal(read->tokens_seen, m->tokens_seen);
+    assert_int_equal(read->skipped_in_a_row, 3);
+    assert_int_equal(read->rollbacks, 2);
+    assert_int_equal(read->skipped_sequences, 48);
+    assert_int_equal(read->running_count, 7);
+    assert_true(read->running_loss == m->running_loss && read->running_jump == m->running_jump);
+    assert_true(read->last_loss == m->last_loss && read->heldout_loss == 2);
+    rw_checkpoint_close(&checkpoint);
+    m->running_loss = INFINITY;
+    expect_failure(rw_checkpoint_save(&s->layout, s->dir, m, s->tensors, STATE_TENSORS, 2),
+                   "not finite");
+}
+
 static void leftovers_are_cleared(void **in)
 {
     state *s = *in;
@@ -393,6 +551,10 @@ int main(int argc, char **argv)
         CASE(saving_a_step_again_replaces_it),
         CASE(only_the_newest_are_kept),
         CASE(pruning_leaves_two_undamaged),
+        CASE(the_best_are_kept),
+        CASE(regular_steps_are_kept),
+        CASE(what_is_set_aside_is_not_found),
+        CASE(progress_is_read_back),
         CASE(leftovers_are_cleared),
         CASE(nothing_saved_is_no_error),
         CASE(another_model_is_refused),

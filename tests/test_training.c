@@ -163,6 +163,44 @@ static void test_a_step_is_given_up(void **state)
     close_training(&other);
 }
 
+/* No targets: no mean, of any loss, and no gradient. */
+static void test_no_targets_have_no_mean(void **state)
+{
+    training t;
+    rw_loss loss;
+    open_training(*state, &t);
+    rw_batch batch = *t.batch;
+    for (long i = 0; i < batch.sequences * batch.rows; i++) {
+        if (batch.targets) batch.targets[i] = RW_IGNORE;
+        for (int k = 0; !batch.targets && k < batch.target_width; k++)
+            batch.target_features[i * batch.target_width + k] = NAN;
+    }
+    batch.counted = 0;
+    rw_engine_evaluate(t.engine, &batch, NULL, &loss);
+    assert_true(isnan(loss.loss) && loss.counted == 0 && loss.correct == 0);
+    rw_engine_train(t.engine, &batch, SEED, 0, &loss);
+    assert_true(isnan(loss.loss) && loss.counted == 0);
+    for (size_t i = 0; i < rw_graph_weights(t.model->graph); i++)
+        assert_true(t.model->gradient[i] == 0);
+    close_training(&t);
+}
+
+/* A model that gives all tokens the same score does not know any of them. */
+static void test_equal_scores_are_not_right(void **state)
+{
+    training t;
+    rw_loss loss;
+    double first = 0;
+    open_training(*state, &t);
+    const rw_batch *batch = t.batch;
+    memset(t.model->weights, 0, rw_graph_weights(t.model->graph) * sizeof(real));
+    rw_engine_evaluate(t.engine, batch, NULL, &loss);
+    for (long i = 0; batch->targets && i < batch->sequences * batch->rows; i++)
+        first += batch->targets[i] == 0;
+    assert_true(loss.correct == first && loss.correct < loss.counted);
+    close_training(&t);
+}
+
 int main(int argc, char **argv)
 {
     const struct {
@@ -172,6 +210,8 @@ int main(int argc, char **argv)
         {"loss is the reference", test_loss_is_the_reference},
         {"optimizers lower the loss", test_optimizers_lower_the_loss},
         {"a step is given up between micro-batches", test_a_step_is_given_up},
+        {"no targets have no mean", test_no_targets_have_no_mean},
+        {"equal scores are not right", test_equal_scores_are_not_right},
     };
     enum { CHECKS = sizeof checks / sizeof *checks, MOST = 256 };
     static char names[MOST][96];

@@ -8,6 +8,7 @@ unit_tests = \
 	test_checkpoint_damage \
 	test_checkpoint_faults \
 	test_config \
+	test_config_compare \
 	test_conv \
 	test_convolution \
 	test_data \
@@ -80,6 +81,8 @@ test_checkpoint_faults_SOURCES = tests/test_checkpoint_faults.c tests/checkpoint
 test_checkpoint_faults_LDADD = libropewalk.a $(test_libs)
 test_config_SOURCES = tests/test_config.c tests/yaml_trees.h
 test_config_LDADD = libropewalk.a $(test_libs)
+test_config_compare_SOURCES = tests/test_config_compare.c
+test_config_compare_LDADD = libropewalk.a $(test_libs)
 test_conv_SOURCES = tests/test_conv.c $(engine_fixtures)
 test_conv_LDADD = libropewalk.a $(test_libs)
 test_convolution_SOURCES = tests/test_convolution.c
@@ -253,6 +256,8 @@ script_tests = \
 	tests/bad_input.sh \
 	tests/batch_script.sh \
 	tests/commands.sh \
+	tests/continues.sh \
+	tests/divergence.sh \
 	tests/hosts_layout.sh \
 	tests/instruction_sets.sh \
 	tests/layouts.sh \
@@ -271,6 +276,11 @@ check_PROGRAMS += two_sets no_set
 two_sets_SOURCES = src/cli/main.c tests/two_sets.c
 no_set_SOURCES = src/cli/main.c tests/two_sets.c
 no_set_CPPFLAGS = $(AM_CPPFLAGS) -DNOTHING_RUNS
+
+# What tests/continues.sh and tests/divergence.sh start.
+check_PROGRAMS += spoil_checkpoint
+spoil_checkpoint_SOURCES = tests/spoil_checkpoint.c
+spoil_checkpoint_LDADD = libropewalk.a $(rw_libs)
 
 check_PROGRAMS += $(unit_tests) $(unit_tests_double) $(mpi_tests)
 TESTS += $(unit_tests) $(unit_tests_double) $(mpi_runs) $(script_tests)

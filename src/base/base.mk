@@ -2,6 +2,7 @@ rw_sources += \
 	src/base/barrier.c src/base/barrier.h \
 	src/base/config.c src/base/config.h \
 	src/base/config_check.c \
+	src/base/config_compare.c src/base/config_compare.h \
 	src/base/cpu_quota.c src/base/cpu_quota.h \
 	src/base/float_mode.c src/base/float_mode.h \
 	src/base/log.c src/base/log.h \

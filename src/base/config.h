@@ -38,6 +38,8 @@ typedef struct {
     double min, max;     /* for numbers, inclusive; both 0: unlimited; max below
                             min: no upper limit */
     const char *choices; /* for strings: "a|b|c"; NULL: any */
+    bool neutral;        /* in `model`: the trained weights mean the same with any value of it, so
+                            that a checkpoint can go on with another one */
     const char *doc;     /* one line for --help and docs, units included */
 } rw_key;
 

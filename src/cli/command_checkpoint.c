@@ -62,8 +62,8 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "list DIR\nshow PATH\nverify PATH\ndigest PATH\nexport PATH OUT",
-    .doc = "Look at checkpoints. PATH is a checkpoint (step-N), a folder of checkpoints, or the "
-           "folder of a run: its newest.\v"
+    .doc = "Look at checkpoints. PATH is a checkpoint (step-N), a folder of checkpoints or the "
+           "folder of a run: its newest, or RUN/checkpoints/best.\v"
            "list    one line a checkpoint: size, digest, ok or what is damaged\n"
            "show    what it is: step, model, data cursor, files, tensors, configuration\n"
            "verify  checks all hashes and every tensor; of a folder, all its checkpoints\n"

@@ -90,6 +90,11 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
     if (status == RW_OK && loss.counted == 0)
         status = rw_fail(RW_ERROR, "the held-out part of %s has nothing to predict",
                          rw_source_name(saved->source));
+    if (status == RW_OK && !isfinite(loss.loss))
+        status = rw_fail(RW_ERROR,
+                         "%s: the held-out loss is not finite: the training diverged; name "
+                         "an older checkpoint (step-N)",
+                         a->path);
     if (status == RW_OK && layout->rank == 0)
         print(saved, &loss, a->by_position ? &positions : NULL);
     rw_evaluation_destroy(&evaluation);

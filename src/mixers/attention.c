@@ -33,6 +33,8 @@ static rw_status choose(const rw_config *config, int width, rw_attention_options
         return rw_config_fail(config, "heads",
                               "%d heads do not divide width %d; choose a divisor or head_width",
                               heads, width);
+    RW_TRY(rw_mixer_check_columns(config, columns ? "head_width" : "heads", heads,
+                                  3 * (int64_t)*head_width));
     if (heads % options->kv_heads != 0)
         return rw_config_fail(config, "kv_heads", "%d does not divide the %d heads of queries", kv,
                               heads);
@@ -99,12 +101,14 @@ static const rw_key keys[] = {
      .type = RW_KEY_STRING,
      .fallback = "auto",
      .choices = "auto|heads|ring",
+     .neutral = true,
      .doc = "between ranks of a sequence: all-to-all on heads, or a ring; same result"},
     {.name = "ring_memory",
      .type = RW_KEY_INT,
      .fallback = "64",
      .min = 0,
      .max = 1e6,
+     .neutral = true,
      .doc = "MB a rank that sums of a ring may take while they wait; less: more, smaller messages"},
     RW_KEYS_END,
 };

@@ -182,6 +182,13 @@ static int mapped_key(const choices *c)
     return c->map == MAP_TAYLOR ? 1 + c->key + c->key * (c->key + 1) / 2 : c->key;
 }
 
+/* Queries and keys, mapped, values and their gate. */
+static rw_status check_columns(const rw_config *config, const choices *c)
+{
+    return rw_mixer_check_columns(config, "heads", c->heads,
+                                  2 * ((int64_t)mapped_key(c) + c->value + 1));
+}
+
 static rw_status choose_widths(const rw_config *config, int width, choices *c)
 {
     c->key = (int)rw_config_int(config, "key_width");
@@ -201,7 +208,7 @@ static rw_status choose_widths(const rw_config *config, int width, choices *c)
         return rw_config_fail(config, "key_width",
                               "%d columns a head become %d features, more than %d; use fewer",
                               c->key, mapped_key(c), RW_LINEAR_ATTENTION_MAX_KEY);
-    return RW_OK;
+    return check_columns(config, c);
 }
 
 static rw_status choose(const rw_config *config, int width, choices *c)

@@ -102,6 +102,7 @@ static const rw_key keys[] = {
      .fallback = "1.0",
      .min = 0.001,
      .max = 1000,
+     .neutral = true,
      .doc = "w of sin(w x) in that network, at first"},
     {.name = "slow",
      .type = RW_KEY_REAL,
@@ -131,6 +132,7 @@ static const rw_key keys[] = {
      .type = RW_KEY_STRING,
      .fallback = "auto",
      .choices = "auto|channels|fft",
+     .neutral = true,
      .doc = "between ranks that share a sequence: rows for channels, or a shared transform (2, 4, "
             "8, 16 ranks, length a power of two; rows for channels where documents are packed); "
             "same bits"},

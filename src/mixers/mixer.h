@@ -23,4 +23,10 @@ typedef struct {
 extern const rw_mixer *const rw_mixer_registry[]; /* NULL-terminated */
 const rw_mixer *rw_mixer_find(const char *name);  /* NULL if unknown */
 
+/* Widths are int: refuses `heads` heads of `columns` columns, an error about `key`, where they come
+ * near its end. */
+#define RW_MIXER_MAX_COLUMNS (1 << 24)
+rw_status rw_mixer_check_columns(const rw_config *config, const char *key, int heads,
+                                 int64_t columns);
+
 #endif

@@ -1,5 +1,6 @@
 #include "model/engine.h"
 
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -319,9 +320,11 @@ static double count_targets(const rw_engine *e, const rw_batch *batch)
     return (double)counted;
 }
 
+/* A mean over nothing is no number. */
 static double mean_loss(rw_engine *e, double counted)
 {
-    return rw_gradient_sum_scalar(e->sum, e->losses) / (counted > 0 ? counted : 1);
+    double sum = rw_gradient_sum_scalar(e->sum, e->losses);
+    return counted > 0 ? sum / counted : NAN;
 }
 
 /* What the block's backward reads. Without the last segment, the exchange before that ends

@@ -9,82 +9,13 @@
 
 #include "base/memory.h"
 #include "mixers/mixer.h"
+#include "model/model_settings.h"
 #include "objectives/objective.h"
-
-const rw_key rw_model_keys[] = {
-    {.name = "width",
-     .type = RW_KEY_INT,
-     .fallback = "256",
-     .min = 1,
-     .max = 65536,
-     .doc = "features of a token between blocks, D"},
-    {.name = "chunk",
-     .type = RW_KEY_INT,
-     .fallback = "256",
-     .min = 1,
-     .max = 65536,
-     .doc = "tokens of a chunk, T: the unit of computation; a power of two"},
-    {.name = "tie_embeddings",
-     .type = RW_KEY_BOOL,
-     .fallback = "true",
-     .doc = "the output projection is the embedding table"},
-    {.name = "repeat",
-     .type = RW_KEY_INT,
-     .fallback = "1",
-     .min = 1,
-     .max = 1000,
-     .doc = "the list of blocks, this many times"},
-    {.name = "dropout",
-     .type = RW_KEY_REAL,
-     .fallback = "0",
-     .min = 0,
-     .max = 0.95,
-     .doc = "share of a block's output that is dropped in training"},
-    {.name = "norm",
-     .type = RW_KEY_STRING,
-     .fallback = "rms",
-     .choices = "rms|layer",
-     .doc = "normalisation in front of each block"},
-    {.name = "objective",
-     .type = RW_KEY_STRING,
-     .fallback = "auto",
-     .doc = "what is learned: next_token, regression, or what fits the data"},
-    {.name = "blocks",
-     .type = RW_KEY_LIST,
-     .required = true,
-     .doc = "mixers and mlps, in order: {mixer: NAME, ...} or {mlp: swiglu|gelu, expand: 2}"},
-    RW_KEYS_END,
-};
-
-static const rw_key mixer_key[] = {
-    {.name = "mixer", .type = RW_KEY_STRING, .required = true, .doc = "sequence mixer"},
-    {.name = "bidirectional",
-     .type = RW_KEY_BOOL,
-     .fallback = "false",
-     .doc = "a second mixer of its own runs over the reversed sequence, and is added"},
-    RW_KEYS_END,
-};
-
-static const rw_key mlp_keys[] = {
-    {.name = "mlp",
-     .type = RW_KEY_STRING,
-     .required = true,
-     .choices = "swiglu|gelu",
-     .doc = "feed-forward block"},
-    {.name = "expand",
-     .type = RW_KEY_REAL,
-     .fallback = "2",
-     .min = 0.1,
-     .max = 64,
-     .doc = "inner width over width"},
-    RW_KEYS_END,
-};
 
 /* ---- Blocks ------------------------------------------------------------------ */
 
 static rw_status build_mlp(rw_graph *graph, rw_config *block, rw_value x, rw_value *y)
 {
-    RW_TRY(rw_config_check(block, (const rw_key *const[]){mlp_keys}, 1));
     bool gated = strcmp(rw_config_string(block, "mlp"), "swiglu") == 0;
     int inner = (int)ceil(x.width * rw_config_real(block, "expand") / 8) * 8;
     rw_value up, active;
@@ -112,19 +43,7 @@ static rw_status build_reversed(rw_graph *graph, const rw_mixer *mixer, const ch
 static rw_status build_mixer(rw_graph *graph, const char *scope, rw_config *block, rw_value x,
                              rw_value *y)
 {
-    const char *name = rw_config_raw(block, "mixer");
-    const rw_mixer *mixer = name ? rw_mixer_find(name) : NULL;
-    if (!mixer) {
-        const char *known[64];
-        int count = 0;
-        for (; rw_mixer_registry[count] && count < 64; count++)
-            known[count] = rw_mixer_registry[count]->name;
-        char advice[RW_NAME_ADVICE];
-        if (!name) name = "";
-        return rw_config_fail(block, "mixer", "unknown mixer '%.60s'%s", name,
-                              rw_name_advice(name, "mixers", known, count, advice));
-    }
-    RW_TRY(rw_config_check(block, (const rw_key *const[]){mixer_key, mixer->keys}, 2));
+    const rw_mixer *mixer = rw_mixer_find(rw_config_string(block, "mixer"));
     RW_TRY(mixer->build(graph, block, x, y));
     if (!rw_config_bool(block, "bidirectional")) return RW_OK;
     rw_value before = *y, after;
@@ -144,10 +63,7 @@ static rw_status build_norm(rw_graph *graph, const rw_config *model, const char 
 static rw_status build_block(rw_graph *graph, const rw_config *model, const char *scope,
                              rw_config *block, rw_value *x)
 {
-    const char *kind = rw_config_first_key(block);
     bool mlp = rw_config_raw(block, "mlp") != NULL;
-    if (!mlp && !rw_config_raw(block, "mixer"))
-        return rw_config_fail(block, kind ? kind : "", "a block begins with `mixer:` or `mlp:`");
     rw_value normal, y, sum;
     rw_graph_begin_block(graph);
     RW_TRY(build_norm(graph, model, "pre_norm", *x, &normal));
@@ -167,11 +83,7 @@ static rw_status build_blocks(rw_graph *graph, const rw_config *model, rw_value 
         char scope[32];
         snprintf(scope, sizeof scope, "blocks.%d.", i);
         RW_TRY(rw_graph_scope(graph, scope));
-        rw_config *block = rw_config_at(model, "blocks", i % count);
-        if (!block)
-            return rw_config_fail(model, "blocks", "element %d is not a mapping like {mixer: ssd}",
-                                  i % count);
-        RW_TRY(build_block(graph, model, scope, block, x));
+        RW_TRY(build_block(graph, model, scope, rw_config_at(model, "blocks", i % count), x));
     }
     return rw_graph_scope(graph, "");
 }
@@ -249,21 +161,11 @@ done:
     return status;
 }
 
-static rw_status check_model(rw_config *model)
-{
-    RW_TRY(rw_config_check(model, (const rw_key *const[]){rw_model_keys}, 1));
-    int64_t chunk = rw_config_int(model, "chunk");
-    if (chunk & (chunk - 1))
-        return rw_config_fail(model, "chunk", "%lld is not a power of two, such as 128 or 256",
-                              (long long)chunk);
-    return RW_OK;
-}
-
 rw_status rw_model_graph(rw_config *model, const rw_format *format, rw_graph **out)
 {
     rw_status status = RW_OK;
     *out = NULL;
-    RW_TRY(check_model(model));
+    RW_TRY(rw_model_check(model));
     RW_TRY_DONE(rw_graph_new(out));
     RW_TRY_DONE(build(*out, model, format));
 done:

@@ -15,9 +15,6 @@ typedef struct {
     char *identity; /* one line: what checkpoints must agree on */
 } rw_model;
 
-/* Keys of `model`: width, chunk, tie_embeddings, repeat, blocks, dropout, norm. */
-extern const rw_key rw_model_keys[];
-
 /* Checks config["model"], builds the graph for this data and objective, and
  * draws the initial weights (a function of the seed alone). Not collective.
  * The caller owns *out. Errors: RW_USAGE, naming the key. */

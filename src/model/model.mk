@@ -7,6 +7,7 @@ rw_sources += \
 	src/model/gradient_sum.c src/model/gradient_sum.h \
 	src/model/liveness.c src/model/liveness.h \
 	src/model/model.c src/model/model.h \
+	src/model/model_settings.c src/model/model_settings.h \
 	src/model/ordered_run.c src/model/ordered_run.h \
 	src/model/plan.c src/model/plan.h \
 	src/model/plan_memory.c src/model/plan_memory.h \

@@ -76,9 +76,14 @@ static double row_loss(real *logits, int vocab, int32_t target, real scale)
     return log((double)sum) - (double)at_target;
 }
 
+/* Is the target the first of the largest logits? Of logits that are all equal, as a model whose
+ * weights overflowed gives them, not every one is the best. */
 static bool is_best(const real *logits, int vocab, int32_t target)
 {
-    return target != RW_IGNORE && logits[target] >= row_max(logits, vocab);
+    if (target == RW_IGNORE || !(logits[target] >= row_max(logits, vocab))) return false;
+    for (int i = 0; i < target; i++)
+        if (logits[i] == logits[target]) return false;
+    return true;
 }
 
 /* Logits of rows [first, first + rows), then loss and gradient in their place. */

@@ -58,7 +58,8 @@ const rw_key rw_update_keys[] = {
      .fallback = "10",
      .min = 0,
      .max = 1e15,
-     .doc = "steps in a row with a non-finite loss or gradient before training stops"},
+     .doc = "steps in a row that are skipped (not finite, or nothing to predict) before training "
+            "stops"},
     RW_KEYS_END,
 };
 

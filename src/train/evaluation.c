@@ -91,7 +91,7 @@ rw_status rw_evaluation_run(rw_evaluation *v, uint64_t batches, rw_by_position *
     for (uint64_t i = 0; i < batches; i++) {
         rw_loss one;
         RW_TRY_DONE(run_batch(v, loader, positions, &one));
-        out->loss += one.loss * one.counted;
+        if (one.counted > 0) out->loss += one.loss * one.counted;
         out->counted += one.counted;
         out->correct += one.correct;
         if (rw_on_terminal())

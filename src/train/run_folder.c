@@ -52,22 +52,61 @@ static rw_status open_log(const rw_run_folder *folder)
     return RW_OK;
 }
 
+/* What a run leaves in its folder. The checkpoints come last: where they are, the run is. */
+static const char *const run_files[] = {"metrics.jsonl", "log.txt", "report.html", "config.yaml",
+                                        "checkpoints"};
+enum { RUN_FILES = sizeof run_files / sizeof *run_files };
+
+/* Moves PATH/NAME, if it is there, into the folder `to`. */
+static rw_status move_into(const char *path, const char *name, const char *to)
+{
+    char *from = NULL, *target = NULL;
+    rw_status status = RW_OK;
+    RW_TRY_DONE(rw_path_join(path, name, &from));
+    if (access(from, F_OK) != 0) goto done;
+    RW_TRY_DONE(rw_path_join(to, name, &target));
+    status = rw_file_rename(from, target);
+done:
+    rw_free(&from);
+    rw_free(&target);
+    return status;
+}
+
+/* A run was here if there are checkpoints or metrics. */
+static rw_status is_used(const rw_run_folder *folder, bool *used)
+{
+    char *metrics;
+    RW_TRY(rw_path_join(folder->path, "metrics.jsonl", &metrics));
+    *used = access(folder->checkpoints, F_OK) == 0 || access(metrics, F_OK) == 0;
+    rw_free(&metrics);
+    return RW_OK;
+}
+
+static rw_status make_earlier(const rw_run_folder *folder, char **out)
+{
+    char name[32];
+    for (int number = 1; number < 100000; number++) {
+        snprintf(name, sizeof name, "earlier.%d", number);
+        RW_TRY(rw_path_join(folder->path, name, out));
+        if (access(*out, F_OK) != 0) return rw_folder_make(*out);
+        rw_free(out);
+    }
+    return rw_fail(RW_ERROR, "%s is full of earlier runs; choose another --run-dir", folder->path);
+}
+
 rw_status rw_run_folder_set_aside(const rw_run_folder *folder)
 {
-    char *to = NULL, suffix[16];
-    int number = 1;
-    if (access(folder->checkpoints, F_OK) != 0) return RW_OK;
-    do {
-        rw_free(&to);
-        snprintf(suffix, sizeof suffix, ".%d", number++);
-        RW_TRY(rw_path_extend(folder->checkpoints, suffix, &to));
-    } while (access(to, F_OK) == 0 && number < 100000);
+    char *to = NULL;
+    bool used;
     rw_status status = RW_OK;
-    if (rename(folder->checkpoints, to) != 0)
-        status = rw_fail(RW_ERROR, "cannot move %s out of the way: %s; choose another --run-dir",
-                         folder->checkpoints, strerror(errno));
-    else
-        rw_info("checkpoints of the earlier run are now in %s", to);
+    RW_TRY_DONE(is_used(folder, &used));
+    if (!used) goto done;
+    RW_TRY_DONE(make_earlier(folder, &to));
+    for (int i = 0; i < RUN_FILES; i++) RW_TRY_DONE(move_into(folder->path, run_files[i], to));
+    RW_TRY_DONE(rw_folder_sync(to));
+    RW_TRY_DONE(rw_folder_sync(folder->path));
+    rw_info("the earlier run in %s is now in %s", folder->path, to);
+done:
     rw_free(&to);
     return status;
 }
@@ -77,6 +116,12 @@ rw_status rw_run_folder_open(rw_run_folder *folder, const rw_config *config, uin
     RW_TRY(rw_folder_make(folder->checkpoints));
     RW_TRY(write_config(folder, config));
     RW_TRY(open_log(folder));
+    return rw_metrics_open(folder, step);
+}
+
+rw_status rw_run_folder_rewind(rw_run_folder *folder, uint64_t step)
+{
+    rw_metrics_close(folder);
     return rw_metrics_open(folder, step);
 }
 

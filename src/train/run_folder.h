@@ -48,14 +48,18 @@ rw_status rw_run_folder_foreign(const rw_run_folder *folder);
 #define RW_CONFIG_HEADER "# Written by ropewalk train: the resolved configuration of this run.\n"
 #define RW_LOG_HEADER    "Log of ropewalk train\n"
 
-/* For a run that starts anew: moves the checkpoints of an earlier run to
- * the first free name checkpoints.N, and says so. By one rank. */
+/* For a run that starts anew: moves all of an earlier run (checkpoints, metrics, log,
+ * configuration, report) together into the first free folder PATH/earlier.N, and says so. By one
+ * rank. */
 rw_status rw_run_folder_set_aside(const rw_run_folder *folder);
 
 /* Writes the resolved configuration into the claimed folder, opens log and
  * metrics, and drops metrics lines of steps after `step`, which are about to be
  * run again. To be called by one rank. */
 rw_status rw_run_folder_open(rw_run_folder *folder, const rw_config *config, uint64_t step);
+/* Drops the metrics lines of steps after `step`, which are about to be run again. By the rank
+ * that opened it. */
+rw_status rw_run_folder_rewind(rw_run_folder *folder, uint64_t step);
 /* Also gives the lock back, and removes a folder that was made for nothing. */
 void rw_run_folder_close(rw_run_folder *folder);
 

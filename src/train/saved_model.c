@@ -16,6 +16,12 @@ static rw_status read_weights(rw_checkpoint *checkpoint, const rw_model *model)
     rw_state state;
     RW_TRY(rw_state_new(model, NULL, &state));
     rw_status status = rw_checkpoint_read(checkpoint, state.tensors, state.count);
+    const char *bad = status == RW_OK ? rw_state_not_finite(state.tensors, state.count) : NULL;
+    if (bad)
+        status = rw_fail(RW_ERROR,
+                         "%s: %s is not finite, the training diverged; name an older "
+                         "checkpoint (step-N)",
+                         rw_checkpoint_path(checkpoint), bad);
     rw_state_free(&state);
     return status;
 }

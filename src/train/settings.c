@@ -59,6 +59,19 @@ const rw_key rw_train_keys[] = {
      .min = 1,
      .max = 1e6,
      .doc = "micro-batches that a step is cut into, to save memory; same bits"},
+    {.name = "rollback",
+     .type = RW_KEY_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 1e6,
+     .doc = "times that a spike or a non-finite loss may send the run back to its last good "
+            "checkpoint, past the batches since (0: never)"},
+    {.name = "spike",
+     .type = RW_KEY_REAL,
+     .fallback = "2",
+     .min = 0,
+     .max = 1e6,
+     .doc = "with rollback: a loss over this many times its running mean is a spike (0: none is)"},
     RW_KEYS_END,
 };
 
@@ -81,7 +94,14 @@ const rw_key rw_checkpoint_keys[] = {
      .fallback = "3",
      .min = 2,
      .max = 1e6,
-     .doc = "checkpoints that are kept"},
+     .doc = "newest checkpoints that are kept"},
+    {.name = "keep_best",
+     .type = RW_KEY_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 1e6,
+     .doc = "checkpoints with the lowest held-out loss that are kept besides; each evaluation that "
+            "is among them is saved"},
     RW_KEYS_END,
 };
 
@@ -133,6 +153,16 @@ static rw_status check_schedule(const rw_settings *s)
     return rw_config_fail(s->schedule, "name", "unknown schedule %s; known: %s", name, known);
 }
 
+static rw_status check_spike(const rw_config *train)
+{
+    double spike = rw_config_real(train, "spike");
+    if (spike == 0 || spike > 1) return RW_OK;
+    return rw_config_fail(train, "spike",
+                          "%g times the running mean is no spike; give more than 1, "
+                          "such as 2, or 0 for none",
+                          spike);
+}
+
 static rw_status check(rw_settings *s)
 {
     RW_TRY(rw_config_check(s->root, (const rw_key *const[]){sections}, 1));
@@ -146,6 +176,7 @@ static rw_status check(rw_settings *s)
     s->eval = rw_config_map(s->root, "eval");
     RW_TRY(check_section(s->data, rw_data_keys, NULL));
     RW_TRY(check_section(s->train, rw_train_keys, NULL));
+    RW_TRY(check_spike(s->train));
     RW_TRY(check_section(s->parallel, rw_parallel_keys, NULL));
     RW_TRY(check_section(s->checkpoint, rw_checkpoint_keys, NULL));
     RW_TRY(check_section(s->eval, rw_eval_keys, NULL));

@@ -1,5 +1,6 @@
 #include "train/state.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,6 +68,26 @@ void rw_state_free(rw_state *state)
     rw_free(&state->names);
     rw_free(&state->tensors);
     state->count = 0;
+}
+
+static bool all_finite(const real *x, size_t n)
+{
+    size_t bad = 0;
+#pragma omp parallel for schedule(static) reduction(+ : bad)
+    for (size_t i = 0; i < n; i++) bad += !isfinite(x[i]);
+    return bad == 0;
+}
+
+const char *rw_state_not_finite(const rw_tensor *tensors, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const rw_tensor *t = &tensors[i];
+        size_t n = 1;
+        for (int d = 0; d < t->dims; d++) n *= t->shape[d];
+        if (t->sharded) n = t->end - t->begin;
+        if (!all_finite(t->data, n)) return t->name;
+    }
+    return NULL;
 }
 
 rw_status rw_state_trained(const rw_model *model, double state_lr_factor, rw_trained **out)

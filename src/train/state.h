@@ -17,6 +17,10 @@ typedef struct {
 rw_status rw_state_new(const rw_model *model, rw_updater *updater, rw_state *out);
 void rw_state_free(rw_state *state);
 
+/* The first tensor with a value, among those that this rank holds, that is not finite; NULL if all
+ * are. Not collective. */
+const char *rw_state_not_finite(const rw_tensor *tensors, int count);
+
 /* What this rank updates of each parameter and keeps moments of: a contiguous
  * shard of all weights (Rajbhandari et al. 2020, ZeRO, stage 1). *out (one a
  * parameter) is owned by the caller. Not collective. */

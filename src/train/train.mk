@@ -1,15 +1,20 @@
 rw_sources += \
+	src/train/divergence.c \
 	src/train/evaluation.c src/train/evaluation.h \
 	src/train/generation.c src/train/generation.h \
+	src/train/initial_weights.c \
 	src/train/layout_notes.c src/train/layout_notes.h \
 	src/train/launcher_grace.c src/train/launcher_grace.h \
 	src/train/metrics_line.c \
 	src/train/run_claim.c \
+	src/train/resume.c \
 	src/train/run_folder.c src/train/run_folder.h \
 	src/train/saved_carry.c src/train/saved_carry.h \
 	src/train/saved_model.c src/train/saved_model.h \
+	src/train/saving.c \
 	src/train/settings.c src/train/settings.h \
 	src/train/shape_check.c src/train/shape_check.h \
+	src/train/settings_changes.c src/train/settings_changes.h \
 	src/train/state.c src/train/state.h \
 	src/train/stop_signal.c src/train/stop_signal.h \
-	src/train/trainer.c src/train/trainer.h
+	src/train/trainer.c src/train/trainer.h src/train/training.h

@@ -12,43 +12,10 @@
 #include "kernels/gemm.h"
 #include "mpi/host_memory.h"
 #include "mpi/shards.h"
-#include "optim/schedule.h"
-#include "train/evaluation.h"
-#include "train/layout_notes.h"
 #include "train/launcher_grace.h"
-#include "train/run_folder.h"
-#include "train/saved_carry.h"
-#include "train/settings.h"
-#include "train/state.h"
+#include "train/layout_notes.h"
 #include "train/stop_signal.h"
-
-typedef struct {
-    const rw_train_options *options;
-    rw_settings settings;
-    rw_layout layout;
-    rw_source *source;
-    rw_model *model;
-    rw_trained *trained;
-    rw_part *parts; /* of the trained tensors: what this rank updates */
-    rw_updater *updater;
-    const rw_schedule *schedule;
-    rw_engine *engine;
-    rw_evaluation *evaluation;
-    rw_loader *loader;
-    rw_state state;
-    rw_saved_carry all; /* the state, and what is carried from step to step */
-    rw_run_folder folder;
-    uint64_t step;    /* steps done */
-    uint64_t seen;    /* sequences of the data used so far: the cursor */
-    uint64_t last;    /* stop after this many */
-    uint64_t saved;   /* step of the newest checkpoint */
-    uint64_t skipped; /* steps skipped as non-finite, in all */
-    int skipped_in_a_row;
-    bool told_empty;     /* that a step had nothing to predict */
-    double step_seconds; /* smoothed */
-    double save_seconds; /* of the last checkpoint */
-    double shown;        /* when progress was last shown */
-} trainer;
+#include "train/training.h"
 
 static double megabytes(size_t bytes)
 {
@@ -57,7 +24,7 @@ static double megabytes(size_t bytes)
 
 /* ---- Setting up ------------------------------------------------------------- */
 
-static rw_status open_data_and_model(trainer *t)
+static rw_status open_data_and_model(rw_training *t)
 {
     rw_settings *s = &t->settings;
     RW_TRY(rw_source_open(s->data, s->seed, &t->source));
@@ -75,7 +42,7 @@ static rw_status open_data_and_model(trainer *t)
     return rw_state_new(t->model, t->updater, &t->state);
 }
 
-static rw_status plan(trainer *t)
+static rw_status plan(rw_training *t)
 {
     rw_plan_options training = rw_settings_plan(&t->settings, t->model->chunk, true);
     rw_plan_options evaluation = rw_settings_plan(&t->settings, t->model->chunk, false);
@@ -86,55 +53,7 @@ static rw_status plan(trainer *t)
                              &t->evaluation);
 }
 
-static rw_status check_checkpoint(const trainer *t, const rw_checkpoint_meta *meta)
-{
-    bool same_data = meta->data_fingerprint == rw_source_fingerprint(t->source);
-    if (strcmp(meta->model, t->model->identity) != 0)
-        return rw_fail(RW_ERROR,
-                       "the checkpoint is of another model%s (%s; this configuration makes %s); "
-                       "use another --run-dir, or --resume never",
-                       same_data ? "" : ", or of data with another vocabulary", meta->model,
-                       t->model->identity);
-    if (meta->seed != t->settings.seed)
-        rw_warn("the checkpoint was made with seed %" PRIu64 ", this run has seed %" PRIu64,
-                meta->seed, t->settings.seed);
-    if (!same_data) rw_warn("the data has changed since the checkpoint was written");
-    return RW_OK;
-}
-
-static rw_status load(trainer *t, const char *path)
-{
-    rw_status status = RW_OK;
-    rw_checkpoint *checkpoint = NULL;
-    RW_TRY_DONE(rw_checkpoint_open(path, &checkpoint));
-    const rw_checkpoint_meta *meta = rw_checkpoint_about(checkpoint);
-    RW_TRY_DONE(check_checkpoint(t, meta));
-    RW_TRY_DONE(rw_checkpoint_read(checkpoint, t->state.tensors, t->state.count));
-    RW_TRY_DONE(rw_saved_carry_read(&t->all, t->engine, checkpoint));
-    t->step = t->saved = meta->step;
-    t->seen = meta->sequences_seen;
-    t->skipped = meta->skipped_steps;
-done:
-    rw_checkpoint_close(&checkpoint);
-    return status;
-}
-
-static rw_status resume(trainer *t)
-{
-    const char *how = t->options->resume;
-    char *found = NULL;
-    t->saved = UINT64_MAX;
-    if (strcmp(how, "never") == 0) return RW_OK;
-    if (strcmp(how, "auto") == 0) {
-        RW_TRY(rw_checkpoint_find(&t->layout, t->folder.checkpoints, &found));
-        if (!found) return RW_OK;
-    }
-    rw_status status = load(t, found ? found : how);
-    rw_free(&found);
-    return status;
-}
-
-static void record_start(trainer *t)
+static void record_start(rw_training *t)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
@@ -154,7 +73,7 @@ static void record_start(trainer *t)
     rw_metrics_end(f);
 }
 
-static void announce(const trainer *t)
+static void announce(const rw_training *t)
 {
     const rw_settings *s = &t->settings;
     rw_info("model: %ld parameters; data: %s", rw_model_parameters(t->model),
@@ -169,7 +88,7 @@ static void announce(const trainer *t)
     if (!t->evaluation)
         rw_warn("nothing is evaluated: the dataset holds out no token that could be predicted "
                 "(data build --heldout)");
-    if (t->step)
+    if (t->resumed)
         rw_info("resuming %s after step %" PRIu64 " of %" PRIu64, t->folder.path, t->step,
                 s->steps);
     else
@@ -177,7 +96,7 @@ static void announce(const trainer *t)
 }
 
 /* Before anything is read to go on from: nobody else may be writing it. */
-static rw_status claim_folder(trainer *t)
+static rw_status claim_folder(rw_training *t)
 {
     rw_status status = rw_run_folder_name(t->options->run_dir, t->options->config, &t->folder);
     if (status == RW_OK && t->layout.rank == 0)
@@ -185,16 +104,18 @@ static rw_status claim_folder(trainer *t)
     return rw_agree(&t->layout, status);
 }
 
-static rw_status open_folder(trainer *t)
+static rw_status open_folder(rw_training *t)
 {
     rw_status status = RW_OK;
     if (t->layout.rank == 0) {
-        if (strcmp(t->options->resume, "never") == 0) status = rw_run_folder_set_aside(&t->folder);
+        status = rw_training_clear_way(t);
         if (status == RW_OK) status = rw_run_folder_open(&t->folder, t->settings.root, t->step);
     }
     RW_TRY(rw_agree(&t->layout, status));
     record_start(t);
     announce(t);
+    rw_training_tell_changes(t);
+    rw_training_tell_given(t);
     return RW_OK;
 }
 
@@ -202,7 +123,7 @@ enum { ASKED_TO_STOP = 1, LOST_FOLDER = 2, ASKED_TO_SAVE = 4 };
 
 /* Every rank learns what any of them was asked for: to stop, by a signal or since another process
  * has taken the run folder over; or what `more` says. */
-static int asked_for(const trainer *t, int more)
+static int asked_for(const rw_training *t, int more)
 {
     int asked = more;
     if (rw_stop_signal()) asked |= ASKED_TO_STOP;
@@ -219,20 +140,35 @@ static bool gives_step_up(void *state)
 
 /* Between two steps. A checkpoint is due when metrics cannot be written: before the disk is full.
  */
-static int what_next(trainer *t)
+static int what_next(rw_training *t)
 {
     return asked_for(t, rw_metrics_ask_for_checkpoint(&t->folder) ? ASKED_TO_SAVE : 0);
 }
 
-static rw_status start_loader(trainer *t)
+rw_status rw_training_start_loader(rw_training *t)
 {
     return rw_loader_new(t->source, RW_TRAIN, t->settings.batch, rw_engine_sequences(t->engine),
                          rw_engine_rows(t->engine), t->seen, &t->loader);
 }
 
+/* Weights of another run begin a new one; a run that has begun goes on with its own. */
+static rw_status given_weights(rw_training *t)
+{
+    if (!t->options->init) return RW_OK;
+    if (!t->resumed) return rw_agree(&t->layout, rw_training_initialise(t));
+    rw_info("%s has checkpoints: it goes on from step %" PRIu64 ", --init %s is not used",
+            t->folder.path, t->step, t->options->init);
+    return RW_OK;
+}
+
+static bool nothing_to_train(const rw_training *t)
+{
+    return t->resumed && t->step >= t->last;
+}
+
 /* Everything up to the first step. Ranks agree after each part that can fail
  * on some of them. */
-static rw_status set_up(trainer *t)
+static rw_status set_up(rw_training *t)
 {
     const rw_train_options *o = t->options;
     RW_TRY(rw_agree_comm(MPI_COMM_WORLD, rw_settings_load(o->config, o->overrides,
@@ -245,15 +181,17 @@ static rw_status set_up(trainer *t)
     RW_TRY(rw_agree(&t->layout, plan(t)));
     RW_TRY(rw_host_memory_check(&t->layout));
     RW_TRY(claim_folder(t));
-    RW_TRY(rw_agree(&t->layout, resume(t)));
+    RW_TRY(rw_training_resume(t));
+    RW_TRY(given_weights(t));
+    t->last = o->stop_at < t->settings.steps ? o->stop_at : t->settings.steps;
+    if (nothing_to_train(t)) return RW_OK;
     RW_TRY(open_folder(t));
-    t->last = o->stop_at && o->stop_at < t->settings.steps ? o->stop_at : t->settings.steps;
     if (t->step >= t->last) return RW_OK;
     rw_engine_let_stop(t->engine, gives_step_up, t);
-    return rw_agree(&t->layout, start_loader(t));
+    return rw_agree(&t->layout, rw_training_start_loader(t));
 }
 
-static void tear_down(trainer *t)
+static void tear_down(rw_training *t)
 {
     rw_loader_destroy(&t->loader);
     rw_evaluation_destroy(&t->evaluation);
@@ -266,79 +204,50 @@ static void tear_down(trainer *t)
     rw_model_destroy(&t->model);
     rw_source_close(&t->source);
     rw_run_folder_close(&t->folder);
+    rw_changes_free(&t->changes);
+    rw_training_forget_given(t);
     rw_settings_free(&t->settings);
     rw_layout_free(&t->layout);
 }
 
-/* ---- Checkpoints and evaluation ----------------------------------------------- */
+/* ---- Evaluation ----------------------------------------------- */
 
-static rw_status save(trainer *t)
+/* Bits per byte, or what part of the tokens was right; of nothing, null. */
+static void add_figures(rw_training *t, const rw_loss *loss, char text[64])
 {
-    rw_status status = RW_OK;
-    char *config = NULL;
-    if (t->saved == t->step) return RW_OK;
-    RW_TRY_DONE(rw_agree(&t->layout, rw_config_write(t->settings.root, &config)));
-    rw_checkpoint_meta meta = {
-        .step = t->step,
-        .seed = t->settings.seed,
-        .sequences_seen = t->seen,
-        .skipped_steps = t->skipped,
-        .data_fingerprint = rw_source_fingerprint(t->source),
-        .dp = t->layout.dp,
-        .sp = t->layout.sp,
-        .threads = t->layout.threads,
-        .config = config,
-        .model = t->model->identity,
-    };
-    double start = MPI_Wtime();
-    RW_TRY_DONE(rw_checkpoint_save(&t->layout, t->folder.checkpoints, &meta, t->all.tensors,
-                                   t->all.count,
-                                   (int)rw_config_int(t->settings.checkpoint, "keep")));
-    t->saved = t->step;
-    t->save_seconds = MPI_Wtime() - start;
-done:
-    rw_free(&config);
-    return status;
+    double right = loss->counted > 0 ? loss->correct / loss->counted : NAN;
+    text[0] = '\0';
+    if (rw_source_is_bytes(t->source)) {
+        rw_metrics_number(&t->folder, "eval_bits_per_byte", loss->loss / M_LN2);
+        snprintf(text, 64, ", %.4f bits per byte", loss->loss / M_LN2);
+    } else if (rw_source_format(t->source)->target_vocab > 0) {
+        rw_metrics_number(&t->folder, "eval_accuracy", right);
+        snprintf(text, 64, ", accuracy %.4f", right);
+    }
 }
 
-/* A save that fails in mid-run is told to the user and tried again later. `wanted`: it is due now,
- * since the disk is full or fails. */
-static void save_if_due(trainer *t, bool wanted)
-{
-    uint64_t every = (uint64_t)rw_config_int(t->settings.checkpoint, "every");
-    if (!wanted && (!every || t->step % every != 0)) return;
-    if (save(t) == RW_OK) return;
-    rw_warn("no checkpoint at step %" PRIu64 ": %s (training goes on; older ones are intact)",
-            t->step, rw_message());
-    rw_clear_message();
-}
-
-static rw_status evaluate(trainer *t)
+static rw_status evaluate(rw_training *t)
 {
     rw_loss loss;
+    char figures[64];
     uint64_t batches = (uint64_t)rw_config_int(t->settings.eval, "batches");
     RW_TRY(rw_evaluation_run(t->evaluation, batches, NULL, &loss));
+    t->evaluated = t->step;
+    t->heldout_loss = loss.loss;
     rw_metrics_begin(&t->folder, t->step);
     rw_metrics_number(&t->folder, "eval_loss", loss.loss);
-    char bits[64] = "", accuracy[64] = "";
-    if (rw_source_is_bytes(t->source)) {
-        rw_metrics_number(&t->folder, "eval_bits_per_byte", loss.loss / M_LN2);
-        snprintf(bits, sizeof bits, ", %.4f bits per byte", loss.loss / M_LN2);
-    } else if (rw_source_format(t->source)->target_vocab > 0) {
-        rw_metrics_number(&t->folder, "eval_accuracy", loss.correct / loss.counted);
-        snprintf(accuracy, sizeof accuracy, ", accuracy %.4f", loss.correct / loss.counted);
-    }
+    add_figures(t, &loss, figures);
     rw_metrics_end(&t->folder);
     if (loss.counted == 0)
         rw_warn("step %" PRIu64 ": nothing to predict in the first %" PRIu64 " held-out batches; "
                 "raise eval.batches",
                 t->step, batches);
     else
-        rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, bits, accuracy);
+        rw_info("step %" PRIu64 ": held-out loss %.5f%s", t->step, loss.loss, figures);
     return RW_OK;
 }
 
-static rw_status evaluate_if_due(trainer *t)
+static rw_status evaluate_if_due(rw_training *t)
 {
     if (!t->evaluation) return RW_OK;
     uint64_t every = (uint64_t)rw_config_int(t->settings.eval, "every");
@@ -348,12 +257,6 @@ static rw_status evaluate_if_due(trainer *t)
 }
 
 /* ---- Steps -------------------------------------------------------------------- */
-
-typedef struct {
-    rw_loss loss;
-    double norm, lr, seconds, wait;
-    rw_comm_counters comm;
-} step_facts;
 
 static void time_left(double seconds, char out[32])
 {
@@ -366,7 +269,7 @@ static void time_left(double seconds, char out[32])
         snprintf(out, 32, "%ld s", s);
 }
 
-static void show_progress(trainer *t, const step_facts *f)
+static void show_progress(rw_training *t, const rw_step_facts *f)
 {
     double now = MPI_Wtime(), interval = rw_on_terminal() ? 0.1 : 10;
     t->step_seconds = t->step_seconds > 0 ? 0.9 * t->step_seconds + 0.1 * f->seconds : f->seconds;
@@ -384,14 +287,14 @@ static void show_progress(trainer *t, const step_facts *f)
                 t->step, t->last, loss, tokens / t->step_seconds, left);
 }
 
-static void write_metrics(trainer *t, const step_facts *f)
+static void write_metrics(rw_training *t, const rw_step_facts *f)
 {
     rw_run_folder *o = &t->folder;
     double tokens = (double)t->settings.batch * (double)t->settings.length;
     rw_metrics_begin(o, t->step);
     rw_metrics_number(o, "loss", f->loss.loss);
     if (rw_source_is_bytes(t->source)) rw_metrics_number(o, "bits_per_byte", f->loss.loss / M_LN2);
-    rw_metrics_number(o, "tokens", (double)t->seen * (double)t->settings.length);
+    rw_metrics_number(o, "tokens", (double)t->tokens);
     rw_metrics_number(o, "tokens_per_s", tokens / f->seconds);
     rw_metrics_number(o, "lr", f->lr);
     rw_metrics_number(o, "grad_norm", f->norm);
@@ -403,42 +306,31 @@ static void write_metrics(trainer *t, const step_facts *f)
     rw_metrics_end(o);
 }
 
-/* A step whose loss or gradient is not finite changes nothing, neither weights nor
- * the carry, which then jumps over the step's tokens; too many in a
- * row end the run, with a checkpoint of the last good state. */
-static rw_status skip(trainer *t, const step_facts *f)
+static void update(rw_training *t, const rw_step_facts *f)
 {
-    t->skipped++;
-    t->skipped_in_a_row++;
-    rw_metrics_begin(&t->folder, t->step + 1);
-    rw_metrics_text(&t->folder, "event", "skipped");
-    rw_metrics_end(&t->folder);
-    rw_warn("step %" PRIu64 " is skipped: loss %g, gradient norm %g", t->step + 1, f->loss.loss,
-            f->norm);
-    int most = (int)rw_config_int(t->settings.optimizer, "max_skipped");
-    if (t->skipped_in_a_row < most) return RW_OK;
-    rw_status status = save(t);
-    if (status != RW_OK) return status;
-    return rw_fail(RW_ERROR,
-                   "%d steps in a row had a loss or gradient that is not finite; stopped after "
-                   "step %" PRIu64 " with a checkpoint in %s; lower optimizer.lr or clip",
-                   most, t->step, t->folder.checkpoints);
+    rw_updater_step(t->updater, t->step, f->lr, f->norm);
+    rw_shards_all_gather(&t->layout, rw_graph_weights(t->model->graph), t->model->weights);
+    rw_engine_carry_on(t->engine);
+    rw_training_accept(t, f->loss.loss);
 }
 
-/* The mean over no targets is not 0: metrics hold null. */
-static void tell_empty_step(trainer *t, step_facts *f)
+/* A step whose loss or gradient is not finite changes nothing, neither weights nor the carry,
+ * which then jumps over the step's tokens. *back: training went back to a checkpoint. */
+static rw_status apply(rw_training *t, const rw_step_facts *f, bool *back)
 {
-    f->loss.loss = NAN;
-    if (!t->told_empty)
-        rw_warn("step %" PRIu64 ": no token of its sequences is to be predicted, every document in "
-                "them is one token; such steps have no loss",
-                t->step);
-    t->told_empty = true;
+    rw_verdict verdict = rw_training_judge(t, f);
+    *back = false;
+    if (verdict != RW_STEP_GOOD) RW_TRY(rw_training_roll_back(t, f, verdict, back));
+    if (*back) return RW_OK;
+    if (verdict == RW_STEP_EMPTY || verdict == RW_STEP_NOT_FINITE)
+        return rw_training_skip(t, f, verdict);
+    update(t, f);
+    return RW_OK;
 }
 
-static rw_status run_step(trainer *t)
+static rw_status run_step(rw_training *t)
 {
-    step_facts f = {.comm = rw_comm_count};
+    rw_step_facts f = {.comm = rw_comm_count};
     double start = MPI_Wtime();
     const rw_batch *batch;
     RW_TRY(rw_agree(&t->layout, rw_loader_next(t->loader, &batch)));
@@ -447,26 +339,21 @@ static rw_status run_step(trainer *t)
     f.norm = rw_updater_norm(t->updater);
     f.lr = rw_config_real(t->settings.optimizer, "lr") *
            rw_schedule_at(t->schedule, t->settings.schedule, t->step, t->settings.steps);
-    if (isfinite(f.loss.loss) && isfinite(f.norm)) {
-        rw_updater_step(t->updater, t->step, f.lr, f.norm);
-        rw_shards_all_gather(&t->layout, rw_graph_weights(t->model->graph), t->model->weights);
-        rw_engine_carry_on(t->engine);
-        t->skipped_in_a_row = 0;
-    } else {
-        RW_TRY(skip(t, &f));
-    }
+    bool back;
+    RW_TRY(apply(t, &f, &back));
+    if (back) return RW_OK;
     t->step++;
     t->seen += (uint64_t)t->settings.batch;
+    t->tokens += (uint64_t)t->settings.batch * (uint64_t)t->settings.length;
     f.seconds = MPI_Wtime() - start;
-    if (f.loss.counted == 0) tell_empty_step(t, &f);
     show_progress(t, &f);
     write_metrics(t, &f);
     return RW_OK;
 }
 
-static rw_status stop_early(trainer *t)
+static rw_status stop_early(rw_training *t)
 {
-    RW_TRY(save(t));
+    RW_TRY(rw_training_save(t));
     rw_metrics_begin(&t->folder, t->step);
     rw_metrics_text(&t->folder, "event", "stopped");
     rw_metrics_end(&t->folder);
@@ -476,60 +363,99 @@ static rw_status stop_early(trainer *t)
     return RW_INTERRUPTED;
 }
 
-static rw_status check_folder(const trainer *t)
+static rw_status check_folder(const rw_training *t)
 {
     return rw_agree(&t->layout, t->layout.rank == 0 ? rw_writer_locks_check() : RW_OK);
 }
 
 /* How long a signal would have to wait for a checkpoint. */
-static void warn_of_launcher(const trainer *t)
+static void warn_of_launcher(const rw_training *t)
 {
     if (t->layout.rank != 0 || t->saved == UINT64_MAX) return;
     double parts = (double)rw_config_int(t->settings.train, "accumulate");
     rw_launcher_grace_warn(t->step_seconds / parts + t->save_seconds);
 }
 
-static rw_status run_steps(trainer *t)
+/* What follows a step that was counted. */
+static rw_status after_step(rw_training *t, int asked)
 {
+    /* Who asks to stop may not wait for an evaluation. */
+    if (asked & ASKED_TO_STOP) RW_TRY(rw_training_save(t));
+    RW_TRY(evaluate_if_due(t));
+    if (t->step < t->last) rw_training_save_if_due(t, asked & ASKED_TO_SAVE);
+    warn_of_launcher(t);
+    return RW_OK;
+}
+
+static rw_status run_steps(rw_training *t)
+{
+    /* Something to go back to. */
+    if (!t->resumed && rw_config_int(t->settings.train, "rollback") > 0)
+        RW_TRY(rw_training_save(t));
     int asked = what_next(t);
     while (t->step < t->last && !(asked & (ASKED_TO_STOP | LOST_FOLDER))) {
         uint64_t before = t->step;
         RW_TRY(run_step(t));
         asked = what_next(t);
-        if (t->step == before) break; /* given up */
-        /* Who asks to stop may not wait for an evaluation. */
-        if (asked & ASKED_TO_STOP) RW_TRY(save(t));
-        RW_TRY(evaluate_if_due(t));
-        if (t->step < t->last) save_if_due(t, asked & ASKED_TO_SAVE);
-        warn_of_launcher(t);
+        /* A step that was given up, or that sent training back, is not counted. */
+        if (t->step > before) RW_TRY(after_step(t, asked));
     }
     if (asked & LOST_FOLDER) RW_TRY(check_folder(t));
-    return t->step < t->last ? stop_early(t) : save(t);
+    if (t->step < t->last) return stop_early(t);
+    if (t->skipped_in_a_row)
+        rw_warn("the last %" PRIu64 " steps were skipped: the weights are those of step %" PRIu64,
+                t->skipped_in_a_row, t->step - t->skipped_in_a_row);
+    return rw_training_save(t);
 }
 
 /* A report that cannot be written is no failure of the training: all is saved. */
-static rw_status finish(trainer *t)
+static bool write_report(const rw_training *t)
+{
+    if (t->layout.rank != 0) return true;
+    if (rw_report_write(t->folder.path, t->options->force) == RW_OK) return true;
+    rw_warn("no report: %s; ropewalk report %s writes it later", rw_message(), t->folder.path);
+    rw_clear_message();
+    return false;
+}
+
+static rw_status finish(rw_training *t)
 {
     RW_TRY(check_folder(t));
-    if (t->layout.rank == 0 && rw_report_write(t->folder.path, t->options->force) != RW_OK) {
-        rw_warn("no report: %s; ropewalk report %s writes it later", rw_message(), t->folder.path);
-        rw_clear_message();
+    if (write_report(t))
+        rw_info("done: %" PRIu64 " steps; report: %s/report.html", t->step, t->folder.path);
+    else
         rw_info("done: %" PRIu64 " steps", t->step);
-        return RW_OK;
+    return RW_OK;
+}
+
+/* The run is where it was to go. Its files tell of how it was trained: other settings, which were
+ * not in force, are not written into them. */
+static rw_status tell_idle(rw_training *t)
+{
+    rw_info("nothing to train: the checkpoint is of step %" PRIu64
+            ", and the run ends after step %" PRIu64 " (train.steps %" PRIu64 ")",
+            t->step, t->last, t->settings.steps);
+    for (size_t i = 0; i < t->changes.count; i++) {
+        const rw_change *c = &t->changes.items[i];
+        rw_warn("not in force, nothing was trained with it: %s: %s -> %s", c->key, c->old, c->now);
     }
-    rw_info("done: %" PRIu64 " steps; report: %s/report.html", t->step, t->folder.path);
+    if (!t->changes.count && !t->elsewhere) write_report(t);
     return RW_OK;
 }
 
 rw_status rw_train(const rw_train_options *options)
 {
-    trainer t = {.options = options};
+    rw_training t = {.options = options};
     int rank;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     rw_stop_signal_install(rank == 0);
     rw_status status = set_up(&t);
-    if (status == RW_OK) status = run_steps(&t);
-    if (status == RW_OK) status = finish(&t);
+    if (status == RW_OK && nothing_to_train(&t)) {
+        status = tell_idle(&t);
+    } else {
+        if (status == RW_OK) status = run_steps(&t);
+        if (status == RW_OK) status = finish(&t);
+    }
     tear_down(&t);
     return status;
 }

@@ -7,14 +7,21 @@
 
 #include "base/status.h"
 
+#define RW_NO_STOP UINT64_MAX
+
 typedef struct {
     const char *config;           /* path */
     const char *run_dir;          /* NULL: runs/NAME-OF-CONFIG */
     const char *const *overrides; /* key.path=value */
     int override_count;
-    uint64_t stop_at;   /* end after this step, with a checkpoint; 0: train.steps */
+    uint64_t stop_at;   /* end after this step, with a checkpoint; RW_NO_STOP: train.steps */
     const char *resume; /* "auto", "never", or the path of a checkpoint */
-    bool force;         /* replace files in the run folder that ropewalk did not write */
+    const char *init;   /* run or checkpoint whose weights a new run begins with; NULL: none */
+    const char *const *init_only; /* patterns of names (fnmatch): the weights to take; none: all */
+    int init_only_count;
+    const char *const *init_skip; /* the weights not to take */
+    int init_skip_count;
+    bool force; /* replace files in the run folder that ropewalk did not write */
 } rw_train_options;
 
 /* Trains. Collective over MPI_COMM_WORLD. RW_INTERRUPTED if a signal stopped it

@@ -1,0 +1,191 @@
+#include "model/model_settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "mixers/mixer.h"
+#include "objectives/objective.h"
+
+const rw_key rw_model_keys[] = {
+    {.name = "width",
+     .type = RW_KEY_INT,
+     .fallback = "256",
+     .min = 1,
+     .max = 65536,
+     .doc = "features of a token between blocks, D"},
+    {.name = "chunk",
+     .type = RW_KEY_INT,
+     .fallback = "256",
+     .min = 1,
+     .max = 65536,
+     .neutral = true,
+     .doc = "tokens of a chunk, T: the unit of computation; a power of two"},
+    {.name = "tie_embeddings",
+     .type = RW_KEY_BOOL,
+     .fallback = "true",
+     .doc = "the output projection is the embedding table"},
+    {.name = "repeat",
+     .type = RW_KEY_INT,
+     .fallback = "1",
+     .min = 1,
+     .max = 1000,
+     .doc = "the list of blocks, this many times"},
+    {.name = "dropout",
+     .type = RW_KEY_REAL,
+     .fallback = "0",
+     .min = 0,
+     .max = 0.95,
+     .neutral = true,
+     .doc = "share of a block's output that is dropped in training"},
+    {.name = "norm",
+     .type = RW_KEY_STRING,
+     .fallback = "rms",
+     .choices = "rms|layer",
+     .doc = "normalisation in front of each block"},
+    {.name = "objective",
+     .type = RW_KEY_STRING,
+     .fallback = "auto",
+     .doc = "what is learned: next_token, regression, or what fits the data"},
+    {.name = "blocks",
+     .type = RW_KEY_LIST,
+     .required = true,
+     .doc = "mixers and mlps, in order: {mixer: NAME, ...} or {mlp: swiglu|gelu, expand: 2}"},
+    RW_KEYS_END,
+};
+
+static const rw_key mixer_key[] = {
+    {.name = "mixer", .type = RW_KEY_STRING, .required = true, .doc = "sequence mixer"},
+    {.name = "bidirectional",
+     .type = RW_KEY_BOOL,
+     .fallback = "false",
+     .doc = "a second mixer of its own runs over the reversed sequence, and is added"},
+    RW_KEYS_END,
+};
+
+static const rw_key mlp_keys[] = {
+    {.name = "mlp",
+     .type = RW_KEY_STRING,
+     .required = true,
+     .choices = "swiglu|gelu",
+     .doc = "feed-forward block"},
+    {.name = "expand",
+     .type = RW_KEY_REAL,
+     .fallback = "2",
+     .min = 0.1,
+     .max = 64,
+     .doc = "inner width over width"},
+    RW_KEYS_END,
+};
+
+/* ---- Checking ---------------------------------------------------------------- */
+
+static rw_status unknown_mixer(const rw_config *block, const char *name)
+{
+    const char *known[64];
+    char advice[RW_NAME_ADVICE];
+    int count = 0;
+    for (; rw_mixer_registry[count] && count < 64; count++)
+        known[count] = rw_mixer_registry[count]->name;
+    return rw_config_fail(block, "mixer", "unknown mixer '%.60s'%s", name,
+                          rw_name_advice(name, "mixers", known, count, advice));
+}
+
+/* The tables of a block's keys; returns their number. */
+static int tables_of(const rw_config *block, const rw_key *tables[2])
+{
+    tables[0] = mlp_keys;
+    if (rw_config_raw(block, "mlp")) return 1;
+    tables[0] = mixer_key;
+    tables[1] = rw_mixer_find(rw_config_raw(block, "mixer"))->keys;
+    return 2;
+}
+
+static rw_status check_block(rw_config *block)
+{
+    const char *mixer = rw_config_raw(block, "mixer"), *kind = rw_config_first_key(block);
+    const rw_key *tables[2];
+    if (!rw_config_raw(block, "mlp")) {
+        if (!mixer)
+            return rw_config_fail(block, kind ? kind : "",
+                                  "a block begins with `mixer:` or `mlp:`");
+        if (!rw_mixer_find(mixer)) return unknown_mixer(block, mixer);
+    }
+    int count = tables_of(block, tables);
+    return rw_config_check(block, tables, count);
+}
+
+rw_status rw_model_check(rw_config *model)
+{
+    RW_TRY(rw_config_check(model, (const rw_key *const[]){rw_model_keys}, 1));
+    int64_t chunk = rw_config_int(model, "chunk");
+    if (chunk & (chunk - 1))
+        return rw_config_fail(model, "chunk", "%lld is not a power of two, such as 128 or 256",
+                              (long long)chunk);
+    for (int i = 0; i < rw_config_count(model, "blocks"); i++)
+        RW_TRY(check_block(rw_config_at(model, "blocks", i)));
+    return RW_OK;
+}
+
+/* ---- Comparing ---------------------------------------------------------------- */
+
+static const char *kind_of(const rw_config *block)
+{
+    const char *mlp = rw_config_raw(block, "mlp");
+    return mlp ? mlp : rw_config_raw(block, "mixer");
+}
+
+static rw_status compare_block(const rw_config *old, const rw_config *now, int index,
+                               rw_changes *out)
+{
+    char path[64];
+    const rw_key *tables[2];
+    snprintf(path, sizeof path, "model.blocks.%d", index);
+    if (strcmp(kind_of(old), kind_of(now)) != 0)
+        return rw_changes_add(out, path, kind_of(old), kind_of(now), false);
+    int count = tables_of(now, tables);
+    return rw_config_compare(old, now, path, tables, count, out);
+}
+
+static int64_t blocks_of(const rw_config *model)
+{
+    return rw_config_count(model, "blocks") * rw_config_int(model, "repeat");
+}
+
+/* Lists that are written in another way, with or without `repeat`, may be the same blocks. */
+static rw_status compare_blocks(const rw_config *old, const rw_config *now, rw_changes *out)
+{
+    int had = rw_config_count(old, "blocks"), has = rw_config_count(now, "blocks");
+    int64_t blocks = had == has ? has : blocks_of(now);
+    for (int64_t i = 0; i < blocks; i++) {
+        int from = (int)(i % had), to = (int)(i % has);
+        RW_TRY(compare_block(rw_config_at(old, "blocks", from), rw_config_at(now, "blocks", to), to,
+                             out));
+    }
+    return RW_OK;
+}
+
+static rw_status count_differs(const rw_config *old, const rw_config *now, rw_changes *out)
+{
+    char was[32], is[32];
+    snprintf(was, sizeof was, "%lld blocks", (long long)blocks_of(old));
+    snprintf(is, sizeof is, "%lld blocks", (long long)blocks_of(now));
+    return rw_changes_add(out, "model.blocks", was, is, false);
+}
+
+static rw_status resolve_objective(rw_config *model, const rw_format *format)
+{
+    const rw_objective *objective;
+    RW_TRY(rw_objective_find(rw_config_string(model, "objective"), format, &objective));
+    return rw_config_set(model, "objective", objective->name);
+}
+
+rw_status rw_model_compare(rw_config *old, rw_config *now, const rw_format *format, rw_changes *out)
+{
+    RW_TRY(resolve_objective(old, format));
+    RW_TRY(resolve_objective(now, format));
+    RW_TRY(blocks_of(old) == blocks_of(now) ? compare_blocks(old, now, out)
+                                            : count_differs(old, now, out));
+    RW_TRY(rw_config_set(old, "repeat", "1"));
+    RW_TRY(rw_config_set(now, "repeat", "1"));
+    return rw_config_compare(old, now, "model", (const rw_key *const[]){rw_model_keys}, 1, out);
+}

@@ -1,0 +1,22 @@
+/* The mapping `model` of a configuration: its keys, those of its blocks, and what changes the
+ * function that a model computes. Not collective. */
+#ifndef RW_MODEL_SETTINGS_H
+#define RW_MODEL_SETTINGS_H
+
+#include "base/config_compare.h"
+#include "data_pipeline/task.h"
+
+/* Keys of `model`: width, chunk, tie_embeddings, repeat, blocks, dropout, norm, objective. */
+extern const rw_key rw_model_keys[];
+
+/* Checks the mapping and each of its blocks, and fills in all defaults. RW_USAGE, naming the
+ * key. */
+rw_status rw_model_check(rw_config *model);
+
+/* Appends what differs between two mappings `model` that rw_model_check has accepted. Changes
+ * that are not neutral make another function of the same weights. Both are altered: give copies.
+ * `format`: of the data, by which `objective: auto` is decided. */
+rw_status rw_model_compare(rw_config *old, rw_config *now, const rw_format *format,
+                           rw_changes *out);
+
+#endif
