@@ -10,5 +10,6 @@ rw_sources += \
 	src/base/random.c src/base/random.h \
 	src/base/scalar.c src/base/scalar.h \
 	src/base/status.c src/base/status.h \
+	src/base/terminal_text.c src/base/terminal_text.h \
 	src/base/yaml_tree.c src/base/yaml_tree.h \
 	src/base/yaml_write.c

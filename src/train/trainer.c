@@ -12,6 +12,7 @@
 #include "kernels/gemm.h"
 #include "mpi/shards.h"
 #include "optim/schedule.h"
+#include "train/dataset_place.h"
 #include "train/evaluation.h"
 #include "train/layout_notes.h"
 #include "train/run_folder.h"
@@ -19,6 +20,7 @@
 #include "train/settings.h"
 #include "train/state.h"
 #include "train/stop_signal.h"
+#include "train/token_meaning.h"
 
 typedef struct {
     const rw_train_options *options;
@@ -57,6 +59,7 @@ static double megabytes(size_t bytes)
 static rw_status open_data_and_model(trainer *t)
 {
     rw_settings *s = &t->settings;
+    RW_TRY(rw_dataset_beside(s->data, t->options->config));
     RW_TRY(rw_source_open(s->data, s->seed, &t->source));
     RW_TRY(rw_model_new(s->model, rw_source_format(t->source), s->seed, true, &t->model));
     if (rw_model_sees_ahead(t->model) && rw_source_tokens(t->source) > 0)
@@ -86,6 +89,9 @@ static rw_status plan(trainer *t)
 static rw_status check_checkpoint(const trainer *t, const rw_checkpoint_meta *meta)
 {
     bool same_data = meta->data_fingerprint == rw_source_fingerprint(t->source);
+    if (meta->tokens.kind)
+        RW_TRY(rw_tokens_check(&meta->tokens, t->source,
+                               "use the data of the run, another --run-dir, or --resume never"));
     if (strcmp(meta->model, t->model->identity) != 0)
         return rw_fail(RW_ERROR,
                        "the checkpoint is of another model%s (%s; this configuration makes %s); "
@@ -147,6 +153,8 @@ static void record_start(trainer *t)
     rw_metrics_text(f, "precision", rw_precision_name(t->settings.precision));
     rw_metrics_text(f, "blas_kernels", rw_gemm_kernels());
     rw_metrics_text(f, "data", rw_source_name(t->source));
+    if (rw_source_tokens(t->source))
+        rw_metrics_number(f, "heldout_tokens", (double)rw_source_heldout_targets(t->source));
     rw_metrics_text(f, "host", host);
     rw_metrics_end(f);
 }
@@ -249,6 +257,7 @@ static rw_status save(trainer *t)
         .threads = t->layout.threads,
         .config = config,
         .model = t->model->identity,
+        .tokens = rw_tokens_of(t->source),
     };
     RW_TRY_DONE(rw_checkpoint_save(&t->layout, t->folder.checkpoints, &meta, t->all.tensors,
                                    t->all.count,
@@ -270,6 +279,19 @@ static void save_if_due(trainer *t)
     rw_clear_message();
 }
 
+/* Which held-out tokens an evaluation during training takes: `ropewalk eval` takes all. */
+static void name_part(const trainer *t, uint64_t batches, char text[64])
+{
+    uint64_t sequences = rw_source_heldout_count(t->source), batch = (uint64_t)t->settings.batch;
+    uint64_t all = (sequences + batch - 1) / batch;
+    if (all > 1 && batches == 1)
+        snprintf(text, 64, " (first of %" PRIu64 " batches)", all);
+    else if (all > batches)
+        snprintf(text, 64, " (first %" PRIu64 " of %" PRIu64 " batches)", batches, all);
+    else if (all)
+        snprintf(text, 64, " (all held-out tokens)");
+}
+
 static rw_status evaluate(trainer *t)
 {
     rw_loss loss;
@@ -277,7 +299,9 @@ static rw_status evaluate(trainer *t)
     RW_TRY(rw_evaluation_run(t->evaluation, batches, NULL, &loss));
     rw_metrics_begin(&t->folder, t->step);
     rw_metrics_number(&t->folder, "eval_loss", loss.loss);
-    char bits[64] = "", accuracy[64] = "";
+    rw_metrics_number(&t->folder, "eval_tokens", loss.counted);
+    char bits[64] = "", accuracy[64] = "", part[64] = "";
+    name_part(t, batches, part);
     if (rw_source_is_bytes(t->source)) {
         rw_metrics_number(&t->folder, "eval_bits_per_byte", loss.loss / M_LN2);
         snprintf(bits, sizeof bits, ", %.4f bits per byte", loss.loss / M_LN2);
@@ -291,7 +315,8 @@ static rw_status evaluate(trainer *t)
                 "raise eval.batches",
                 t->step, batches);
     else
-        rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, bits, accuracy);
+        rw_info("step %" PRIu64 ": held-out loss %.5f%s%s%s", t->step, loss.loss, bits, accuracy,
+                part);
     return RW_OK;
 }
 
