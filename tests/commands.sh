@@ -73,7 +73,7 @@ doctor() {
 # What messages name exists: commands as `ropewalk WORD` (the words after it in prose are
 # listed here), options as --WORD (of this program, of configure, of docker, mpirun, srun).
 named() {
-    local word prose=' ropewalk: dataset goes program runs that threads was '
+    local word prose=' built dataset did does goes knows lock program reads runs that threads was '
     grep -rohE --include='*.c' --exclude=report_style.c '"([^"\\]|\\.)*"' \
         "$top"/{src,jobs,mpi,checkpoints,data_pipeline} >"$dir/strings"
     "$program" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' >"$dir/commands"

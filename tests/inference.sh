@@ -142,6 +142,9 @@ own_file() {
         expect_exit 0 "eval --data on $ranks ranks"
         cmp -s out alone || fail "eval --data on $ranks ranks: other figures"
     done
+    does "data build --heldout 1" data build whole.h5 own.txt --heldout 1
+    does "eval of a file without training tokens" eval run --data whole.h5
+    figures | cmp -s - <(sed '/^data /d; /^evaluated /d' alone) || fail "eval of --heldout 1: other figures"
     does "eval --data --split" eval run --data own.h5 --split heldout
     out_says '^evaluated held-out tokens$' "eval --split heldout"
     out_says '^tokens 1499$' "eval --split heldout"
