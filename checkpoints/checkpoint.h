@@ -32,6 +32,16 @@ typedef struct {
     size_t begin, end; /* if sharded: the elements that `data` holds */
 } rw_tensor;
 
+/* What the tokens of the model are. */
+typedef struct {
+    const char *kind;     /* "bytes", "letters", "ids" or "features"; NULL: the checkpoint is older
+                             than this entry */
+    const char *alphabet; /* of letters: token i is letter i; else "" */
+    int vocab;            /* ids of the input are 0 .. vocab - 1; 0 for features */
+    int features;         /* reals of a token of the input, where vocab is 0 */
+    int target_vocab, target_features; /* the same of the targets */
+} rw_checkpoint_tokens;
+
 /* What a checkpoint says besides its tensors. */
 typedef struct {
     uint64_t step;           /* steps done; the next step to run has this number */
@@ -42,6 +52,7 @@ typedef struct {
     int dp, sp, threads; /* layout that wrote it, for the record only */
     const char *config;  /* resolved configuration, YAML text */
     const char *model;   /* one line that identifies the model's shape */
+    rw_checkpoint_tokens tokens;
     /* What older programs did not record; 0 then. */
     bool counts_tokens;         /* tokens_seen is known */
     uint64_t tokens_seen;       /* tokens trained on */

@@ -67,12 +67,27 @@ rw_status rw_checkpoint_list(const char *dir, FILE *out)
     return status;
 }
 
+static void show_tokens(const rw_checkpoint_tokens *tokens, FILE *out)
+{
+    if (!tokens->kind)
+        fprintf(out, "tokens          not said: written by an older ropewalk\n");
+    else if (tokens->alphabet[0]) {
+        fprintf(out, "tokens          %s ", tokens->kind);
+        rw_terminal_text_write(tokens->alphabet, out);
+        fputc('\n', out);
+    } else
+        fprintf(out, "tokens          %s, %d %s\n", tokens->kind,
+                tokens->vocab ? tokens->vocab : tokens->features,
+                tokens->vocab ? "values" : "a token");
+}
+
 static void show_about(const rw_manifest *manifest, FILE *out)
 {
     const rw_checkpoint_meta *about = &manifest->about;
     fprintf(out, "format          %s, version %d\n", RW_CHECKPOINT_FORMAT, RW_CHECKPOINT_VERSION);
     fprintf(out, "step            %" PRIu64 "\n", about->step);
     rw_print_line(out, "model           %s", about->model);
+    show_tokens(&about->tokens, out);
     fprintf(out, "seed            %" PRIu64 "\n", about->seed);
     fprintf(out, "sequences seen  %" PRIu64 "\n", about->sequences_seen);
     if (about->counts_tokens) fprintf(out, "tokens seen     %" PRIu64 "\n", about->tokens_seen);

@@ -5,6 +5,17 @@
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
 
+static rw_status copy_tokens(const rw_checkpoint_tokens *tokens, rw_manifest *out)
+{
+    rw_checkpoint_tokens *own = &out->about.tokens;
+    if (!tokens->kind) return RW_OK;
+    RW_TRY(rw_strdup(tokens->kind, &out->token_kind));
+    RW_TRY(rw_strdup(tokens->alphabet ? tokens->alphabet : "", &out->alphabet));
+    own->kind = out->token_kind;
+    own->alphabet = out->alphabet;
+    return RW_OK;
+}
+
 rw_status rw_manifest_new(const rw_checkpoint_meta *meta, const char *dtype, rw_manifest **out)
 {
     rw_status status = RW_OK;
@@ -16,6 +27,7 @@ rw_status rw_manifest_new(const rw_checkpoint_meta *meta, const char *dtype, rw_
     manifest->about = *meta;
     manifest->about.config = manifest->config;
     manifest->about.model = manifest->model;
+    RW_TRY_DONE(copy_tokens(&meta->tokens, manifest));
 done:
     if (status != RW_OK) rw_manifest_destroy(&manifest);
     *out = manifest;
@@ -33,6 +45,8 @@ void rw_manifest_destroy(rw_manifest **manifest)
     rw_free(&m->segments);
     rw_free(&m->config);
     rw_free(&m->model);
+    rw_free(&m->token_kind);
+    rw_free(&m->alphabet);
     rw_free(&m->dtype);
     rw_free(manifest);
 }

@@ -31,8 +31,8 @@ typedef struct {
 } rw_manifest_tensor;
 
 typedef struct {
-    rw_checkpoint_meta about; /* config and model: the manifest's own */
-    char *config, *model;
+    rw_checkpoint_meta about; /* its texts: the manifest's own */
+    char *config, *model, *token_kind, *alphabet;
     char *dtype; /* of all tensors */
     uint64_t digest;
     rw_manifest_file *files; /* data files in the order of segments, then the index */

@@ -107,6 +107,30 @@ static rw_status read_progress(const reader *in, const json_t *root, rw_checkpoi
     return RW_OK;
 }
 
+static bool is_kind(const rw_checkpoint_tokens *t)
+{
+    size_t letters = strlen(t->alphabet);
+    if (strcmp(t->kind, "bytes") == 0) return t->vocab == 256 && letters == 0;
+    if (strcmp(t->kind, "letters") == 0) return letters > 0 && (size_t)t->vocab == letters;
+    if (strcmp(t->kind, "ids") == 0) return t->vocab > 0 && letters == 0;
+    return strcmp(t->kind, "features") == 0 && t->vocab == 0 && letters == 0;
+}
+
+/* What the tokens are; a checkpoint of before this entry says nothing of them. */
+static rw_status read_tokens(const reader *in, json_t *entry, rw_checkpoint_tokens *out)
+{
+    if (!entry) return RW_OK;
+    if (json_unpack(entry, "{s:s, s:s, s:i, s:i, s:i, s:i}", "kind", &out->kind, "alphabet",
+                    &out->alphabet, "vocab", &out->vocab, "features", &out->features,
+                    "target_vocab", &out->target_vocab, "target_features",
+                    &out->target_features) < 0 ||
+        !is_kind(out) || out->features < 0 || (out->vocab == 0) == (out->features == 0) ||
+        out->target_vocab < 0 || out->target_features < 0 ||
+        (out->target_vocab == 0) == (out->target_features == 0))
+        return damage(in, "what it says of the tokens is impossible");
+    return RW_OK;
+}
+
 static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
 {
     const char *seed, *fingerprint, *config_hash, *dtype, *digest;
@@ -127,6 +151,7 @@ static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
         hash != rw_hash(about.config, strlen(about.config)))
         return damage(in, "an entry about the run has an impossible value");
     RW_TRY(read_progress(in, root, &about));
+    RW_TRY(read_tokens(in, json_object_get(root, "tokens"), &about.tokens));
     RW_TRY(rw_manifest_new(&about, dtype, out));
     (*out)->digest = total;
     return RW_OK;

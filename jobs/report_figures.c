@@ -53,13 +53,17 @@ static rw_status write_if_any(const rw_chart *chart, FILE *out)
 }
 
 /* Losses, or bits per byte: training and held-out data in one wide chart. */
-static rw_status loss_figure(const rw_run_metrics *metrics, bool bits, const double *marks,
+static rw_status loss_figure(const rw_report *report, bool bits, const double *marks,
                              size_t mark_count, FILE *out)
 {
+    const rw_run_metrics *metrics = report->metrics;
+    char part[RW_REPORT_PART], held_out[RW_REPORT_PART + 16];
+    rw_report_part(report, part);
+    snprintf(held_out, sizeof held_out, "held-out%s%s", *part ? ", " : "", part);
     const rw_series series[] = {
         {"training, smoothed", RW_DRAW_SMOOTH, 1,
          row_points(metrics, bits ? RW_METRIC_BITS_PER_BYTE : RW_METRIC_LOSS)},
-        {"held-out", RW_DRAW_POINTS, 2, evaluation_points(metrics, bits)},
+        {held_out, RW_DRAW_POINTS, 2, evaluation_points(metrics, bits)},
     };
     const rw_chart chart = {
         .title = bits ? "Bits per byte" : "Loss",
@@ -125,8 +129,8 @@ rw_status rw_report_figures(const rw_report *report, FILE *out)
     rw_status status;
     RW_TRY_DONE(rw_alloc(metrics->event_count, sizeof *resumes, "marks of a chart", &resumes));
     size_t count = find_resumes(metrics, resumes);
-    RW_TRY_DONE(loss_figure(metrics, false, resumes, count, out));
-    RW_TRY_DONE(loss_figure(metrics, true, resumes, count, out));
+    RW_TRY_DONE(loss_figure(report, false, resumes, count, out));
+    RW_TRY_DONE(loss_figure(report, true, resumes, count, out));
     fputs("<div class=\"pair\">\n", out);
     RW_TRY_DONE(small_figures(metrics, out));
     fputs("</div>\n", out);

@@ -91,6 +91,30 @@ static extremes of_evaluations(const rw_run_metrics *metrics, bool bits)
     return e;
 }
 
+static const rw_metrics_evaluation *last_evaluation(const rw_run_metrics *metrics)
+{
+    size_t count = metrics->evaluation_count;
+    return count ? &metrics->evaluations[count - 1] : NULL;
+}
+
+static bool is_of_all(const rw_run_metrics *metrics)
+{
+    const rw_metrics_evaluation *last = last_evaluation(metrics);
+    return last && last->tokens >= metrics->start.heldout_tokens; /* false with a NaN */
+}
+
+void rw_report_part(const rw_report *report, char text[RW_REPORT_PART])
+{
+    const char *batches = rw_run_config_get(report->config, "eval.batches");
+    text[0] = '\0';
+    if (is_of_all(report->metrics))
+        snprintf(text, RW_REPORT_PART, "all held-out tokens");
+    else if (batches && last_evaluation(report->metrics) && strcmp(batches, "1") == 0)
+        snprintf(text, RW_REPORT_PART, "first batch");
+    else if (batches && last_evaluation(report->metrics))
+        snprintf(text, RW_REPORT_PART, "first %.32s batches", batches);
+}
+
 static double last_value(const rw_run_metrics *metrics, rw_metric metric)
 {
     return of_rows(metrics, metric).last;
@@ -107,14 +131,14 @@ static void tile(const char *name, const char *value, const char *below, FILE *o
     fputs("</span></div>\n", out);
 }
 
-static void loss_tile(const char *name, extremes e, FILE *out)
+static void loss_tile(const char *name, const char *part, extremes e, FILE *out)
 {
     if (!isfinite(e.last)) return;
-    char last[RW_QUANTITY_SIZE], best[RW_QUANTITY_SIZE], step[RW_QUANTITY_SIZE], below[160];
+    char last[RW_QUANTITY_SIZE], best[RW_QUANTITY_SIZE], step[RW_QUANTITY_SIZE], below[256];
     rw_quantity_loss(e.last, last, sizeof last);
     rw_quantity_loss(e.best, best, sizeof best);
     rw_quantity_grouped(e.best_step, 0, step, sizeof step);
-    snprintf(below, sizeof below, "best %s at step %s", best, step);
+    snprintf(below, sizeof below, "%s%sbest %s at step %s", part, *part ? "; " : "", best, step);
     tile(name, last, below, out);
 }
 
@@ -157,16 +181,34 @@ static rw_status speed_tiles(const rw_run_metrics *metrics, FILE *out)
     return RW_OK;
 }
 
+/* Why `ropewalk eval` prints other figures than this page. */
+static void write_part_note(const rw_run_metrics *metrics, FILE *out)
+{
+    const rw_metrics_evaluation *last = last_evaluation(metrics);
+    double all = metrics->start.heldout_tokens;
+    char tokens[RW_QUANTITY_SIZE], whole[RW_QUANTITY_SIZE];
+    if (!last || !(last->tokens < all)) return;
+    rw_quantity_grouped(last->tokens, 0, tokens, sizeof tokens);
+    rw_quantity_grouped(all, 0, whole, sizeof whole);
+    fprintf(out,
+            "<p class=\"lead\">Held-out figures on this page were measured during training, on %s "
+            "of the %s held-out tokens. <code>ropewalk eval</code> measures all of them.</p>\n",
+            tokens, whole);
+}
+
 static rw_status write_tiles(const rw_report *report, FILE *out)
 {
     const rw_run_metrics *metrics = report->metrics;
+    char part[RW_REPORT_PART];
+    rw_report_part(report, part);
     fputs("<div class=\"tiles\">\n", out);
-    loss_tile("held-out loss", of_evaluations(metrics, false), out);
-    loss_tile("held-out bits/byte", of_evaluations(metrics, true), out);
-    loss_tile("training loss", of_rows(metrics, RW_METRIC_LOSS), out);
+    loss_tile("held-out loss", part, of_evaluations(metrics, false), out);
+    loss_tile("held-out bits/byte", part, of_evaluations(metrics, true), out);
+    loss_tile("training loss", "", of_rows(metrics, RW_METRIC_LOSS), out);
     steps_tile(report, out);
     RW_TRY(speed_tiles(metrics, out));
     fputs("</div>\n", out);
+    write_part_note(metrics, out);
     return RW_OK;
 }
 
@@ -192,28 +234,43 @@ static void number_fact(const char *name, double value, FILE *out)
     if (isfinite(value)) fact(name, text, out);
 }
 
-static void model_facts(const rw_report *report, FILE *out)
+static rw_status blocks_fact(const rw_report *report, FILE *out)
 {
-    char blocks[256], text[300];
+    char *blocks;
     const char *repeat = rw_run_config_get(report->config, "model.repeat");
-    rw_run_config_blocks(report->config, blocks, sizeof blocks);
-    bool repeated = repeat && strcmp(repeat, "1") != 0;
-    if (repeated) snprintf(text, sizeof text, "%s \u00d7 (%s)", repeat, blocks);
-    fact("blocks", repeated ? text : blocks, out);
+    RW_TRY(rw_run_config_blocks(report->config, &blocks));
+    if (*blocks && repeat && strcmp(repeat, "1") != 0) {
+        fputs("<dt>blocks</dt><dd>", out);
+        rw_report_text(repeat, out);
+        fputs(" \u00d7 (", out);
+        rw_report_text(blocks, out);
+        fputs(")</dd>\n", out);
+    } else
+        fact("blocks", blocks, out);
+    rw_free(&blocks);
+    return RW_OK;
+}
+
+static rw_status model_facts(const rw_report *report, FILE *out)
+{
+    RW_TRY(blocks_fact(report, out));
     config_fact(report, "width", "model.width", out);
     config_fact(report, "chunk", "model.chunk", out);
     number_fact("parameters", report->metrics->start.parameters, out);
+    return RW_OK;
 }
 
-static void data_facts(const rw_report *report, FILE *out)
+static rw_status data_facts(const rw_report *report, FILE *out)
 {
+    char *options;
     config_fact(report, "dataset", "data.dataset", out);
     config_fact(report, "task", "data.task.name", out);
-    char options[160];
-    rw_run_config_options(report->config, "data.task", options, sizeof options);
+    RW_TRY(rw_run_config_options(report->config, "data.task", &options));
     fact("", options, out);
+    rw_free(&options);
     config_fact(report, "tokens of a sequence", "data.length", out);
     config_fact(report, "sequences of a step", "data.batch", out);
+    return RW_OK;
 }
 
 static void training_facts(const rw_report *report, FILE *out)
@@ -252,8 +309,8 @@ static rw_status machine_facts(const rw_report *report, FILE *out)
 static rw_status write_facts(const rw_report *report, FILE *out)
 {
     fputs("<div class=\"facts\">\n<section><h2>Model and data</h2><dl>\n", out);
-    model_facts(report, out);
-    data_facts(report, out);
+    RW_TRY(model_facts(report, out));
+    RW_TRY(data_facts(report, out));
     fputs("</dl></section>\n<section><h2>Training</h2><dl>\n", out);
     training_facts(report, out);
     fputs("</dl></section>\n<section><h2>Machine</h2><dl>\n", out);

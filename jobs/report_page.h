@@ -22,6 +22,10 @@ rw_status rw_report_page(const rw_report *report, FILE *out);
 rw_status rw_report_figures(const rw_report *report, FILE *out);
 /* A line in the head of every page that ropewalk writes. */
 #define RW_REPORT_MARK "<meta name=\"generator\" content=\"ropewalk report\"/>\n"
+/* Which tokens the evaluations of the training took, e.g. "first 8 batches". Empty if that
+ * is not known. */
+#define RW_REPORT_PART 64
+void rw_report_part(const rw_report *report, char text[RW_REPORT_PART]);
 /* Text with the characters that mean something to HTML escaped. */
 void rw_report_text(const char *text, FILE *out);
 /* The style sheet. */

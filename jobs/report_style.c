@@ -51,6 +51,7 @@ const char rw_report_style[] =
     "table{border-collapse:collapse;width:100%}\n"
     "th{font-weight:400;color:var(--soft);text-align:left}\n"
     "th,td{padding:3px 16px 3px 0;border-bottom:1px solid var(--rule);vertical-align:top}\n"
+    "td{overflow-wrap:anywhere}td:not(:last-child){white-space:nowrap}\n"
     "tr:last-child td{border-bottom:0}\n"
     "details{padding:12px 18px;margin:16px 0}summary{cursor:pointer;font-weight:600}\n"
     "pre{margin:10px 0 0;overflow-x:auto;font:13px/1.5 ui-monospace,'DejaVu Sans Mono',Consolas,"

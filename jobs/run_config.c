@@ -1,6 +1,7 @@
 #include "jobs/run_config.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,19 +77,32 @@ const char *rw_run_config_get(rw_run_config *config, const char *path)
     return scalar(find(config, path));
 }
 
-/* Appends "separator word"; a text that is full stays as it is. */
-static void append(char *text, size_t size, const char *separator, const char *word)
+/* A text that grows; the owner frees it. */
+typedef struct {
+    char *text;
+    size_t used, capacity;
+} growing;
+
+/* Appends "separator word", the first time the word alone. */
+static rw_status append(growing *g, const char *separator, const char *word)
 {
-    size_t used = strlen(text);
-    if (used + strlen(separator) + strlen(word) + 1 > size) return;
-    snprintf(text + used, size - used, "%s%s", used ? separator : "", word);
+    size_t most = strlen(separator) + strlen(word) + 1;
+    RW_TRY(rw_grow(&g->text, &g->capacity, g->used + most, 1));
+    g->used += (size_t)snprintf(g->text + g->used, most, "%s%s", g->used ? separator : "", word);
+    return RW_OK;
 }
 
-void rw_run_config_blocks(rw_run_config *config, char *text, size_t size)
+/* An empty text, or what is in it if that did not work. */
+static rw_status hand_over(rw_status status, growing *g, char **out)
 {
-    text[0] = '\0';
-    yaml_node_t *blocks = find(config, "model.blocks");
-    if (!blocks || blocks->type != YAML_SEQUENCE_NODE) return;
+    if (status == RW_OK) status = append(g, "", "");
+    if (status != RW_OK) rw_free(&g->text);
+    *out = g->text;
+    return status;
+}
+
+static rw_status list_blocks(rw_run_config *config, const yaml_node_t *blocks, growing *out)
+{
     for (yaml_node_item_t *item = blocks->data.sequence.items.start;
          item < blocks->data.sequence.items.top; item++) {
         yaml_node_t *block = yaml_document_get_node(&config->document, *item);
@@ -96,22 +110,37 @@ void rw_run_config_blocks(rw_run_config *config, char *text, size_t size)
         yaml_node_pair_t *first = block->data.mapping.pairs.start;
         if (first == block->data.mapping.pairs.top) continue;
         const char *name = scalar(yaml_document_get_node(&config->document, first->value));
-        if (name) append(text, size, ", ", name);
+        if (name) RW_TRY(append(out, ", ", name));
     }
+    return RW_OK;
 }
 
-void rw_run_config_options(rw_run_config *config, const char *path, char *text, size_t size)
+rw_status rw_run_config_blocks(rw_run_config *config, char **out)
 {
-    text[0] = '\0';
-    yaml_node_t *map = find(config, path);
-    if (!map || map->type != YAML_MAPPING_NODE) return;
+    growing text = {0};
+    yaml_node_t *blocks = find(config, "model.blocks");
+    bool known = blocks && blocks->type == YAML_SEQUENCE_NODE;
+    return hand_over(known ? list_blocks(config, blocks, &text) : RW_OK, &text, out);
+}
+
+static rw_status list_options(rw_run_config *config, const yaml_node_t *map, growing *out)
+{
+    if (map->data.mapping.pairs.start == map->data.mapping.pairs.top) return RW_OK;
     for (yaml_node_pair_t *pair = map->data.mapping.pairs.start + 1;
          pair < map->data.mapping.pairs.top; pair++) {
         const char *key = scalar(yaml_document_get_node(&config->document, pair->key));
         const char *value = scalar(yaml_document_get_node(&config->document, pair->value));
         if (!key || !value) continue;
-        char option[128];
-        snprintf(option, sizeof option, "%s %s", key, value);
-        append(text, size, ", ", option);
+        RW_TRY(append(out, ", ", key));
+        RW_TRY(append(out, " ", value));
     }
+    return RW_OK;
+}
+
+rw_status rw_run_config_options(rw_run_config *config, const char *path, char **out)
+{
+    growing text = {0};
+    yaml_node_t *map = find(config, path);
+    bool known = map && map->type == YAML_MAPPING_NODE;
+    return hand_over(known ? list_options(config, map, &text) : RW_OK, &text, out);
 }

@@ -26,10 +26,11 @@ void rw_run_config_free(rw_run_config *config);
 /* The scalar at a path such as "data.task.name", as written; NULL if none. */
 const char *rw_run_config_get(rw_run_config *config, const char *path);
 
-/* Names of the list at model.blocks: "lssl, ssd, swiglu"; "" if none. */
-void rw_run_config_blocks(rw_run_config *config, char *text, size_t size);
+/* Names of the list at model.blocks: "lssl, ssd, swiglu"; "" if none. The caller frees *out.
+ * Errors: RW_ERROR without memory. */
+rw_status rw_run_config_blocks(rw_run_config *config, char **out);
 
-/* The scalars of the mapping at `path` but for its first: "vocab 128, pairs 8". */
-void rw_run_config_options(rw_run_config *config, const char *path, char *text, size_t size);
+/* The scalars of the mapping at `path` but for its first: "vocab 128, pairs 8". The same. */
+rw_status rw_run_config_options(rw_run_config *config, const char *path, char **out);
 
 #endif

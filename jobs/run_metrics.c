@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -71,7 +72,8 @@ static rw_status take_evaluation(rw_run_metrics *metrics, const json_t *object, 
     RW_TRY(rw_grow(&metrics->evaluations, &metrics->evaluation_capacity, count + 1,
                    sizeof *metrics->evaluations));
     metrics->evaluations[count] = (rw_metrics_evaluation){step, number(object, "eval_loss"),
-                                                          number(object, "eval_bits_per_byte")};
+                                                          number(object, "eval_bits_per_byte"),
+                                                          number(object, "eval_tokens")};
     metrics->evaluation_count = count + 1;
     return RW_OK;
 }
@@ -84,27 +86,56 @@ static void take_start(rw_metrics_start *start, json_t *object)
         .dp = number(object, "dp"),
         .sp = number(object, "sp"),
         .threads = number(object, "threads"),
+        .heldout_tokens = number(object, "heldout_tokens"),
     };
     const char *host = json_string_value(json_object_get(object, "host"));
     snprintf(start->host, sizeof start->host, "%s", host ? host : "");
 }
 
-static void write_detail(json_t *object, char *text, size_t size)
+/* A value as people read it. The caller frees *out. */
+static rw_status write_value(const json_t *value, char **out)
 {
-    size_t used = 0;
+    char text[32];
+    if (json_is_string(value)) return rw_strdup(json_string_value(value), out);
+    if (json_is_number(value)) {
+        snprintf(text, sizeof text, "%.9g", json_number_value(value));
+        return rw_strdup(text, out);
+    }
+    char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    rw_status status = rw_strdup(dump ? dump : "", out);
+    free(dump);
+    return status;
+}
+
+static rw_status append(char **text, size_t *used, size_t *capacity, const char *piece)
+{
+    size_t length = strlen(piece);
+    RW_TRY(rw_grow(text, capacity, *used + length + 1, 1));
+    memcpy(*text + *used, piece, length + 1);
+    *used += length;
+    return RW_OK;
+}
+
+/* Fields whose values say nothing (null) are left out. */
+static rw_status write_detail(json_t *object, char **out)
+{
+    size_t used = 0, capacity = 0;
     const char *key;
     json_t *value;
+    RW_TRY(append(out, &used, &capacity, ""));
     json_object_foreach(object, key, value)
     {
-        if (!strcmp(key, "event") || !strcmp(key, "step") || used >= size) continue;
-        const char *comma = used ? ", " : "";
-        if (json_is_string(value))
-            used += (size_t)snprintf(text + used, size - used, "%s%s %s", comma, key,
-                                     json_string_value(value));
-        else if (json_is_number(value))
-            used += (size_t)snprintf(text + used, size - used, "%s%s %.9g", comma, key,
-                                     json_number_value(value));
+        char *text;
+        if (!strcmp(key, "event") || !strcmp(key, "step") || json_is_null(value)) continue;
+        RW_TRY(append(out, &used, &capacity, used ? ", " : ""));
+        RW_TRY(append(out, &used, &capacity, key));
+        RW_TRY(append(out, &used, &capacity, " "));
+        RW_TRY(write_value(value, &text));
+        rw_status status = append(out, &used, &capacity, text);
+        rw_free(&text);
+        RW_TRY(status);
     }
+    return RW_OK;
 }
 
 static rw_status take_event(rw_run_metrics *metrics, json_t *object, const char *kind)
@@ -119,9 +150,8 @@ static rw_status take_event(rw_run_metrics *metrics, json_t *object, const char 
                    sizeof *metrics->events));
     rw_metrics_event *event = &metrics->events[metrics->event_count++];
     *event = (rw_metrics_event){.step = number(object, "step")};
-    snprintf(event->kind, sizeof event->kind, "%s", kind);
-    write_detail(object, event->detail, sizeof event->detail);
-    return RW_OK;
+    RW_TRY(rw_strdup(kind, &event->kind));
+    return write_detail(object, &event->detail);
 }
 
 /* Training, evaluation or event; other objects are left to later versions. */
@@ -204,7 +234,7 @@ static bool read_line(FILE *file, char *line, bool *whole)
 rw_status rw_run_metrics_read(const char *path, rw_run_metrics *out)
 {
     *out = (rw_run_metrics){
-        .start = {NAN, NAN, NAN, NAN, NAN, ""}, .rollbacks = NAN, .skipped_sequences = NAN};
+        .start = {NAN, NAN, NAN, NAN, NAN, NAN, ""}, .rollbacks = NAN, .skipped_sequences = NAN};
     const char *why;
     FILE *file = rw_plain_open(path, &why);
     if (!file && errno == ENOENT) return RW_OK;
@@ -225,6 +255,10 @@ void rw_run_metrics_free(rw_run_metrics *metrics)
 {
     rw_free(&metrics->rows);
     rw_free(&metrics->evaluations);
+    for (size_t i = 0; i < metrics->event_count; i++) {
+        rw_free(&metrics->events[i].kind);
+        rw_free(&metrics->events[i].detail);
+    }
     rw_free(&metrics->events);
     *metrics = (rw_run_metrics){0};
 }

@@ -37,19 +37,21 @@ typedef struct {
 /* One evaluation on held-out data. */
 typedef struct {
     double step, loss, bits_per_byte;
+    double tokens; /* that were evaluated */
 } rw_metrics_evaluation;
 
 /* Something that happened: "resumed", "stopped", "skipped", ... */
 typedef struct {
     double step;
-    char kind[32];
-    char detail[96]; /* the other fields, as "key value, key value" */
+    char *kind;
+    char *detail; /* the other fields, as "key value, key value" */
 } rw_metrics_event;
 
 /* What the last "start" event says of the run; numbers are NaN if not known. */
 typedef struct {
     double parameters, ranks, dp, sp, threads;
-    char host[64];
+    double heldout_tokens; /* to predict in the held-out part of a dataset */
+    char host[256];
 } rw_metrics_start;
 
 typedef struct {

@@ -12,7 +12,7 @@ failed=0
 cat >"$dir/bin/scontrol" <<'EOF'
 #!/bin/bash
 [[ $1 == requeue ]] && echo "asked to requeue $2" && exit "${REQUEUE_CODE:-0}"
-echo "JobId=$SLURM_JOB_ID JobState=${JOB_STATE:-RUNNING} Command=$0 WorkDir=/"
+echo "JobId=$SLURM_JOB_ID JobState=${JOB_STATE:-RUNNING} Command=${COMMAND:-$0} WorkDir=/"
 EOF
 # srun: trains for 2 s; at a signal saves a checkpoint and exits with 75.
 cat >"$dir/bin/srun" <<'EOF'
@@ -101,6 +101,29 @@ SLURM_RESTART_COUNT=3 SAVES=no batch USR1
 expect 75 no "the fourth attempt that gains nothing"
 SLURM_RESTART_COUNT=1 SAVES=no batch USR1
 expect 0 yes "the second attempt that gains nothing"
+
+# Installed, the script runs the program that was installed with it, though its own copy
+# lies elsewhere and another program is in PATH.
+if [[ -x ropewalk && -f Makefile ]]; then
+    MAKEFLAGS='' make -s install DESTDIR="$dir/stage" >"$dir/out" 2>&1 || {
+        echo "FAIL: make install"
+        tail "$dir/out"
+        exit 1
+    }
+    script=$(find "$dir/stage" -name train.sbatch)
+    binary=$(find "$dir/stage" -type f -name ropewalk)
+    ln -s "$dir/bin/srun" "$dir/bin/ropewalk"
+    cp "$script" "$dir/copy"
+    READY=$dir/ready RUN=$dir/run TRAIN_CODE=0 COMMAND=$script SLURM_JOB_ID=17 \
+        PATH=$dir/bin:$PATH "$dir/copy" config.yaml "$dir/run" >"$dir/out" 2>&1
+    started=$(sed -n 's/^srun .* \([^ ]*ropewalk\) train config.yaml .*/\1/p' "$dir/out")
+    if [[ -z $started || $(realpath "$started") != "$(realpath "$binary")" ]]; then
+        echo "FAIL: the installed script starts '$started', not $binary"
+        sed 's/^/    /' "$dir/out"
+        failed=1
+    fi
+    "$started" --version >"$dir/out" 2>&1 || { echo "FAIL: $started does not run" && failed=1; }
+fi
 
 # Before, at, or soon after the start of srun: never lost, never an error. (The
 # first may come before the script has set its trap: then it dies, as any would.)

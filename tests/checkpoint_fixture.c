@@ -78,16 +78,18 @@ void state_fill(state *s, uint64_t step)
     for (int i = 0; i < STATE_TENSORS; i++)
         for (size_t j = 0; j < tensor_size(&s->tensors[i]); j++)
             s->tensors[i].data[j] = value(step, i, j);
-    s->meta = (rw_checkpoint_meta){.step = step,
-                                   .seed = 0xfedcba9876543210,
-                                   .sequences_seen = 8 * step,
-                                   .skipped_steps = 1,
-                                   .data_fingerprint = 0x0123456789abcdef,
-                                   .dp = 1,
-                                   .sp = 1,
-                                   .threads = 1,
-                                   .config = "model:\n  width: 3\n",
-                                   .model = "tiny"};
+    s->meta = (rw_checkpoint_meta){
+        .step = step,
+        .seed = 0xfedcba9876543210,
+        .sequences_seen = 8 * step,
+        .skipped_steps = 1,
+        .data_fingerprint = 0x0123456789abcdef,
+        .dp = 1,
+        .sp = 1,
+        .threads = 1,
+        .config = "model:\n  width: 3\n",
+        .model = "tiny",
+        .tokens = {.kind = "letters", .alphabet = "ACGT", .vocab = 4, .target_vocab = 4}};
 }
 
 void state_save(state *s, uint64_t step, int keep)

@@ -86,10 +86,32 @@ static void what_was_saved_is_read(void **in)
     assert_int_equal(about->data_fingerprint, s->meta.data_fingerprint);
     assert_string_equal(about->config, s->meta.config);
     assert_string_equal(about->model, s->meta.model);
+    assert_string_equal(about->tokens.kind, "letters");
+    assert_string_equal(about->tokens.alphabet, "ACGT");
+    assert_int_equal(about->tokens.vocab, 4);
+    assert_int_equal(about->tokens.target_vocab, 4);
     rw_tensor kernel = rw_checkpoint_tensor(checkpoint, 2);
     assert_string_equal(kernel.name, "param/blocks/0/kernel");
     assert_int_equal(kernel.dims, 3);
     assert_int_equal(kernel.shape[2], 5);
+    rw_checkpoint_close(&checkpoint);
+}
+
+/* Checkpoints of before this entry have none, and are read. */
+static void tokens_may_be_unknown(void **in)
+{
+    state *s = *in;
+    rw_checkpoint *checkpoint;
+    state_fill(s, 7);
+    s->meta.tokens = (rw_checkpoint_tokens){0};
+    assert_int_equal(rw_checkpoint_save(&s->layout, s->dir, &s->meta, s->tensors, STATE_TENSORS, 2),
+                     RW_OK);
+    size_t size;
+    unsigned char *text = file_contents(join(s->dir, "step-00000007/manifest.json"), &size);
+    assert_null(strstr((char *)text, "\"tokens\""));
+    free(text);
+    assert_int_equal(rw_checkpoint_open(s->dir, &checkpoint), RW_OK);
+    assert_null(rw_checkpoint_about(checkpoint)->tokens.kind);
     rw_checkpoint_close(&checkpoint);
 }
 
@@ -545,6 +567,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(chunks_tile_the_block),
         cmocka_unit_test(names_are_checked),
         CASE(what_was_saved_is_read),
+        CASE(tokens_may_be_unknown),
         CASE(large_tensors_span_files),
         CASE(digests_tell_states_apart),
         CASE(equal_states_make_equal_files),

@@ -195,6 +195,13 @@ static void impossible_manifests_are_refused(void **in)
         {"\"tensors\"", "\"tensorS\""},
         {"\"config_hash\": \"", "\"config_hash\": \"0000"},
         {"\"digest\"", "\"digesT\""},
+        {"\"kind\": \"letters\"", "\"kind\": \"letterS\""},
+        {"\"kind\": \"letters\"", "\"kinD\": \"letters\""},
+        {"\"alphabet\": \"ACGT\"", "\"alphabet\": \"ACG\" "},
+        {"\"vocab\": 4", "\"vocab\": 5"},
+        {"\"vocab\": 4", "\"vocab\":-4"},
+        {"\"features\": 0", "\"features\": 1"},
+        {"\"target_vocab\": 4", "\"target_vocab\": 0"},
         {"{\n", "[\n"},
     };
     state *s = *in;

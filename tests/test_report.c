@@ -361,18 +361,21 @@ static void config_is_read_by_path(void **state)
     write_text("config.yaml", "model: {width: 64, blocks: [{mixer: ssd, state: 4}, {mlp: gelu}]}\n"
                               "data: {task: {name: mqar, vocab: 128, pairs: 8}}\n");
     rw_run_config config;
-    char text[64];
+    char *text;
     assert_int_equal(rw_run_config_read(path_of("config.yaml"), &config), RW_OK);
     assert_string_equal(rw_run_config_get(&config, "model.width"), "64");
     assert_null(rw_run_config_get(&config, "model"));
     assert_null(rw_run_config_get(&config, "model.width.more"));
     assert_null(rw_run_config_get(&config, "optimizer.lr"));
-    rw_run_config_blocks(&config, text, sizeof text);
+    assert_int_equal(rw_run_config_blocks(&config, &text), RW_OK);
     assert_string_equal(text, "ssd, gelu");
-    rw_run_config_options(&config, "data.task", text, sizeof text);
+    rw_free(&text);
+    assert_int_equal(rw_run_config_options(&config, "data.task", &text), RW_OK);
     assert_string_equal(text, "vocab 128, pairs 8");
-    rw_run_config_options(&config, "data.task", text, 12);
-    assert_string_equal(text, "vocab 128");
+    rw_free(&text);
+    assert_int_equal(rw_run_config_options(&config, "data.nothing", &text), RW_OK);
+    assert_string_equal(text, "");
+    rw_free(&text);
     rw_run_config_free(&config);
     write_text("config.yaml", "model: {width: [\n");
     assert_int_equal(rw_run_config_read(path_of("config.yaml"), &config), RW_OK);
@@ -477,6 +480,77 @@ static void page_shows_the_run(void **state)
         assert_non_null(strstr(page, shown[i]));
     free(page);
     assert_int_equal(files_in_folder(), 3); /* no temporary file */
+}
+
+/* Whatever an event says is on the page, whole. */
+static void events_are_shown_whole(void **state)
+{
+    (void)state;
+    char kind[100], word[3001], line[4096];
+    memset(kind, 'k', sizeof kind - 1);
+    kind[sizeof kind - 1] = '\0';
+    for (size_t i = 0; i < sizeof word - 1; i++)
+        word[i] = i % 100 == 99 ? ' ' : 'a' + (char)(i % 23);
+    word[sizeof word - 1] = '\0';
+    snprintf(line, sizeof line,
+             "{\"event\": \"%s\", \"step\": 4, \"was\": \"%s\", \"now\": 0.5, \"done\": true, "
+             "\"list\": [1, \"x\"], \"none\": null}\n",
+             kind, word);
+    write_text("metrics.jsonl", line);
+    rw_run_metrics m;
+    assert_int_equal(rw_run_metrics_read(path_of("metrics.jsonl"), &m), RW_OK);
+    assert_int_equal(m.event_count, 1);
+    assert_string_equal(m.events[0].kind, kind);
+    snprintf(line, sizeof line, "was %s, now 0.5, done true, list [1,\"x\"]", word);
+    assert_string_equal(m.events[0].detail, line);
+    rw_run_metrics_free(&m);
+    char *page = report();
+    assert_non_null(strstr(page, word));
+    assert_non_null(strstr(page, kind));
+    free(page);
+}
+
+/* So are the blocks of a deep model. */
+static void all_blocks_are_shown(void **state)
+{
+    (void)state;
+    FILE *file = fopen(path_of("config.yaml"), "w");
+    fputs("model:\n  repeat: 2\n  blocks:\n", file);
+    for (int i = 0; i < 200; i++) fprintf(file, "    - {mixer: mixer%d}\n", i);
+    fclose(file);
+    char *page = report();
+    assert_non_null(strstr(page, "mixer0, mixer1, "));
+    assert_non_null(strstr(page, "mixer198, mixer199)"));
+    free(page);
+}
+
+/* What the held-out figures are of: some batches during training, or all tokens. */
+static void page_says_what_was_evaluated(void **state)
+{
+    (void)state;
+    const char *start = "{\"event\": \"start\", \"step\": 0, \"heldout_tokens\": 5000}\n";
+    char text[512];
+    write_text("config.yaml", "eval: {batches: 8}\n");
+    snprintf(text, sizeof text, "%s{\"step\": 5, \"eval_loss\": 2, \"eval_tokens\": 1000}\n",
+             start);
+    write_text("metrics.jsonl", text);
+    char *page = report();
+    assert_non_null(strstr(page, "first 8 batches; best 2"));
+    assert_non_null(strstr(page, "held-out, first 8 batches"));
+    assert_non_null(strstr(page, "on 1,000 of the 5,000 held-out tokens"));
+    free(page);
+    snprintf(text, sizeof text, "%s{\"step\": 5, \"eval_loss\": 2, \"eval_tokens\": 5000}\n",
+             start);
+    write_text("metrics.jsonl", text);
+    page = report();
+    assert_non_null(strstr(page, "all held-out tokens; best 2"));
+    assert_null(strstr(page, "of the 5,000"));
+    free(page);
+    write_text("metrics.jsonl", "{\"step\": 5, \"eval_loss\": 2}\n"); /* of an older version */
+    page = report();
+    assert_non_null(strstr(page, "first 8 batches; best 2"));
+    assert_null(strstr(page, "ropewalk eval"));
+    free(page);
 }
 
 static void page_of_any_length(void **state)
@@ -596,6 +670,9 @@ int main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(config_is_read_by_path, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(page_shows_the_run, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(events_are_shown_whole, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(all_blocks_are_shown, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(page_says_what_was_evaluated, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(page_of_any_length, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(page_of_odd_values, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(errors_name_the_folder, make_folder, remove_folder),

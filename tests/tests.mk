@@ -18,6 +18,7 @@ unit_tests = \
 	test_elementary \
 	test_execution \
 	test_forms \
+	test_generation \
 	test_hostile_checkpoint \
 	test_linear \
 	test_linear_attention \
@@ -32,6 +33,7 @@ unit_tests = \
 	test_packed_product \
 	test_readers \
 	test_report \
+	test_saved_model \
 	test_short_conv \
 	test_source \
 	test_ssd_chunk \
@@ -113,6 +115,8 @@ test_forms_LDADD = libropewalk.a $(test_libs)
 test_forms_double_SOURCES = tests/test_forms.c $(engine_fixtures)
 test_forms_double_CPPFLAGS = $(double_cppflags)
 test_forms_double_LDADD = libropewalk_double.a $(test_libs)
+test_generation_SOURCES = tests/test_generation.c
+test_generation_LDADD = libropewalk.a $(test_libs)
 test_hostile_checkpoint_SOURCES = tests/test_hostile_checkpoint.c tests/checkpoint_fixture.c tests/checkpoint_fixture.h
 test_hostile_checkpoint_LDADD = libropewalk.a $(test_libs)
 test_linear_SOURCES = tests/test_linear.c
@@ -159,6 +163,8 @@ test_readers_SOURCES = tests/test_readers.c tests/data_files.h
 test_readers_LDADD = libropewalk.a $(test_libs)
 test_report_SOURCES = tests/test_report.c
 test_report_LDADD = libropewalk.a $(test_libs)
+test_saved_model_SOURCES = tests/test_saved_model.c tests/data_files.h
+test_saved_model_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c
 test_short_conv_LDADD = libropewalk.a $(test_libs)
 test_source_SOURCES = tests/test_source.c tests/sequences.h
@@ -259,6 +265,7 @@ script_tests = \
 	tests/continues.sh \
 	tests/divergence.sh \
 	tests/hosts_layout.sh \
+	tests/inference.sh \
 	tests/instruction_sets.sh \
 	tests/layouts.sh \
 	tests/learns_delay.sh \

@@ -14,6 +14,7 @@ rw_sources += \
 	src/base/scalar.c src/base/scalar.h \
 	src/base/shown_text.c src/base/shown_text.h \
 	src/base/status.c src/base/status.h \
+	src/base/terminal_text.c src/base/terminal_text.h \
 	src/base/yaml_anchors.c src/base/yaml_anchors.h \
 	src/base/yaml_read.c \
 	src/base/yaml_tree.c src/base/yaml_tree.h \

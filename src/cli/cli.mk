@@ -14,4 +14,5 @@ cli_sources = \
 	src/cli/launch.c src/cli/launch.h \
 	src/cli/overrides.c src/cli/overrides.h \
 	src/cli/program.c src/cli/program.h \
+	src/cli/prompt_file.c src/cli/prompt_file.h \
 	src/cli/rank_processors.c src/cli/rank_processors.h

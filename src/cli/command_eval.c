@@ -1,16 +1,22 @@
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "base/log.h"
+#include "base/terminal_text.h"
 #include "cli/command.h"
 #include "cli/overrides.h"
 #include "train/evaluation.h"
 #include "train/saved_model.h"
 
-enum { OPTION_DATA = 256, OPTION_LENGTH, OPTION_BATCH, OPTION_BY_POSITION };
+enum { OPTION_DATA = 256, OPTION_PART, OPTION_LENGTH, OPTION_BATCH, OPTION_BY_POSITION };
 
 static const struct argp_option options[] = {
-    {"data", OPTION_DATA, "FILE", 0, "Another dataset (default: the run's own)", 0},
+    {"data", OPTION_DATA, "FILE", 0,
+     "Another dataset, all of whose tokens are evaluated (default: the run's own, its held-out "
+     "part)",
+     0},
+    {"split", OPTION_PART, "heldout|all", 0, "Evaluate the held-out part, or all tokens", 0},
     {"length", OPTION_LENGTH, "L", 0, "Tokens of a sequence (default: the run's)", 0},
     {"batch", OPTION_BATCH, "B", 0, "Sequences evaluated at a time (default: the run's)", 0},
     {"by-position", OPTION_BY_POSITION, NULL, 0, "Also print the loss by position in the sequence",
@@ -19,17 +25,28 @@ static const struct argp_option options[] = {
 };
 
 typedef struct {
-    const char *path;
+    rw_saved_model_options model;
     rw_overrides overrides;
     int by_position;
 } arguments;
+
+static error_t parse_part(struct argp_state *state, const char *value, rw_saved_part *out)
+{
+    *out = strcmp(value, "all") == 0 ? RW_PART_ALL : RW_PART_HELDOUT;
+    if (*out == RW_PART_ALL || strcmp(value, "heldout") == 0) return 0;
+    argp_error(state, "--split takes heldout or all, not %s", value);
+    return EINVAL;
+}
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     arguments *a = state->input;
     switch (key) {
     case OPTION_DATA:
-        return rw_overrides_add(&a->overrides, "data.dataset", value);
+        a->model.data = value;
+        return 0;
+    case OPTION_PART:
+        return parse_part(state, value, &a->model.part);
     case OPTION_LENGTH:
         return rw_overrides_add(&a->overrides, "data.length", value);
     case OPTION_BATCH:
@@ -38,7 +55,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         a->by_position = 1;
         return 0;
     default:
-        return rw_command_argument(key, value, state, "which run folder or checkpoint?", &a->path);
+        return rw_command_argument(key, value, state, "which run folder or checkpoint?",
+                                   &a->model.path);
     }
 }
 
@@ -47,7 +65,9 @@ static const struct argp eval_argp = {
     .parser = parse,
     .args_doc = "RUN_OR_CHECKPOINT",
     .doc = "Evaluates a trained model on the whole held-out part of its data (of a generated "
-           "task: on 8 batches) and prints one figure a line.",
+           "task: on 8 batches), or on all tokens of another dataset, and prints one figure a "
+           "line. A relative path of the run's dataset is looked up from the working directory, "
+           "from the run folder and from the folders above it.",
 };
 
 static void print_positions(const rw_by_position *p)
@@ -61,10 +81,19 @@ static void print_positions(const rw_by_position *p)
     }
 }
 
+static void print_data(const rw_saved_model *saved)
+{
+    bool task = !rw_config_has(saved->settings.data, "dataset");
+    printf(task ? "task " : "data ");
+    rw_terminal_text_write(rw_source_name(saved->source), stdout);
+    printf("\nevaluated %s\n", task ? "8 batches" : saved->all ? "all tokens" : "held-out tokens");
+}
+
 static void print(const rw_saved_model *saved, const rw_loss *loss, const rw_by_position *positions)
 {
     const rw_format *format = rw_source_format(saved->source);
     printf("step %llu\n", (unsigned long long)saved->step);
+    print_data(saved);
     printf("tokens %.0f\n", loss->counted);
     printf("loss %.9g\n", loss->loss);
     if (format->target_vocab > 0) {
@@ -88,7 +117,9 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
     if (status == RW_OK)
         status = rw_evaluation_run(evaluation, 0, a->by_position ? &positions : NULL, &loss);
     if (status == RW_OK && loss.counted == 0)
-        status = rw_fail(RW_ERROR, "the held-out part of %s has nothing to predict",
+        status = rw_fail(RW_ERROR,
+                         "there is nothing to predict in what was evaluated of %s; evaluate more "
+                         "of it (--split all), or another dataset (--data FILE)",
                          rw_source_name(saved->source));
     if (status == RW_OK && !isfinite(loss.loss))
         status = rw_fail(RW_ERROR,
@@ -101,13 +132,14 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
     return status;
 }
 
-static rw_status open_and_evaluate(const arguments *a)
+static rw_status open_and_evaluate(arguments *a)
 {
     rw_saved_model saved;
     rw_layout layout = {0};
-    rw_status status =
-        rw_agree_comm(MPI_COMM_WORLD,
-                      rw_saved_model_open(a->path, a->overrides.text, a->overrides.count, &saved));
+    a->model.evaluates = true;
+    a->model.overrides = a->overrides.text;
+    a->model.override_count = a->overrides.count;
+    rw_status status = rw_agree_comm(MPI_COMM_WORLD, rw_saved_model_open(&a->model, &saved));
     if (status == RW_OK) status = rw_settings_compare(&saved.settings);
     if (status == RW_OK) status = rw_source_compare(saved.source, MPI_COMM_WORLD);
     /* The run's layout was for its own ranks: share the batch, then sequences. */

@@ -141,5 +141,6 @@ void rw_doctor_slurm(rw_doctor *doctor)
     else if (in_path("sbatch") && in_path("srun"))
         rw_doctor_say(doctor, RW_VERDICT_OK, "SLURM", "sbatch and srun found; not inside a job");
     else
-        rw_doctor_say(doctor, RW_VERDICT_OK, "SLURM", "not here: ropewalk submit will not work");
+        rw_doctor_say(doctor, RW_VERDICT_OK, "SLURM",
+                      "no sbatch and srun here: train.sbatch needs them");
 }

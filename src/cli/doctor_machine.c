@@ -106,7 +106,8 @@ static void try_commit(rw_doctor *doctor)
         return;
     }
     rw_doctor_say(doctor, RW_VERDICT_FAIL, "this folder", "%s", rw_message());
-    rw_doctor_advise("checkpoints need it: work in another folder, or train --run-dir DIR");
+    rw_doctor_advise(
+        "checkpoints need it: work in another folder, or use ropewalk train --run-dir DIR");
     rw_clear_message();
 }
 

@@ -13,6 +13,8 @@ struct rw_recurrent {
     real *values, *derived, *state, *scratch;
     size_t states;
     long position;
+    real *marked; /* the state that a reset goes back to; NULL: zeros */
+    long marked_position;
 };
 
 static void params_of(const rw_recurrent *r, const rw_node *node, const real **param)
@@ -100,14 +102,26 @@ void rw_recurrent_destroy(rw_recurrent **recurrent)
     rw_free(&r->values);
     rw_free(&r->derived);
     rw_free(&r->state);
+    rw_free(&r->marked);
     rw_free(&r->scratch);
     rw_free(recurrent);
 }
 
+rw_status rw_recurrent_mark(rw_recurrent *r)
+{
+    if (!r->marked) RW_TRY(rw_alloc(r->states, sizeof(real), "recurrent state", &r->marked));
+    if (r->states) memcpy(r->marked, r->state, r->states * sizeof(real));
+    r->marked_position = r->position;
+    return RW_OK;
+}
+
 void rw_recurrent_reset(rw_recurrent *r)
 {
-    memset(r->state, 0, r->states * sizeof(real));
-    r->position = 0;
+    if (!r->marked)
+        memset(r->state, 0, r->states * sizeof(real));
+    else if (r->states)
+        memcpy(r->state, r->marked, r->states * sizeof(real));
+    r->position = r->marked_position;
 }
 
 void rw_recurrent_step(rw_recurrent *r, int32_t token, const real *features, real *scores)

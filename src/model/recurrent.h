@@ -16,7 +16,10 @@ void rw_recurrent_destroy(rw_recurrent **recurrent);
 /* Feeds one token (or, where the data is real, its features) and writes the
  * head's scores: logits (vocabulary), or predictions (features). */
 void rw_recurrent_step(rw_recurrent *recurrent, int32_t token, const real *features, real *scores);
-/* Back to the state before the first token. */
+/* Remembers the state of now: rw_recurrent_reset goes back to it from here on. Several
+ * continuations of one prompt need the prompt once. */
+rw_status rw_recurrent_mark(rw_recurrent *recurrent);
+/* Back to the state of rw_recurrent_mark, or to that before the first token. */
 void rw_recurrent_reset(rw_recurrent *recurrent);
 
 #endif

@@ -20,8 +20,8 @@ rw_status rw_evaluation_new(rw_model *model, const rw_layout *layout, rw_source 
 void rw_evaluation_destroy(rw_evaluation **evaluation);
 
 /* Mean loss over the first `batches` batches of the split; 0: over all of it
- * (8 batches of a generated task). Of batches with nothing to predict the loss is not 0 but
- * NAN. `positions` may be NULL. Collective. */
+ * (8 batches of a generated task). NaN if there was nothing to predict: out->counted is 0.
+ * `positions` may be NULL. Collective. */
 rw_status rw_evaluation_run(rw_evaluation *evaluation, uint64_t batches, rw_by_position *positions,
                             rw_loss *out);
 

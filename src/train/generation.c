@@ -1,126 +1,120 @@
 #include "train/generation.h"
 
-#include <math.h>
-#include <stdlib.h>
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/terminal_text.h"
 #include "model/recurrent.h"
+#include "train/prompt.h"
 
 typedef struct {
     const rw_generation_options *options;
-    rw_random stream;
-    const char *alphabet; /* NULL: bytes */
+    const char *alphabet; /* "": bytes */
+    rw_prompt prompt;
+    rw_recurrent *recurrent;
+    rw_choice *choice;
+    real *scores;       /* (vocab), after the last token */
+    real *first_scores; /* after the prompt */
     int vocab;
-    real *scores;
-    double *weights;
-    real *sorted;
-} sampler;
+    FILE *out;
+    rw_terminal_text text;
+} generation;
 
-static rw_status token_of(const sampler *s, unsigned char c, int32_t *token)
+static rw_status flush(const generation *g)
 {
-    *token = c;
-    if (!s->alphabet) return RW_OK;
-    const char *at = c ? strchr(s->alphabet, c) : NULL;
-    if (!at)
-        return rw_fail(RW_USAGE, "the prompt holds '%c', which the data's alphabet %s lacks", c,
-                       s->alphabet);
-    *token = (int32_t)(at - s->alphabet);
+    if (fflush(g->out) == 0 && !ferror(g->out)) return RW_OK;
+    return rw_fail(RW_ERROR, "cannot write the generated text: %s", strerror(errno));
+}
+
+static void show(generation *g, int token)
+{
+    rw_terminal_text_put(&g->text, (unsigned char)(g->alphabet[0] ? g->alphabet[token] : token));
+}
+
+static void read_prompt(generation *g)
+{
+    for (long i = 0; i < g->prompt.count; i++)
+        rw_recurrent_step(g->recurrent, g->prompt.tokens[i], NULL, g->scores);
+    memcpy(g->first_scores, g->scores, (size_t)g->vocab * sizeof(real));
+}
+
+static rw_status next_token(const generation *g, rw_random stream, long i, int *token)
+{
+    *token = rw_choice_take(g->choice, g->scores, rw_random_uniform(stream, (uint64_t)i));
+    if (*token >= 0) return RW_OK;
+    return rw_fail(RW_ERROR,
+                   "the model's scores are not finite %ld tokens after the prompt: the training "
+                   "diverged; use an earlier checkpoint of the run (ropewalk checkpoint list)",
+                   i);
+}
+
+static rw_status write_sample(generation *g, long sample)
+{
+    const rw_generation_options *o = g->options;
+    rw_random stream = rw_random_stream(o->seed, RW_RANDOM_SAMPLE, (uint64_t)sample);
+    int token;
+    if (o->samples > 1) fprintf(g->out, "==> sample %ld of %ld <==\n", sample + 1, o->samples);
+    rw_terminal_text_begin(&g->text, g->out, o->escape);
+    for (long i = 0; i < g->prompt.count; i++) show(g, g->prompt.tokens[i]);
+    RW_TRY(flush(g));
+    for (long i = 0; i < o->tokens; i++) {
+        RW_TRY(next_token(g, stream, i, &token));
+        show(g, token);
+        RW_TRY(flush(g)); /* so that people and pipes see each token at once */
+        if (i + 1 < o->tokens) rw_recurrent_step(g->recurrent, token, NULL, g->scores);
+    }
+    rw_terminal_text_end(&g->text);
+    fputc('\n', g->out);
+    return flush(g);
+}
+
+static rw_status write_samples(generation *g)
+{
+    long samples = g->options->samples;
+    read_prompt(g);
+    if (samples > 1) RW_TRY(rw_recurrent_mark(g->recurrent));
+    for (long i = 0; i < samples; i++) {
+        if (i > 0) {
+            rw_recurrent_reset(g->recurrent);
+            memcpy(g->scores, g->first_scores, (size_t)g->vocab * sizeof(real));
+        }
+        RW_TRY(write_sample(g, i));
+    }
     return RW_OK;
 }
 
-static int likeliest(const sampler *s)
+static rw_status prepare(generation *g, const rw_saved_model *saved)
 {
-    int best = 0;
-    for (int v = 1; v < s->vocab; v++)
-        if (s->scores[v] > s->scores[best]) best = v;
-    return best;
-}
-
-static int descending(const void *a, const void *b)
-{
-    real x = *(const real *)a, y = *(const real *)b;
-    return (x < y) - (x > y);
-}
-
-/* The score below which a token is not among the k likeliest. */
-static real threshold(sampler *s)
-{
-    int k = s->options->top_k;
-    if (k <= 0 || k >= s->vocab) return -INFINITY;
-    memcpy(s->sorted, s->scores, (size_t)s->vocab * sizeof(real));
-    qsort(s->sorted, (size_t)s->vocab, sizeof(real), descending);
-    return s->sorted[k - 1];
-}
-
-static int sample(sampler *s, uint64_t index)
-{
-    int best = likeliest(s);
-    if (s->options->temperature <= 0) return best;
-    real least = threshold(s);
-    double sum = 0;
-    for (int v = 0; v < s->vocab; v++) {
-        double score = (double)(s->scores[v] - s->scores[best]) / s->options->temperature;
-        s->weights[v] = s->scores[v] < least ? 0 : exp(score);
-        sum += s->weights[v];
-    }
-    double u = rw_random_uniform(s->stream, index) * sum;
-    for (int v = 0; v < s->vocab; v++) {
-        u -= s->weights[v];
-        if (u < 0) return v;
-    }
-    return best;
-}
-
-static void show(const sampler *s, int token, FILE *out)
-{
-    fputc(s->alphabet ? s->alphabet[token] : token, out);
-    fflush(out);
-}
-
-static rw_status run(sampler *s, rw_recurrent *recurrent, FILE *out)
-{
-    const char *prompt = s->options->prompt;
-    int32_t token = 0;
-    for (size_t i = 0; prompt[i]; i++) RW_TRY(token_of(s, (unsigned char)prompt[i], &token));
-    for (; *prompt; prompt++) {
-        RW_TRY(token_of(s, (unsigned char)*prompt, &token));
-        show(s, token, out);
-        rw_recurrent_step(recurrent, token, NULL, s->scores);
-    }
-    for (long i = 0; i < s->options->tokens; i++) {
-        token = sample(s, (uint64_t)i);
-        show(s, token, out);
-        rw_recurrent_step(recurrent, token, NULL, s->scores);
-    }
-    fputc('\n', out);
-    return RW_OK;
+    const rw_generation_options *o = g->options;
+    size_t vocab = (size_t)g->vocab;
+    RW_TRY(rw_prompt_read(&saved->tokens, o->prompt, o->prompt_size, &g->prompt));
+    if (g->prompt.folded)
+        rw_info("lower-case letters of the prompt are taken as upper-case ones, as in the data");
+    if (o->tokens > LONG_MAX - g->prompt.count)
+        return rw_fail(RW_USAGE, "%ld tokens are more than can be counted; use a smaller --tokens",
+                       o->tokens);
+    RW_TRY(rw_alloc(vocab, sizeof(real), "scores", &g->scores));
+    RW_TRY(rw_alloc(vocab, sizeof(real), "scores", &g->first_scores));
+    RW_TRY(rw_choice_new(g->vocab, &o->choice, &g->choice));
+    return rw_recurrent_new(saved->model, g->prompt.count + o->tokens, &g->recurrent);
 }
 
 rw_status rw_generate(const rw_saved_model *saved, const rw_generation_options *options, FILE *out)
 {
-    rw_status status = RW_OK;
-    rw_recurrent *recurrent = NULL;
-    const rw_format *format = rw_source_format(saved->source);
-    sampler s = {.options = options, .alphabet = rw_source_alphabet(saved->source)};
-    s.vocab = format->target_vocab;
-    s.stream = rw_random_stream(options->seed, RW_RANDOM_SAMPLE, 0);
-    if (!rw_source_is_bytes(saved->source) && !s.alphabet)
-        return rw_fail(RW_USAGE, "%s has no text to generate; generate works on text and FASTA",
-                       rw_source_name(saved->source));
-    if (!options->prompt[0])
-        return rw_fail(RW_USAGE, "the prompt is empty; give at least one character with --prompt");
-    RW_TRY_DONE(rw_alloc((size_t)s.vocab, sizeof(real), "scores", &s.scores));
-    RW_TRY_DONE(rw_alloc((size_t)s.vocab, sizeof(real), "scores", &s.sorted));
-    RW_TRY_DONE(rw_alloc((size_t)s.vocab, sizeof(double), "scores", &s.weights));
-    long horizon = (long)strlen(options->prompt) + options->tokens;
-    RW_TRY_DONE(rw_recurrent_new(saved->model, horizon, &recurrent));
-    RW_TRY_DONE(run(&s, recurrent, out));
-done:
-    rw_recurrent_destroy(&recurrent);
-    rw_free(&s.scores);
-    rw_free(&s.sorted);
-    rw_free(&s.weights);
+    generation g = {.options = options,
+                    .alphabet = saved->tokens.alphabet,
+                    .vocab = saved->tokens.target_vocab,
+                    .out = out};
+    rw_status status = prepare(&g, saved);
+    if (status == RW_OK) status = write_samples(&g);
+    rw_recurrent_destroy(&g.recurrent);
+    rw_choice_destroy(&g.choice);
+    rw_prompt_free(&g.prompt);
+    rw_free(&g.scores);
+    rw_free(&g.first_scores);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "storage/content_hash.h"
 #include "train/settings_changes.h"
+#include "train/token_meaning.h"
 #include "train/training.h"
 
 /* ---- Is it a checkpoint of this run? --------------------------------------------- */
@@ -72,6 +73,10 @@ static rw_status check_settings(rw_training *t, rw_checkpoint *checkpoint)
     if (status != RW_OK) goto done;
     RW_TRY_DONE(rw_settings_compare_model(&pair, rw_source_format(t->source), &t->changes));
     RW_TRY_DONE(check_function(&t->changes, path));
+    if (meta->tokens.kind)
+        RW_TRY_DONE(
+            rw_tokens_check(&meta->tokens, t->source,
+                            "use the data of the run, another --run-dir, or --resume never"));
     RW_TRY_DONE(check_shape(t, meta));
     RW_TRY_DONE(check_optimizer(&pair, path));
     RW_TRY_DONE(rw_settings_compare_rest(&pair, &t->changes));

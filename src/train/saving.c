@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/token_meaning.h"
 #include "train/training.h"
 
 static rw_checkpoint_meta meta_of(const rw_training *t, const char *config)
@@ -20,6 +21,7 @@ static rw_checkpoint_meta meta_of(const rw_training *t, const char *config)
         .threads = t->layout.threads,
         .config = config,
         .model = t->model->identity,
+        .tokens = rw_tokens_of(t->source),
         .counts_tokens = true,
         .tokens_seen = t->tokens,
         .skipped_in_a_row = t->skipped_in_a_row,

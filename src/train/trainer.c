@@ -12,9 +12,11 @@
 #include "kernels/gemm.h"
 #include "mpi/host_memory.h"
 #include "mpi/shards.h"
+#include "train/dataset_place.h"
 #include "train/launcher_grace.h"
 #include "train/layout_notes.h"
 #include "train/stop_signal.h"
+#include "train/token_meaning.h"
 #include "train/training.h"
 
 static double megabytes(size_t bytes)
@@ -27,6 +29,7 @@ static double megabytes(size_t bytes)
 static rw_status open_data_and_model(rw_training *t)
 {
     rw_settings *s = &t->settings;
+    RW_TRY(rw_dataset_beside(s->data, t->options->config));
     RW_TRY(rw_source_open(s->data, s->seed, &t->source));
     RW_TRY(rw_model_new(s->model, rw_source_format(t->source), s->seed, true, &t->model));
     if (rw_model_sees_ahead(t->model) && rw_source_tokens(t->source) > 0)
@@ -69,6 +72,8 @@ static void record_start(rw_training *t)
     rw_metrics_text(f, "precision", rw_precision_name(t->settings.precision));
     rw_metrics_text(f, "blas_kernels", rw_gemm_kernels());
     rw_metrics_text(f, "data", rw_source_name(t->source));
+    if (rw_source_tokens(t->source))
+        rw_metrics_number(f, "heldout_tokens", (double)rw_source_heldout_targets(t->source));
     rw_metrics_text(f, "host", host);
     rw_metrics_end(f);
 }
@@ -226,6 +231,19 @@ static void add_figures(rw_training *t, const rw_loss *loss, char text[64])
     }
 }
 
+/* Which held-out tokens an evaluation during training takes: `ropewalk eval` takes all. */
+static void name_part(const rw_training *t, uint64_t batches, char text[64])
+{
+    uint64_t sequences = rw_source_heldout_count(t->source), batch = (uint64_t)t->settings.batch;
+    uint64_t all = (sequences + batch - 1) / batch;
+    if (all > 1 && batches == 1)
+        snprintf(text, 64, " (first of %" PRIu64 " batches)", all);
+    else if (all > batches)
+        snprintf(text, 64, " (first %" PRIu64 " of %" PRIu64 " batches)", batches, all);
+    else if (all)
+        snprintf(text, 64, " (all held-out tokens)");
+}
+
 static rw_status evaluate(rw_training *t)
 {
     rw_loss loss;
@@ -236,6 +254,9 @@ static rw_status evaluate(rw_training *t)
     t->heldout_loss = loss.loss;
     rw_metrics_begin(&t->folder, t->step);
     rw_metrics_number(&t->folder, "eval_loss", loss.loss);
+    rw_metrics_number(&t->folder, "eval_tokens", loss.counted);
+    char part[64] = "";
+    name_part(t, batches, part);
     add_figures(t, &loss, figures);
     rw_metrics_end(&t->folder);
     if (loss.counted == 0)
@@ -243,7 +264,7 @@ static rw_status evaluate(rw_training *t)
                 "raise eval.batches",
                 t->step, batches);
     else
-        rw_info("step %" PRIu64 ": held-out loss %.5f%s", t->step, loss.loss, figures);
+        rw_info("step %" PRIu64 ": held-out loss %.5f%s%s", t->step, loss.loss, figures, part);
     return RW_OK;
 }
 
