@@ -331,6 +331,7 @@ rw_status rw_dataset_build(const char *path, const char *const *inputs, int coun
     rw_status status = RW_OK;
     RW_TRY_DONE(rw_path_extend(path, ".lock", &name));
     RW_TRY_DONE(rw_writer_lock_take(name, path, "name another file", &lock));
+    rw_temporaries_clean(path);
     status = build_alone(path, inputs, count, options);
 done:
     rw_writer_lock_release(&lock);

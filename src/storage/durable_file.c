@@ -328,7 +328,7 @@ rw_status rw_file_hash_rest(int file, const char *path, uint64_t from, uint64_t 
 
 rw_status rw_file_overwrite(const char *path, const void *bytes, size_t size)
 {
-    return write_file(path, 0, bytes, size);
+    return write_file(open_again(path, O_WRONLY | O_NOFOLLOW, 0), path, bytes, size);
 }
 
 rw_status rw_folder_make_new(const char *path)
