@@ -3,7 +3,7 @@
 #   tests/fuzz/corpus/NAME/  files to begin with, and what was found before
 # `make check` replays the corpus and a fixed number of mutations with any compiler.
 # `make fuzz` lets libFuzzer search, FUZZ_SECONDS for each target.
-fuzz_targets = chunks manifest yaml
+fuzz_targets = chunks dataset manifest readers yaml
 FUZZ_SECONDS = 60
 
 fuzz_replays = $(fuzz_targets:%=fuzz_%.replay)
