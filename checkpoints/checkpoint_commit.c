@@ -22,6 +22,13 @@ static void forgive(rw_status status, const char *what)
     rw_clear_message();
 }
 
+/* data-0.h5, data-1.h5 ... */
+static bool is_data_file(const char *name)
+{
+    size_t digits = strncmp(name, "data-", 5) == 0 ? strspn(name + 5, "0123456789") : 0;
+    return digits > 0 && strcmp(name + 5 + digits, ".h5") == 0;
+}
+
 /* Does the checkpoint hold only what a checkpoint holds? A link does not. *name: what else. */
 static bool is_ours(const char *path, char *name, size_t size)
 {
@@ -30,7 +37,7 @@ static bool is_ours(const char *path, char *name, size_t size)
     for (struct dirent *entry; folder && ours && (entry = readdir(folder));) {
         const char *e = entry->d_name;
         ours = strcmp(e, ".") == 0 || strcmp(e, "..") == 0 || strcmp(e, RW_MANIFEST_FILE) == 0 ||
-               strcmp(e, RW_INDEX_FILE) == 0 || rw_data_file_valid(e);
+               strcmp(e, RW_INDEX_FILE) == 0 || is_data_file(e);
         if (!ours) snprintf(name, size, "%s", e);
     }
     if (folder) closedir(folder);

@@ -71,11 +71,9 @@ static void show_tokens(const rw_checkpoint_tokens *tokens, FILE *out)
 {
     if (!tokens->kind)
         fprintf(out, "tokens          not said: written by an older ropewalk\n");
-    else if (tokens->alphabet[0]) {
-        fprintf(out, "tokens          %s ", tokens->kind);
-        rw_terminal_text_write(tokens->alphabet, out);
-        fputc('\n', out);
-    } else
+    else if (tokens->alphabet[0])
+        rw_print_line(out, "tokens          %s %s", tokens->kind, tokens->alphabet);
+    else
         fprintf(out, "tokens          %s, %d %s\n", tokens->kind,
                 tokens->vocab ? tokens->vocab : tokens->features,
                 tokens->vocab ? "values" : "a token");

@@ -205,7 +205,7 @@ static void impossible_numbers_are_refused(void **in)
         expect_failure(RW_ERROR, cases[i].message);
         assert_in_range(rw_memory_peak(), before, before + (1 << 20));
         expect_failure(rw_checkpoint_verify(step_folder(s), stderr), cases[i].message);
-        expect_failure(rw_checkpoint_export(step_folder(s), join(s->root, "out.h5")),
+        expect_failure(rw_checkpoint_export(step_folder(s), join(s->root, "out.h5"), true),
                        cases[i].message);
     }
 }

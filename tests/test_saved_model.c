@@ -228,7 +228,7 @@ static void weights_must_be_finite(void **state)
     build_letters("data.h5", genome, 0.3);
     for (int bad = 0; bad < 3; bad++) {
         save_run(true, bad);
-        refuses(false, NULL, "the weights of run are not finite");
+        refuses(false, NULL, "are not finite (param/");
         refuses(true, NULL, "use an earlier checkpoint");
     }
 }

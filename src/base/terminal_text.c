@@ -1,6 +1,6 @@
 #include "base/terminal_text.h"
 
-#include <stdint.h>
+#include "base/shown_text.h"
 
 void rw_terminal_text_begin(rw_terminal_text *text, FILE *out, bool escape)
 {
@@ -34,22 +34,11 @@ static bool continues(const rw_terminal_text *text, unsigned char byte)
     return byte >= low && byte <= high;
 }
 
-static uint32_t code_point(const rw_terminal_text *text)
+/* Tabs and line ends are what a text is made of. */
+static bool is_harmful(const rw_terminal_text *text)
 {
-    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t code = text->held[0] & mask[text->count];
-    for (int i = 1; i < text->count; i++) code = code << 6 | (text->held[i] & 0x3f);
-    return code;
-}
-
-/* Control characters but tab and line end; marks of direction, which can make a text
- * look like another one. */
-static bool is_harmful(uint32_t code)
-{
-    if (code == '\t' || code == '\n') return false;
-    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true;
-    return code == 0x61c || code == 0x200e || code == 0x200f ||
-           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+    bool plain = text->held[0] == '\t' || text->held[0] == '\n';
+    return !plain && !rw_is_shown((const char *)text->held, (size_t)text->count);
 }
 
 static void write_held(rw_terminal_text *text, bool escaped)
@@ -70,22 +59,15 @@ void rw_terminal_text_put(rw_terminal_text *text, unsigned char byte)
     }
     if (text->count > 0 && !continues(text, byte)) write_held(text, true);
     if (text->count == 0) text->wanted = length_of(byte);
-    text->held[text->count++] = byte;
+    text->held[text->count & 3] = byte; /* at most 4 are held */
+    text->count++;
     if (text->wanted == 0)
         write_held(text, true);
     else if (text->count == text->wanted)
-        write_held(text, is_harmful(code_point(text)));
+        write_held(text, is_harmful(text));
 }
 
 void rw_terminal_text_end(rw_terminal_text *text)
 {
     write_held(text, true);
-}
-
-void rw_terminal_text_write(const char *string, FILE *out)
-{
-    rw_terminal_text text;
-    rw_terminal_text_begin(&text, out, true);
-    for (; *string; string++) rw_terminal_text_put(&text, (unsigned char)*string);
-    rw_terminal_text_end(&text);
 }

@@ -1,7 +1,6 @@
-/* Bytes that nobody has checked, written so that they can do no harm on a terminal:
- * what is not UTF-8 text, control characters and marks that change the direction of
- * writing appear as \xNN. Bytes come one at a time; a character is written once it
- * is whole. Not collective. */
+/* A stream of bytes on its way to a terminal, byte by byte: a character is written once it is
+ * whole. What shown_text.h does not show appears as \xNN; tabs and line ends stay.
+ * Not collective. */
 #ifndef RW_TERMINAL_TEXT_H
 #define RW_TERMINAL_TEXT_H
 
@@ -20,8 +19,5 @@ void rw_terminal_text_begin(rw_terminal_text *text, FILE *out, bool escape);
 void rw_terminal_text_put(rw_terminal_text *text, unsigned char byte);
 /* Writes what is still held: a character that remained incomplete. */
 void rw_terminal_text_end(rw_terminal_text *text);
-
-/* All bytes of a string, escaped. */
-void rw_terminal_text_write(const char *string, FILE *out);
 
 #endif

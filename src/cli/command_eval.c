@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/terminal_text.h"
+#include "base/shown_text.h"
 #include "cli/command.h"
 #include "cli/overrides.h"
 #include "train/evaluation.h"
@@ -84,9 +84,8 @@ static void print_positions(const rw_by_position *p)
 static void print_data(const rw_saved_model *saved)
 {
     bool task = !rw_config_has(saved->settings.data, "dataset");
-    printf(task ? "task " : "data ");
-    rw_terminal_text_write(rw_source_name(saved->source), stdout);
-    printf("\nevaluated %s\n", task ? "8 batches" : saved->all ? "all tokens" : "held-out tokens");
+    rw_print_line(stdout, "%s %s", task ? "task" : "data", rw_source_name(saved->source));
+    printf("evaluated %s\n", task ? "8 batches" : saved->all ? "all tokens" : "held-out tokens");
 }
 
 static void print(const rw_saved_model *saved, const rw_loss *loss, const rw_by_position *positions)
@@ -125,7 +124,7 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
         status = rw_fail(RW_ERROR,
                          "%s: the held-out loss is not finite: the training diverged; name "
                          "an older checkpoint (step-N)",
-                         a->path);
+                         a->model.path);
     if (status == RW_OK && layout->rank == 0)
         print(saved, &loss, a->by_position ? &positions : NULL);
     rw_evaluation_destroy(&evaluation);
