@@ -53,6 +53,7 @@ typedef struct {
     const char *config;  /* resolved configuration, YAML text */
     const char *model;   /* one line that identifies the model's shape */
     rw_checkpoint_tokens tokens;
+    const char *kernels; /* what it was computed with, for people; NULL: not known */
     /* What older programs did not record; 0 then. */
     bool counts_tokens;         /* tokens_seen is known */
     uint64_t tokens_seen;       /* tokens trained on */
@@ -116,6 +117,10 @@ rw_status rw_checkpoint_open(const char *path, rw_checkpoint **out);
 void rw_checkpoint_close(rw_checkpoint **checkpoint);
 /* The folder that it lies in; borrowed. */
 const char *rw_checkpoint_path(const rw_checkpoint *checkpoint);
+/* Step and digest as text: equal for equal checkpoints, wherever they lie. Ranks compare it,
+ * since a host may have a stale copy of the folder. */
+#define RW_CHECKPOINT_IDENTITY 64
+void rw_checkpoint_identity(const rw_checkpoint *checkpoint, char out[RW_CHECKPOINT_IDENTITY]);
 const rw_checkpoint_meta *rw_checkpoint_about(const rw_checkpoint *checkpoint);
 /* Number of tensors, and the i-th: name and shape only (data NULL). */
 int rw_checkpoint_count(const rw_checkpoint *checkpoint);

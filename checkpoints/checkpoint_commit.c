@@ -245,8 +245,10 @@ void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, uint64_t ever
         status = rw_alloc(count, sizeof *marks, "the best checkpoints", &marks);
         if (status == RW_OK) status = rw_best_mark(dir, steps, count, best, marks);
         /* Who cannot tell the best ones removes none. */
-        mark_regular(steps, count, every, marks);
-        if (status == RW_OK) prune(dir, step, keep, steps, count, marks);
+        if (status == RW_OK) {
+            mark_regular(steps, count, every, marks);
+            prune(dir, step, keep, steps, count, marks);
+        }
     }
     forgive(status, "older checkpoints stay");
     if (status == RW_OK) forgive(point_best(dir, steps, count, best > 0), "`best` stays as it was");

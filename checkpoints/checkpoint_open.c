@@ -1,3 +1,5 @@
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -29,6 +31,13 @@ void rw_checkpoint_close(rw_checkpoint **checkpoint)
 const char *rw_checkpoint_path(const rw_checkpoint *checkpoint)
 {
     return checkpoint->folder;
+}
+
+void rw_checkpoint_identity(const rw_checkpoint *checkpoint, char out[RW_CHECKPOINT_IDENTITY])
+{
+    const rw_manifest *m = checkpoint->manifest;
+    snprintf(out, RW_CHECKPOINT_IDENTITY, "step %" PRIu64 ", digest %016" PRIx64, m->about.step,
+             m->digest);
 }
 
 const rw_checkpoint_meta *rw_checkpoint_about(const rw_checkpoint *checkpoint)

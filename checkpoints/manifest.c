@@ -23,10 +23,12 @@ rw_status rw_manifest_new(const rw_checkpoint_meta *meta, const char *dtype, rw_
     RW_TRY_DONE(rw_alloc(1, sizeof *manifest, "a manifest", &manifest));
     RW_TRY_DONE(rw_strdup(meta->config ? meta->config : "", &manifest->config));
     RW_TRY_DONE(rw_strdup(meta->model ? meta->model : "", &manifest->model));
+    if (meta->kernels) RW_TRY_DONE(rw_strdup(meta->kernels, &manifest->kernels));
     RW_TRY_DONE(rw_strdup(dtype, &manifest->dtype));
     manifest->about = *meta;
     manifest->about.config = manifest->config;
     manifest->about.model = manifest->model;
+    manifest->about.kernels = manifest->kernels;
     RW_TRY_DONE(copy_tokens(&meta->tokens, manifest));
 done:
     if (status != RW_OK) rw_manifest_destroy(&manifest);
@@ -45,6 +47,7 @@ void rw_manifest_destroy(rw_manifest **manifest)
     rw_free(&m->segments);
     rw_free(&m->config);
     rw_free(&m->model);
+    rw_free(&m->kernels);
     rw_free(&m->token_kind);
     rw_free(&m->alphabet);
     rw_free(&m->dtype);

@@ -32,7 +32,7 @@ typedef struct {
 
 typedef struct {
     rw_checkpoint_meta about; /* its texts: the manifest's own */
-    char *config, *model, *token_kind, *alphabet;
+    char *config, *model, *kernels, *token_kind, *alphabet;
     char *dtype; /* of all tensors */
     uint64_t digest;
     rw_manifest_file *files; /* data files in the order of segments, then the index */

@@ -152,6 +152,7 @@ static rw_status read_about(const reader *in, json_t *root, rw_manifest **out)
         return damage(in, "an entry about the run has an impossible value");
     RW_TRY(read_progress(in, root, &about));
     RW_TRY(read_tokens(in, json_object_get(root, "tokens"), &about.tokens));
+    about.kernels = json_string_value(json_object_get(root, "kernels"));
     RW_TRY(rw_manifest_new(&about, dtype, out));
     (*out)->digest = total;
     return RW_OK;

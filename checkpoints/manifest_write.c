@@ -107,17 +107,18 @@ static json_t *manifest_json(const rw_manifest *m)
     const rw_checkpoint_meta *about = &m->about;
     json_t *tokens = tokens_json(&about->tokens);
     if (!tokens && about->tokens.kind) return NULL;
-    return json_pack(
-        "{s:s, s:i, s:I, s:I, s:I, s:o, s:o, s:{s:i, s:i, s:i}, s:s, s:o*, s:s, s:o, s:s, s:o, "
-        "s:o, s:o, s:o}",
-        "format", RW_CHECKPOINT_FORMAT, "version", RW_CHECKPOINT_VERSION, "step",
-        (json_int_t)about->step, "sequences_seen", (json_int_t)about->sequences_seen,
-        "skipped_steps", (json_int_t)about->skipped_steps, "seed", hash_json(about->seed),
-        "data_fingerprint", hash_json(about->data_fingerprint), "layout", "dp", about->dp, "sp",
-        about->sp, "threads", about->threads, "model", m->model, "tokens", tokens, "config",
-        m->config, "config_hash", hash_json(rw_hash(m->config, strlen(m->config))), "dtype",
-        m->dtype, "digest", hash_json(m->digest), "progress", progress_json(about), "files",
-        files_json(m), "tensors", tensors_json(m));
+    return json_pack("{s:s, s:i, s:I, s:I, s:I, s:o, s:o, s:{s:i, s:i, s:i}, s:s, s:s*, s:o*, s:s, "
+                     "s:o, s:s, s:o, "
+                     "s:o, s:o, s:o}",
+                     "format", RW_CHECKPOINT_FORMAT, "version", RW_CHECKPOINT_VERSION, "step",
+                     (json_int_t)about->step, "sequences_seen", (json_int_t)about->sequences_seen,
+                     "skipped_steps", (json_int_t)about->skipped_steps, "seed",
+                     hash_json(about->seed), "data_fingerprint", hash_json(about->data_fingerprint),
+                     "layout", "dp", about->dp, "sp", about->sp, "threads", about->threads, "model",
+                     m->model, "kernels", m->kernels, "tokens", tokens, "config", m->config,
+                     "config_hash", hash_json(rw_hash(m->config, strlen(m->config))), "dtype",
+                     m->dtype, "digest", hash_json(m->digest), "progress", progress_json(about),
+                     "files", files_json(m), "tensors", tensors_json(m));
 }
 
 /* Puts the hash of all before it in front of the closing brace. */

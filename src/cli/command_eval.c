@@ -6,6 +6,7 @@
 #include "base/shown_text.h"
 #include "cli/command.h"
 #include "cli/overrides.h"
+#include "mpi/rank_compare.h"
 #include "train/evaluation.h"
 #include "train/saved_model.h"
 
@@ -140,6 +141,9 @@ static rw_status open_and_evaluate(arguments *a)
     a->model.override_count = a->overrides.count;
     rw_status status = rw_agree_comm(MPI_COMM_WORLD, rw_saved_model_open(&a->model, &saved));
     if (status == RW_OK) status = rw_settings_compare(&saved.settings);
+    if (status == RW_OK)
+        status = rw_rank_compare(MPI_COMM_WORLD, "checkpoint", saved.identity,
+                                 "the checkpoint must be the same on all hosts");
     if (status == RW_OK) status = rw_source_compare(saved.source, MPI_COMM_WORLD);
     /* The run's layout was for its own ranks: share the batch, then sequences. */
     if (status == RW_OK)

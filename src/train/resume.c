@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "mpi/rank_compare.h"
 #include "storage/content_hash.h"
 #include "train/settings_changes.h"
 #include "train/token_meaning.h"
@@ -58,6 +59,15 @@ static rw_status check_shape(rw_training *t, const rw_checkpoint_meta *meta)
     return note_data(t, meta->data_fingerprint);
 }
 
+static void tell_kernels(const rw_training *t, const rw_checkpoint_meta *meta)
+{
+    if (!meta->kernels || strcmp(meta->kernels, t->kernels) == 0) return;
+    rw_warn(
+        "the checkpoint was computed with %s, this run computes with %s: the last digits differ "
+        "from those of a run that was not moved",
+        meta->kernels, t->kernels);
+}
+
 /* Checkpoints of older programs do not count tokens: what their settings say. */
 static void count_tokens(rw_training *t, const rw_checkpoint_meta *meta, const rw_settings *old)
 {
@@ -81,6 +91,7 @@ static rw_status check_settings(rw_training *t, rw_checkpoint *checkpoint)
     RW_TRY_DONE(check_optimizer(&pair, path));
     RW_TRY_DONE(rw_settings_compare_rest(&pair, &t->changes));
     count_tokens(t, meta, &pair.old);
+    tell_kernels(t, meta);
 done:
     rw_settings_pair_free(&pair);
     return status;
@@ -141,6 +152,7 @@ static rw_status take(rw_training *t, const char *path)
     RW_TRY_DONE(check_settings(t, checkpoint));
     RW_TRY_DONE(rw_training_load(t, checkpoint));
     t->resumed = true;
+    rw_checkpoint_identity(checkpoint, t->from);
     t->elsewhere = !is_own(t, rw_checkpoint_path(checkpoint));
     if (t->elsewhere) t->saved = UINT64_MAX; /* not in this folder */
 done:
@@ -159,7 +171,9 @@ rw_status rw_training_resume(rw_training *t)
         if (newest && !found) return RW_OK;
         rw_status status = rw_agree(&t->layout, take(t, found ? found : how));
         rw_free(&found);
-        return status;
+        if (status != RW_OK) return status;
+        return rw_rank_compare(t->layout.world, "checkpoint", t->from,
+                               "the folder of the run must be the same on all hosts");
     }
     return RW_OK;
 }

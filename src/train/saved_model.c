@@ -121,6 +121,7 @@ rw_status rw_saved_model_open(const rw_saved_model_options *options, rw_saved_mo
     RW_TRY_DONE(rw_checkpoint_open(options->path, &checkpoint));
     const rw_checkpoint_meta *meta = rw_checkpoint_about(checkpoint);
     out->step = meta->step;
+    rw_checkpoint_identity(checkpoint, out->identity);
     RW_TRY_DONE(rw_settings_parse(meta->config, options->path, options->overrides,
                                   options->override_count, &out->settings));
     /* What follows begins anew, with data of any length. */

@@ -31,6 +31,7 @@ typedef struct {
     bool all;          /* of a dataset: is that split all of its tokens? */
     rw_model *model;
     uint64_t step;
+    char identity[RW_CHECKPOINT_IDENTITY]; /* of the checkpoint */
 } rw_saved_model;
 
 /* Opens a run folder or checkpoint: configuration, weights and, where needed, the data.

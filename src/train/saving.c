@@ -22,6 +22,7 @@ static rw_checkpoint_meta meta_of(const rw_training *t, const char *config)
         .config = config,
         .model = t->model->identity,
         .tokens = rw_tokens_of(t->source),
+        .kernels = t->kernels,
         .counts_tokens = true,
         .tokens_seen = t->tokens,
         .skipped_in_a_row = t->skipped_in_a_row,

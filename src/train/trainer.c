@@ -88,7 +88,7 @@ static void announce(const rw_training *t)
             t->layout.size, t->layout.size == 1 ? "" : "s", t->layout.dp, t->layout.sp,
             t->layout.threads, t->layout.threads == 1 ? "" : "s", s->batch, s->length,
             megabytes(rw_memory_in_use()));
-    rw_info("kernels: vectors of %d bits; BLAS for %s", 8 * RW_VECTOR_BYTES, rw_gemm_kernels());
+    rw_info("kernels: %s", t->kernels);
     rw_layout_notes(&t->layout);
     if (!t->evaluation)
         rw_warn("nothing is evaluated: the dataset holds out no token that could be predicted "
@@ -101,6 +101,13 @@ static void announce(const rw_training *t)
 }
 
 /* Before anything is read to go on from: nobody else may be writing it. */
+/* What decides how sums are rounded. */
+static void name_kernels(rw_training *t)
+{
+    snprintf(t->kernels, sizeof t->kernels, "vectors of %d bits, BLAS for %s", 8 * RW_VECTOR_BYTES,
+             rw_gemm_kernels());
+}
+
 static rw_status claim_folder(rw_training *t)
 {
     rw_status status = rw_run_folder_name(t->options->run_dir, t->options->config, &t->folder);
@@ -186,6 +193,7 @@ static rw_status set_up(rw_training *t)
     RW_TRY(rw_agree(&t->layout, plan(t)));
     RW_TRY(rw_host_memory_check(&t->layout));
     RW_TRY(claim_folder(t));
+    name_kernels(t);
     RW_TRY(rw_training_resume(t));
     RW_TRY(given_weights(t));
     t->last = o->stop_at < t->settings.steps ? o->stop_at : t->settings.steps;

@@ -53,9 +53,11 @@ typedef struct {
     uint64_t evaluated;         /* step of the newest evaluation; UINT64_MAX: none */
     double heldout_loss;        /* its loss */
 
-    double step_seconds; /* smoothed */
-    double save_seconds; /* of the last checkpoint */
-    double shown;        /* when progress was last shown */
+    double step_seconds;               /* smoothed */
+    char from[RW_CHECKPOINT_IDENTITY]; /* the checkpoint that it goes on from */
+    char kernels[96];                  /* what this program computes with */
+    double save_seconds;               /* of the last checkpoint */
+    double shown;                      /* when progress was last shown */
 } rw_training;
 
 /* One step, before it is known whether it changes the weights. */

@@ -3,10 +3,15 @@
 #   tests/fuzz/corpus/NAME/  files to begin with, and what was found before
 # `make check` replays the corpus and a fixed number of mutations with any compiler.
 # `make fuzz` lets libFuzzer search, FUZZ_SECONDS for each target.
-fuzz_targets = chunks dataset manifest readers yaml
+fuzz_replays = \
+	fuzz_chunks.replay \
+	fuzz_dataset.replay \
+	fuzz_manifest.replay \
+	fuzz_readers.replay \
+	fuzz_yaml.replay
 FUZZ_SECONDS = 60
 
-fuzz_replays = $(fuzz_targets:%=fuzz_%.replay)
+fuzz_targets = $(fuzz_replays:fuzz_%.replay=%)
 fuzz_searches = $(fuzz_targets:%=fuzz_%.search)
 
 fuzz_compile = $(AM_V_CC)$(MKDIR_P) $(@D) && $(COMPILE) -MMD -MP -c -o $@ $<
