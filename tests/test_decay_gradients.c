@@ -407,15 +407,24 @@ static void test_ssd(void **state)
 
 enum { MODES = 16 };
 
+/* What CMPLX of C11 is, which clang has not everywhere. */
+static complex double complex_of(double real_part, double imaginary)
+{
+    const double parts[2] = {real_part, imaginary};
+    complex double z;
+    memcpy(&z, parts, sizeof z);
+    return z;
+}
+
 static complex double rounded_complex(complex double z)
 {
-    return CMPLX(rounded(creal(z)), rounded(cimag(z)));
+    return complex_of(rounded(creal(z)), rounded(cimag(z)));
 }
 
 static complex double times(complex double a, complex double b)
 {
-    return CMPLX(rounded(rounded(creal(a) * creal(b)) - rounded(cimag(a) * cimag(b))),
-                 rounded(rounded(creal(a) * cimag(b)) + rounded(cimag(a) * creal(b))));
+    return complex_of(rounded(rounded(creal(a) * creal(b)) - rounded(cimag(a) * cimag(b))),
+                      rounded(rounded(creal(a) * cimag(b)) + rounded(cimag(a) * creal(b))));
 }
 
 /* sum_t dy_t lambda dx_t/dlambda of x_t = lambda x_{t-1} + u_t from zero, one channel in `lane`. */
@@ -435,7 +444,7 @@ static complex double diagonal_by_recurrence(bool is_exact, complex double lambd
 static complex double mode_of(const strength *s, int mode, int lane)
 {
     const double rate = 1e-3 * pow(20e3, strength_of(s, mode, (long)mode * RW_LANES + lane));
-    return cexp(CMPLX(-rate, 0.1 * mode));
+    return cexp(complex_of(-rate, 0.1 * mode));
 }
 
 /* Strong and weak modes differ, not tokens. */
@@ -461,7 +470,7 @@ static void test_diagonal(void **state)
             const real *got = sums + (long)mode * 4 * RW_LANES + lane;
             all += pow(cabs(want), 2);
             direct += pow(cabs(diagonal_by_recurrence(false, lambda, lane) - want), 2);
-            fast += pow(cabs(CMPLX((double)got[0], (double)got[RW_LANES]) - want), 2);
+            fast += pow(cabs(complex_of((double)got[0], (double)got[RW_LANES]) - want), 2);
         }
         gradient g = {.name = "lambda"};
         assert_close(&g, (errors){sqrt(direct / all), sqrt(fast / all)}, 2, "all",
