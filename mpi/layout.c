@@ -3,7 +3,9 @@
 #include <limits.h>
 #include <omp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/float_mode.h"
 
@@ -88,6 +90,19 @@ rw_status rw_agree(const rw_layout *layout, rw_status status)
     return rw_agree_comm(layout->world, status);
 }
 
+/* Where rank 0 is well and another rank is not, the cause lies with one host. */
+static void copy_message(int rank, char out[RW_MESSAGE_SIZE])
+{
+    char host[64] = "";
+    bool named = strncmp(rw_message(), "rank ", 5) == 0; /* it says already which rank */
+    gethostname(host, sizeof host - 1);
+    if (rank == 0 || named || !rw_message()[0])
+        snprintf(out, RW_MESSAGE_SIZE, "%s", rw_message());
+    else
+        snprintf(out, RW_MESSAGE_SIZE, "%.*s (on %s, rank %d; rank 0 has no such trouble)",
+                 RW_MESSAGE_SIZE - 160, rw_message(), host, rank);
+}
+
 rw_status rw_agree_comm(MPI_Comm comm, rw_status status)
 {
     struct {
@@ -102,7 +117,7 @@ rw_status rw_agree_comm(MPI_Comm comm, rw_status status)
     if (first == size) return RW_OK;
     report.rank = rank;
     report.status = status;
-    strncpy(report.message, rw_message(), sizeof report.message - 1);
+    copy_message(rank, report.message);
     MPI_Bcast(&report, sizeof report, MPI_BYTE, first, comm);
     if (rank != first) {
         rw_clear_message();

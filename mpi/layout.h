@@ -43,8 +43,8 @@ void rw_layout_free(rw_layout *layout);
 
 /* Collective over layout->world: every rank gets the status of the lowest
  * rank that failed, RW_OK if none did; that rank's message replaces the
- * message of all. To be called before any decision that changes later
- * collectives. */
+ * message of all, with its host if rank 0 did not fail. To be called before any decision that
+ * changes later collectives. */
 rw_status rw_agree(const rw_layout *layout, rw_status status);
 /* The same over any communicator. */
 rw_status rw_agree_comm(MPI_Comm comm, rw_status status);

@@ -71,6 +71,16 @@ unlike_data() {
     cp "$dir/same.h5" "$dir/there/text.h5"
 }
 
+# A host that lacks what the others have is named.
+lacking_host() {
+    mv "$dir/there/text.h5" "$dir/there/away.h5"
+    two "$program" train run.yaml --run-dir run
+    expect_exit 1 "a dataset that one host lacks"
+    expect_line "$dir/err" 'text.h5.*on .*, rank 1; rank 0 has no such trouble' "a host without data"
+    [[ ! -e $dir/here/run ]] || fail "a run folder is left"
+    mv "$dir/there/away.h5" "$dir/there/text.h5"
+}
+
 unlike_programs() {
     cp "$program" "$dir/there/ropewalk"
     printf 'another build' >>"$dir/there/ropewalk"
@@ -125,6 +135,7 @@ shared_cores() {
 
 unlike_configurations
 unlike_data
+lacking_host
 unlike_programs
 like_ranks
 real_threads
