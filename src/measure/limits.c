@@ -77,35 +77,42 @@ double rw_measure_products(int threads, double seconds)
     return measure_products(false, threads, seconds);
 }
 
-/* 12 sums are under way at a time: more than the latency of a multiply-add needs. */
-enum { SUMS = 12, TURNS = 1 << 16 };
+enum { TURNS = 1 << 16 };
 
-static inline void keep_in_register(rw_vector *value)
-{
+/* 10 sums are under way at a time: more than the latency of a multiply-add needs, and few enough
+ * for 16 registers. They are variables of their own: compilers keep an array in memory. */
+#define EACH_SUM(DO) DO(a) DO(b) DO(c) DO(d) DO(e) DO(f) DO(g) DO(h) DO(i) DO(j)
+enum { SUMS = 10 };
+
 #ifdef __x86_64__
-    __asm__ volatile("" : "+x"(*value));
+#define KEEP_IN_REGISTER(value) __asm__ volatile("" : "+x"(value))
 #elif defined(__aarch64__)
-    __asm__ volatile("" : "+w"(*value));
+#define KEEP_IN_REGISTER(value) __asm__ volatile("" : "+w"(value))
+#else
+#define KEEP_IN_REGISTER(value) (void)0
 #endif
-}
 
-static float multiply_add(void)
+static real multiply_add(void)
 {
-    rw_vector sum[SUMS] = {{0}}, x = {0}, y = {0};
-    for (int i = 0; i < RW_LANES; i++) x[i] = 0.5f, y[i] = 0.25f;
-    for (int turn = 0; turn < TURNS; turn++)
-        for (int i = 0; i < SUMS; i++) {
-            sum[i] = sum[i] * x + y;
-            keep_in_register(&sum[i]);
-        }
-    float all = 0;
-    for (int i = 0; i < SUMS; i++) all += sum[i][0];
+#define DECLARE(sum) rw_vector sum = {0};
+#define STEP(sum)                                                                                  \
+    sum = sum * x + y;                                                                             \
+    KEEP_IN_REGISTER(sum);
+#define ADD(sum) all += sum[0];
+    rw_vector x, y;
+    real all = 0;
+    for (int lane = 0; lane < RW_LANES; lane++) x[lane] = 0.5f, y[lane] = 0.25f;
+    EACH_SUM(DECLARE)
+    for (int turn = 0; turn < TURNS; turn++) {
+        EACH_SUM(STEP)
+    }
+    EACH_SUM(ADD)
     return all;
 }
 
 double rw_measure_peak(double seconds)
 {
-    volatile float sink;
+    volatile real sink;
     double end = rw_seconds() + seconds, best = INFINITY;
     do {
         double start = rw_seconds();
