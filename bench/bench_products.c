@@ -1,9 +1,15 @@
 /* One thread's matrix products at the shapes of a training step: OpenBLAS against
- * oneDNN, float and bf16, in turn; medians of ratios (docs/decisions/0020).
+ * BLIS and oneDNN, float and bf16, in turn; medians of ratios (docs/decisions/0020). BLIS is
+ * measured where it is installed (apt install libblis4-serial); nothing is linked to it.
  *
- *   bench_products [ROUNDS] */
+ *   bench_products [ROUNDS]
+ *
+ * OpenBLAS takes the kernels that OPENBLAS_CORETYPE names: ropewalk --version says which ones
+ * the program takes. */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "kernels/gemm.h"
@@ -26,12 +32,25 @@ static const struct {
     {"scores", false, true, false, 64, 64, 64},  {"values", false, false, false, 64, 32, 64},
     {"state", true, false, true, 64, 64, 64},    {"scores", false, true, false, 256, 256, 64},
 };
-enum { SHAPES = sizeof shapes / sizeof *shapes, OPERAND = 2048 * 2048, WAYS = 3 };
+enum { SHAPES = sizeof shapes / sizeof *shapes, OPERAND = 2048 * 2048, WAYS = 4 };
 /* Operations of a timing: a few milliseconds. */
 #define WORK 3e8
 
 static float *a, *b, *c;
 static rw_bf16 *narrow_a, *narrow_b;
+
+typedef void sgemm(enum CBLAS_ORDER, enum CBLAS_TRANSPOSE, enum CBLAS_TRANSPOSE, int, int, int,
+                   float, const float *, int, const float *, int, float, float *, int);
+static sgemm *blis; /* NULL: not installed */
+
+/* Its names are those of OpenBLAS: both stay apart. */
+static void open_blis(void)
+{
+    setenv("BLIS_NUM_THREADS", "1", 1);
+    void *library = dlopen("libblis.so.4", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    void *found = library ? dlsym(library, "cblas_sgemm") : NULL;
+    memcpy(&blis, &found, sizeof blis);
+}
 
 static void multiply(int way, int s)
 {
@@ -42,6 +61,9 @@ static void multiply(int way, int s)
         rw_gemm(ta, tb, m, n, k, 1, a, lda, b, ldb, add, c, n);
     else if (way == 1)
         rw_gemm_stored(RW_STORED_FLOAT, ta, tb, m, n, k, a, lda, b, ldb, add, c, n);
+    else if (way == 2)
+        blis(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, m, n, k,
+             1, a, lda, b, ldb, add, c, n);
     else
         rw_gemm_stored(RW_STORED_BF16, ta, tb, m, n, k, narrow_a, lda, narrow_b, ldb, add, c, n);
 }
@@ -79,6 +101,7 @@ static void measure(int s, int rounds, const bool *there)
            1e-9 * rw_rounds_median(&rate));
     print_ratio(&ratio[1]);
     print_ratio(&ratio[2]);
+    print_ratio(&ratio[3]);
     printf("\n");
     fflush(stdout);
 }
@@ -102,14 +125,17 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 9;
     const char *no_float = rw_gemm_stored_missing(RW_STORED_FLOAT);
     const char *no_bf16 = rw_gemm_stored_missing(RW_STORED_BF16);
-    const bool there[WAYS] = {true, !no_float, !no_bf16};
+    open_blis();
+    const bool there[WAYS] = {true, !no_float, blis != NULL, !no_bf16};
     rw_gemm_one_thread();
     rw_status status = allocate();
     if (status != RW_OK) fprintf(stderr, "%s\n", rw_message());
     if (no_float) printf("oneDNN, float: %s\n", no_float);
     if (no_bf16) printf("oneDNN, bf16: %s\n", no_bf16);
-    printf("%-8s %6s %6s %6s %12s %9s %9s\n", "product", "m", "n", "k", "BLAS GFLOP/s", "oneDNN",
-           "bf16");
+    printf("OpenBLAS with its kernels for %s; the other columns are times as fast\n",
+           rw_gemm_kernels());
+    printf("%-8s %6s %6s %6s %12s %9s %9s %9s\n", "product", "m", "n", "k", "BLAS GFLOP/s",
+           "oneDNN", "BLIS", "bf16");
     for (int s = 0; status == RW_OK && s < SHAPES; s++) measure(s, rounds, there);
     rw_free(&a);
     rw_free(&b);
