@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	docs/decisions \
 	docs/figures.md \
 	docs/memory.md \
+	docs/processors.md \
 	docs/run.png \
 	examples/genome-whole.yaml \
 	examples/genome.yaml \
