@@ -12,6 +12,7 @@ rw_sources += \
 	data_pipeline/dataset_index.c data_pipeline/dataset_index.h \
 	data_pipeline/dataset_output.c data_pipeline/dataset_output.h \
 	data_pipeline/dataset_report.c \
+	data_pipeline/dataset_twins.c data_pipeline/dataset_twins.h \
 	data_pipeline/dataset_writer.c data_pipeline/dataset_writer.h \
 	data_pipeline/heldout.c data_pipeline/heldout.h \
 	data_pipeline/input_decoder.c data_pipeline/input_decoder.h \

@@ -10,6 +10,7 @@
 #include "data_pipeline/build_plan.h"
 #include "data_pipeline/dataset.h"
 #include "data_pipeline/dataset_append.h"
+#include "data_pipeline/dataset_twins.h"
 #include "data_pipeline/dataset_writer.h"
 #include "data_pipeline/reader.h"
 #include "data_pipeline/split_view.h"
@@ -256,6 +257,7 @@ static rw_status report(const build *b)
     rw_split_view view = {0};
     RW_TRY(rw_dataset_open(b->path, &dataset));
     RW_TRY_DONE(rw_split_view_make(dataset, RW_PART_HELDOUT, true, &view));
+    RW_TRY_DONE(rw_dataset_tell_twins(rw_dataset_lists(dataset)));
     const rw_dataset_facts *f = rw_dataset_describe(dataset);
     int count = b->plan->sources;
     rw_progress(true, "wrote %s: %llu tokens from %d input%s (held out %llu)", b->path,

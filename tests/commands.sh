@@ -278,6 +278,12 @@ data_inputs() {
         fail "data build --append by xargs"
     cmp "$dir/folder.h5" "$dir/more.h5" || fail "data build --append loses inputs"
     does "data build --force" data build "$dir/all.h5" "$folder" --force
+    ! grep -q 'same bytes' "$dir/err" || fail "inputs that differ are told to be the same"
+    cp "$folder/deep/2.txt" "$dir/copy.txt"
+    does "data build of a copy" data build "$dir/copy.h5" "$folder" "$dir/copy.txt"
+    expect_line "$dir/err" 'deep/2.txt and .*copy.txt hold the same bytes .1 such' "a copy"
+    does "data build --append again" data build "$dir/copy.h5" --append "$folder/deep/1.txt"
+    expect_line "$dir/err" 'hold the same bytes .2 such inputs' "an input that is added again"
     cmp "$dir/folder.h5" "$dir/all.h5" || fail "data build --force"
     does "data build --heldout-files" data build "$dir/parts.h5" "$folder/deep/1.txt" \
         --heldout-files "$folder/deep/2.txt" --heldout-files "$folder/deep/3.txt"

@@ -172,6 +172,15 @@ foreign_folders() {
     expect_exit 1 "a run folder whose config.yaml is the input"
     cmp -s "$dir/good.yaml" "$dir/own/config.yaml" || fail "an input was replaced"
     mv "$dir/own/config.yaml" "$dir/own/mine.yaml"
+    run train "$dir/good.yaml" --run-dir "$dir/whole" --threads 1
+    expect_exit 0 "a run"
+    for place in checkpoints checkpoints/latest-step; do
+        [[ $place == checkpoints ]] || place=checkpoints/$(cat "$dir/whole/checkpoints/latest")
+        run train "$dir/good.yaml" --run-dir "$dir/whole/$place" --force
+        expect_exit 1 "a run in a folder of checkpoints"
+        expect_line "$dir/err" 'holds checkpoints .*no run folder' "a run in $place"
+        [[ ! -e $dir/whole/$place/metrics.jsonl ]] || fail "a run was begun in $place"
+    done
     echo notes >"$dir/own/notes.txt"
     (cd "$dir/own" && run train mine.yaml --run-dir . --threads 1 && exit "$code")
     code=$?

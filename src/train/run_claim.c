@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "checkpoints/checkpoint_format.h"
 #include "jobs/report.h"
 #include "storage/durable_file.h"
 #include "train/run_folder.h"
@@ -117,10 +118,30 @@ static void clean(const rw_run_folder *folder)
     }
 }
 
+/* A checkpoint, or the folder of a run's checkpoints, is no place for a run. */
+static rw_status check_place(const rw_run_folder *folder)
+{
+    static const char *const marks[] = {RW_MANIFEST_FILE, RW_LATEST_FILE};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        char *path;
+        struct stat about;
+        RW_TRY(rw_path_join(folder->path, marks[i], &path));
+        bool there = lstat(path, &about) == 0;
+        rw_free(&path);
+        if (there)
+            return rw_fail(RW_ERROR,
+                           "%s holds checkpoints (there is a file %s in it), it is no run folder; "
+                           "name the folder of the run, or choose another --run-dir",
+                           folder->path, marks[i]);
+    }
+    return RW_OK;
+}
+
 rw_status rw_run_folder_claim(rw_run_folder *folder, bool force)
 {
     char *lock;
     bool there = rw_folder_exists(folder->path);
+    RW_TRY(check_place(folder));
     if (there && !force) RW_TRY(rw_run_folder_foreign(folder));
     RW_TRY(rw_folder_make(folder->path));
     folder->made = !there;

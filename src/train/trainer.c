@@ -301,8 +301,9 @@ static void time_left(double seconds, char out[32])
 static void show_progress(rw_training *t, const rw_step_facts *f)
 {
     double now = MPI_Wtime(), interval = rw_on_terminal() ? 0.1 : 10;
+    bool first = t->step_seconds <= 0; /* a step of its own may take long: it is shown at once */
     t->step_seconds = t->step_seconds > 0 ? 0.9 * t->step_seconds + 0.1 * f->seconds : f->seconds;
-    if (now - t->shown < interval && t->step != t->last) return;
+    if (!first && now - t->shown < interval && t->step != t->last) return;
     t->shown = now;
     char left[32], loss[48];
     time_left((double)(t->last - t->step) * t->step_seconds, left);
