@@ -173,6 +173,10 @@ rw_holder_state rw_lock_holder_judge(const rw_lock_holder *holder, const rw_lock
 
 const char *rw_lock_holder_describe(const rw_lock_holder *holder, char *text, size_t size)
 {
+    if (!holder->id[0]) {
+        snprintf(text, size, "somebody who has not written who it is (the lock is empty)");
+        return text;
+    }
     char job[200] = "";
     if (holder->job[0] && strcmp(holder->job, "-") != 0)
         snprintf(job, sizeof job, " (job %s, attempt %ld)", holder->job + (holder->job[0] == '/'),
