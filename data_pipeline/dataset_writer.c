@@ -12,6 +12,7 @@
 #include "data_pipeline/dataset_check.h"
 #include "data_pipeline/dataset_draft.h"
 #include "storage/content_hash.h"
+#include "storage/draft_guard.h"
 #include "storage/durable_file.h"
 #include "storage/hdf5_access.h"
 #include "storage/zstd_frame.h"
@@ -67,6 +68,7 @@ static rw_status create_draft(rw_dataset_writer *w)
                        "may write to it",
                        w->temporary, strerror(errno));
     w->created = true;
+    rw_draft_guard(w->temporary);
     if (rw_file_call.close(descriptor) == 0) return RW_OK;
     return rw_fail(RW_ERROR, "cannot close %s: %s; check the file system", w->temporary,
                    strerror(errno));
@@ -150,6 +152,7 @@ static void abandon_file(rw_dataset_writer *w)
     rw_hdf5_close(w->tokens, H5Dclose);
     rw_hdf5_close(w->file, H5Fclose);
     if (w->created) unlink(w->temporary);
+    rw_draft_unguard();
 }
 
 void rw_dataset_writer_destroy(rw_dataset_writer **pointer)
@@ -409,5 +412,7 @@ rw_status rw_dataset_writer_finish(rw_dataset_writer *w, const rw_heldout_rule *
 rw_status rw_dataset_writer_publish(rw_dataset_writer *w)
 {
     w->created = false; /* from here on it is removed if it cannot be published */
-    return rw_file_publish(RW_OK, w->temporary, w->path);
+    rw_status status = rw_file_publish(RW_OK, w->temporary, w->path);
+    rw_draft_unguard();
+    return status;
 }

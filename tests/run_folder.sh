@@ -38,7 +38,9 @@ has_begun() { grep -qE '^(run folder:|resuming)' "$dir/err"; }
 
 # wait_until COMMAND...: until it succeeds, or the background process is gone.
 wait_until() {
+    local times=0
     until "$@"; do
+        ((++times < 3000)) || fail "'$*' did not come true within a minute"
         kill -0 "$process" 2>/dev/null || fail "training ended before '$*'"
         sleep 0.02
     done
@@ -216,6 +218,18 @@ builds() {
     expect_exit 0 "a build after a dead one"
     expect_message 'taking over .*text.h5 from process' "a build after a dead one"
     [[ $(cd "$dir" && echo text.h5*) == text.h5 ]] || fail "a build leaves $(cd "$dir" && echo text.h5*)"
+    # One that is ended by a signal leaves no part of a dataset.
+    "$program" data build "$dir/ended.h5" "$dir/text.txt" --format text "$dir/slow" \
+        >"$dir/out" 2>"$dir/err.slow" </dev/null &
+    process=$!
+    exec 9>"$dir/slow"
+    seq 60000 >&9 # more than is read to tell the format
+    wait_until compgen -G "$dir/ended.h5.partial.*"
+    kill -TERM "$process"
+    wait "$process"
+    [[ $? == 143 ]] || fail "a build that was ended by SIGTERM: exit code $?"
+    exec 9>&-
+    [[ $(cd "$dir" && echo ended.h5*) == ended.h5.lock ]] || fail "an ended build leaves $(cd "$dir" && echo ended.h5*)"
     rm "$dir/slow"
 }
 
