@@ -1,5 +1,5 @@
-/* The packed product: against plain loops, for sizes that fit no panel, plain
- * and transposed; and the bits of a vector do not depend on those beside it. */
+/* The packed product: against plain loops, for sizes that fit no panel, plain and transposed; and
+ * the bits of a vector depend neither on those beside it nor on the direction. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -32,7 +32,7 @@ static void multiply(int m, int n, int count)
     const real *from[VECTORS];
     real *to[VECTORS];
     for (int i = 0; i < count; i++) from[i] = x[i], to[i] = y[i];
-    rw_packed_product(m, n, packed, count, from, to);
+    rw_packed_product(m, n, packed, count, from, to, false);
 }
 
 static void pack(int m, int n, bool transpose)
@@ -77,7 +77,7 @@ static void test_bits(void **unused)
             for (int i = 0; i < count; i++) {
                 const real *from = x[i];
                 real *to = alone;
-                rw_packed_product(m, n, packed, 1, &from, &to);
+                rw_packed_product(m, n, packed, 1, &from, &to, true);
                 assert_memory_equal(y[i], alone, rw_packed_columns(n) * sizeof(real));
             }
         }

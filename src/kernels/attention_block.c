@@ -8,9 +8,10 @@
 #include "kernels/row_sum.h"
 #include "kernels/tile_product.h"
 
-/* Rows of scores that backward has at a time: those and their gradients stay in the
- * first-level cache. On the diagonal it skips the columns that none of them sees. */
-enum { STRIP = 32 };
+/* Rows of scores that backward has at a time: those and their gradients stay in cache, in the first
+ * level where the vectors are short; long vectors want longer sums. On the diagonal it skips the
+ * columns that none of them sees. */
+enum { STRIP = RW_VECTOR_BYTES == 64 ? 64 : 32 };
 
 /* Columns of scores that forward has at a time. */
 enum { GROUP = 32 };

@@ -67,28 +67,27 @@ INLINE void tile(int count, int panels, int m, const real *packed, const real *c
 
 /* `count` vectors, 1, 2 or 4, by all panels. */
 INLINE void product(int count, int m, int n, const real *packed, const real *const *x,
-                    real *const *y)
+                    real *const *y, bool backwards)
 {
     const int abreast = ACCUMULATORS / PANEL_VECTORS / count, panels = rw_panels(n);
     real *to[MOST_VECTORS];
-    int p = 0;
-    for (int i = 0; i < count; i++) to[i] = y[i];
-    for (int width; p < panels; p += width) {
-        const real *from = packed + (size_t)p * (size_t)m * RW_PANEL;
-        width = panels - p >= abreast ? abreast : 1;
+    for (int done = 0, width; done < panels; done += width) {
+        width = panels - done >= abreast ? abreast : 1;
+        const int first = backwards ? panels - done - width : done;
+        const real *from = packed + (size_t)first * (size_t)m * RW_PANEL;
+        for (int i = 0; i < count; i++) to[i] = y[i] + (size_t)first * RW_PANEL;
         if (width > 1)
             tile(count, abreast, m, from, x, to);
         else
             tile(count, 1, m, from, x, to);
-        for (int i = 0; i < count; i++) to[i] += width * RW_PANEL;
     }
 }
 
 void rw_packed_product(int m, int n, const real *packed, int count, const real *const *x,
-                       real *const *y)
+                       real *const *y, bool backwards)
 {
     int i = 0;
-    for (; i + 4 <= count; i += 4) product(4, m, n, packed, x + i, y + i);
-    for (; i + 2 <= count; i += 2) product(2, m, n, packed, x + i, y + i);
-    for (; i < count; i++) product(1, m, n, packed, x + i, y + i);
+    for (; i + 4 <= count; i += 4) product(4, m, n, packed, x + i, y + i, backwards);
+    for (; i + 2 <= count; i += 2) product(2, m, n, packed, x + i, y + i, backwards);
+    for (; i < count; i++) product(1, m, n, packed, x + i, y + i, backwards);
 }

@@ -37,8 +37,10 @@ static inline size_t rw_packed_reals(int m, int n)
  * stored dense, row-major. `packed` is the whole packed matrix. */
 void rw_pack_panel(int m, int n, const real *matrix, bool transpose, int panel, real *packed);
 
-/* y_i = x_i M for i < count: x_i (m), y_i (rw_packed_columns(n)). */
+/* y_i = x_i M for i < count: x_i (m), y_i (rw_packed_columns(n)). `backwards`: from the last panel
+ * to the first, with the same bits. Calls in turn forwards and backwards begin with the panels that
+ * the call before ended with: of a matrix that is larger than the cache, those are still there. */
 void rw_packed_product(int m, int n, const real *packed, int count, const real *const *x,
-                       real *const *y);
+                       real *const *y, bool backwards);
 
 #endif

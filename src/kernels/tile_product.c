@@ -12,22 +12,54 @@ INLINE rw_vector load(const real *from)
     return *(const rw_vector_unaligned *)from;
 }
 
+/* Rows of a are told by the first of every four and the distance of rows, so that the inner loop
+ * addresses all of them with few registers; a pointer for each row would not find room beside the
+ * accumulators. */
+enum { ABREAST = 4, MOST_FOURS = (MOST_ROWS + ABREAST - 1) / ABREAST };
+
+INLINE void find_fours(int rows, rw_strided a, const real *four[MOST_FOURS])
+{
+#pragma GCC unroll 3
+    for (int g = 0; g * ABREAST < rows; g++) four[g] = a.at + g * ABREAST * a.row;
+}
+
+/* To the next column of a. The empty statements keep compilers from deriving the pointers from one
+ * another, which takes more registers. */
+INLINE void next_column(int rows, long column, const real *four[MOST_FOURS])
+{
+#pragma GCC unroll 3
+    for (int g = 0; g * ABREAST < rows; g++) {
+        four[g] += column;
+        __asm__("" : "+r"(four[g]));
+    }
+}
+
+/* sum += a column of a times a row of b. */
+INLINE void add_outer(int rows, int vectors, const real *const *four, long row, const real *b,
+                      rw_vector *sum)
+{
+    rw_vector right[VECTORS];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) right[v] = load(b + v * RW_LANES);
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++) {
+        const real left = four[i / ABREAST][i % ABREAST * row];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[i * vectors + v] += left * right[v];
+    }
+}
+
 INLINE void tile(int rows, int vectors, int k, rw_strided a, const real *b, long ldb, real keep,
                  real *c, long ldc)
 {
     rw_vector sum[MOST_ROWS * VECTORS];
+    const real *four[MOST_FOURS];
 #pragma GCC unroll 24
     for (int i = 0; i < rows * vectors; i++) sum[i] = (rw_vector){0};
-    for (long s = 0; s < k; s++, b += ldb, a.at += a.column) {
-        rw_vector right[VECTORS];
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) right[v] = load(b + v * RW_LANES);
-#pragma GCC unroll 12
-        for (int i = 0; i < rows; i++) {
-            const real left = a.at[i * a.row];
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) sum[i * vectors + v] += left * right[v];
-        }
+    find_fours(rows, a, four);
+    for (long s = 0; s < k; s++, b += ldb) {
+        add_outer(rows, vectors, four, a.row, b, sum);
+        next_column(rows, a.column, four);
     }
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)

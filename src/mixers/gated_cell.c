@@ -154,20 +154,22 @@ static void meet(const rw_call *call)
 }
 
 /* The units' columns, of `planes` planes, of the products of vectors of m reals with a
- * packed matrix. */
+ * packed matrix. Every other row goes through the matrix backwards. */
 static void product_of(const rw_node *node, rw_range units, int m, int planes, const real *packed,
-                       int count, const real *const *x, real *const *product)
+                       int count, int row, const real *const *x, real *const *product)
 {
     const int hidden = hidden_of(node);
+    const bool backwards = row & 1;
     if (length_of(units) == hidden) {
-        rw_packed_product(m, planes * hidden, packed, count, x, product);
+        rw_packed_product(m, planes * hidden, packed, count, x, product, backwards);
         return;
     }
-    for (int plane = 0; plane < planes && length_of(units) > 0; plane++) {
+    for (int done = 0; done < planes && length_of(units) > 0; done++) {
+        const int plane = backwards ? planes - 1 - done : done;
         const size_t first = (size_t)plane * (size_t)hidden + (size_t)units.begin;
         real *to[RW_MAX_TOGETHER];
         for (int i = 0; i < count; i++) to[i] = product[i] + first;
-        rw_packed_product(m, length_of(units), packed + first * (size_t)m, count, x, to);
+        rw_packed_product(m, length_of(units), packed + first * (size_t)m, count, x, to, backwards);
     }
 }
 
@@ -193,7 +195,7 @@ static void advance(const rw_call *const *call, int count, int row, rw_range uni
     const rw_node *node = call[0]->node;
     const rw_cell *cell = cell_of(node);
     const int hidden = hidden_of(node), gates = node->in_width[0];
-    product_of(node, units, hidden, cell->gates, call[0]->derived, count, now->h, product);
+    product_of(node, units, hidden, cell->gates, call[0]->derived, count, row, now->h, product);
     for (int i = 0; i < count; i++) {
         real *last = product[i] + gates - hidden, *kept = now->row[i];
         for (long j = units.begin; node->params > RW_CELL_BIAS && j < units.end; j++)
@@ -310,7 +312,7 @@ void rw_gated_cell_adjoint(const rw_call *call)
             dproduct[i] = dproduct_of(all[i], t);
         }
         meet(call);
-        product_of(node, units, gates, 1, weight, count, dproduct, w.product);
+        product_of(node, units, gates, 1, weight, count, t, dproduct, w.product);
         for (int i = 0; i < count; i++) finish_row(all[i], t, units, &w, w.product[i], w.dstate[i]);
     }
     for (int i = 0; i < count; i++)
