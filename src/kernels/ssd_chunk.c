@@ -15,26 +15,29 @@
 typedef struct {
     int blocks, padded;               /* blocks of the chunk; their tokens */
     real *dt, *cum, *rest, *in, *out; /* (H, padded): kernels/ssd_decay.h */
+    real *b, *c;                      /* (blocks, N, BLOCK): a token a column, zeros behind them */
     real *scores;                     /* (padded, BLOCK): C_t.B_s of the block of t */
-    real *mix;     /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
-    real *scaled;  /* (BLOCK, N): B or C, each row scaled */
-    real *x, *dy;  /* (BLOCK, P): those of a block of a head, dense */
-    real *flipped; /* (N or P, BLOCK or N): the transpose of what a product needs so */
-    real *states;  /* (blocks, N, P): a head's state at the start of each block */
+    real *mix;    /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
+    real *scaled; /* (N, BLOCK): B or C of a block, each token scaled */
+    real *x, *dy; /* (BLOCK, P): those of a block of a head, dense */
+    real *states; /* (blocks, N, P): a head's state at the start of each block */
     /* Backward only: */
     real *dstate;   /* (N, P): d loss / d (a head's state at the end of a block) */
     real *dscores;  /* (padded, BLOCK) */
+    real *db, *dc;  /* (blocks, N, BLOCK): what comes by way of the states, of all heads */
     real *pairs;    /* (BLOCK, BLOCK): dy_t.x_s */
-    real *products; /* (BLOCK, N): dy h^T, then x dstate^T */
+    real *products; /* (N, BLOCK): h dy^T, then dstate x^T */
+    real *flipped;  /* (P, BLOCK): the transpose of x or dy */
 } workspace;
 
 /* One block of one head. */
 typedef struct {
     int head, begin, rows; /* begin: first token in the chunk */
-    const real *x, *b, *c; /* at the first token; x at the head's columns */
-    const real *dt;        /* (rows) */
+    const real *x;         /* at the first token and the head's columns */
+    const real *b, *c;     /* (N, BLOCK) */
+    const real *dt;        /* (BLOCK), zeros behind the rows */
     const real *cum, *rest;
-    const real *in, *out; /* (rows): decays from the block's start, to its end */
+    const real *in, *out; /* (BLOCK): decays from the block's start, to its end */
     real decay;           /* e^{cum of the last row} */
 } block;
 
@@ -43,43 +46,49 @@ static int padded_rows(int rows)
     return (rows + BLOCK - 1) / BLOCK * BLOCK;
 }
 
-static size_t flipped_reals(int head_width, int state)
-{
-    size_t most = (size_t)(head_width > state ? head_width : state);
-    return most * (most > BLOCK ? most : BLOCK);
-}
-
+/* Those of a call, for each of its blocks, and for one block. */
 size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state)
 {
-    size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
-    size_t matrix = (size_t)state * head_width;
-    return 5 * heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + 2 * BLOCK * (size_t)state +
-           2 * BLOCK * (size_t)head_width + flipped_reals(head_width, state) +
-           (blocks + 1) * matrix;
+    const size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
+    const size_t matrix = (size_t)state * (size_t)head_width, tokens = (size_t)state * BLOCK;
+    return 5 * (size_t)heads * padded + 2 * padded * BLOCK + 2 * BLOCK * BLOCK + matrix +
+           2 * tokens + 3 * BLOCK * (size_t)head_width + blocks * (matrix + 4 * tokens);
 }
 
-static workspace workspace_carve(const rw_ssd_chunk *chunk, real *scratch)
+static real *take(real **at, size_t reals)
 {
-    size_t matrix = (size_t)chunk->state * chunk->head_width;
+    real *taken = *at;
+    *at += reals;
+    return taken;
+}
+
+static workspace workspace_carve(const rw_ssd_chunk *chunk, real *at)
+{
     workspace work = {.padded = padded_rows(chunk->rows)};
-    size_t padded = (size_t)work.padded, heads = (size_t)chunk->heads;
-    work.blocks = work.padded / BLOCK;
-    work.dt = scratch;
-    work.cum = work.dt + heads * padded;
-    work.rest = work.cum + heads * padded;
-    work.in = work.rest + heads * padded;
-    work.out = work.in + heads * padded;
-    work.scores = work.out + heads * padded;
-    work.mix = work.scores + padded * BLOCK;
-    work.scaled = work.mix + BLOCK * BLOCK;
-    work.x = work.scaled + BLOCK * (size_t)chunk->state;
-    work.dy = work.x + BLOCK * (size_t)chunk->head_width;
-    work.flipped = work.dy + BLOCK * (size_t)chunk->head_width;
-    work.states = work.flipped + flipped_reals(chunk->head_width, chunk->state);
-    work.dstate = work.states + (size_t)work.blocks * matrix;
-    work.dscores = work.dstate + matrix;
-    work.pairs = work.dscores + padded * BLOCK;
-    work.products = work.pairs + BLOCK * BLOCK;
+    const size_t padded = (size_t)work.padded, gates = (size_t)chunk->heads * padded;
+    const size_t width = (size_t)chunk->head_width, states = (size_t)chunk->state;
+    const size_t blocks = padded / BLOCK, tokens = states * BLOCK;
+    work.blocks = (int)blocks;
+    work.dt = take(&at, gates);
+    work.cum = take(&at, gates);
+    work.rest = take(&at, gates);
+    work.in = take(&at, gates);
+    work.out = take(&at, gates);
+    work.b = take(&at, blocks * tokens);
+    work.c = take(&at, blocks * tokens);
+    work.scores = take(&at, padded * BLOCK);
+    work.mix = take(&at, BLOCK * BLOCK);
+    work.scaled = take(&at, tokens);
+    work.x = take(&at, BLOCK * width);
+    work.dy = take(&at, BLOCK * width);
+    work.states = take(&at, blocks * states * width);
+    work.dstate = take(&at, states * width);
+    work.dscores = take(&at, padded * BLOCK);
+    work.db = take(&at, blocks * tokens);
+    work.dc = take(&at, blocks * tokens);
+    work.pairs = take(&at, BLOCK * BLOCK);
+    work.products = take(&at, tokens);
+    work.flipped = take(&at, BLOCK * width);
     return work;
 }
 
@@ -93,11 +102,25 @@ static rw_strided columns_of(const real *matrix, long ld)
     return (rw_strided){matrix, 1, ld};
 }
 
-/* (rows, columns) to its transpose (columns, wide); what is beyond the rows is zero. */
-static const real *flip(const workspace *work, int rows, int columns, int wide, const real *from,
-                        long ld)
+static int rows_left(const rw_ssd_chunk *chunk, int begin)
 {
-    rw_dense_transpose(rows, columns, wide, 1, from, ld, work->flipped);
+    return chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
+}
+
+/* B or C with a token a column. */
+static void by_columns(const rw_ssd_chunk *chunk, const real *from, real *to)
+{
+    for (int begin = 0; begin < chunk->rows; begin += BLOCK)
+        rw_dense_transpose(rows_left(chunk, begin), chunk->state, BLOCK, 1,
+                           from + (size_t)begin * (size_t)chunk->ld, chunk->ld,
+                           to + (size_t)begin * (size_t)chunk->state);
+}
+
+/* x or dy of a block, which is loaded, with a token a column. */
+static const real *flip(const rw_ssd_chunk *chunk, const workspace *work, int rows,
+                        const real *loaded)
+{
+    rw_dense_transpose(rows, chunk->head_width, BLOCK, 1, loaded, chunk->head_width, work->flipped);
     return work->flipped;
 }
 
@@ -129,23 +152,22 @@ static void lower_product(int rows, int inner, const real *a, long lda, const re
 /* C_t.B_s inside each block: shared by the heads. Zero beyond the columns of a short block. */
 static void block_scores(const rw_ssd_chunk *chunk, const workspace *work)
 {
-    for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
-        int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
-        size_t first = (size_t)begin * chunk->ld;
-        const real *b = flip(work, rows, chunk->state, BLOCK, chunk->b + first, chunk->ld);
-        lower_product(rows, chunk->state, chunk->c + first, chunk->ld, b,
+    for (int begin = 0; begin < chunk->rows; begin += BLOCK)
+        lower_product(rows_left(chunk, begin), chunk->state,
+                      chunk->c + (size_t)begin * (size_t)chunk->ld, chunk->ld,
+                      work->b + (size_t)begin * (size_t)chunk->state,
                       work->scores + (size_t)begin * BLOCK);
-    }
 }
 
 static block block_at(const rw_ssd_chunk *chunk, const workspace *work, int head, int index)
 {
-    int begin = index * BLOCK, left = chunk->rows - begin;
+    const int begin = index * BLOCK;
+    const size_t tokens = (size_t)begin * (size_t)chunk->state;
     size_t first = (size_t)begin * chunk->ld, gate = (size_t)head * work->padded + begin;
-    block part = {.head = head, .begin = begin, .rows = left < BLOCK ? left : BLOCK};
+    block part = {.head = head, .begin = begin, .rows = rows_left(chunk, begin)};
     part.x = chunk->x + first + (size_t)head * chunk->head_width;
-    part.b = chunk->b + first;
-    part.c = chunk->c + first;
+    part.b = work->b + tokens;
+    part.c = work->c + tokens;
     part.dt = work->dt + gate;
     part.cum = work->cum + gate;
     part.rest = work->rest + gate;
@@ -155,25 +177,32 @@ static block block_at(const rw_ssd_chunk *chunk, const workspace *work, int head
     return part;
 }
 
-static void scale_row(int count, real factor, const real *restrict from, real *restrict to)
+/* to = from (states, BLOCK), each column times its factor. */
+static void scale_columns(int states, const real *restrict factor, const real *restrict from,
+                          real *restrict to)
 {
-    for (int i = 0; i < count; i++) to[i] = factor * from[i];
+    for (int n = 0; n < states; n++, from += BLOCK, to += BLOCK)
+        for (int t = 0; t < BLOCK; t++) to[t] = factor[t] * from[t];
 }
 
-/* scaled[t] = e^{cum_t} C_t: what reads h_in. */
+/* e^{cum_n-cum_s} dt_s: what token s has of its part in h_out. */
+static void leaving_weights(const block *part, real weight[BLOCK])
+{
+    for (int s = 0; s < BLOCK; s++) weight[s] = part->out[s] * part->dt[s];
+}
+
+/* scaled = e^{cum_t} C_t: what reads h_in. */
 static void scale_c(const rw_ssd_chunk *chunk, const block *part, real *scaled)
 {
-    for (int t = 0; t < part->rows; t++)
-        scale_row(chunk->state, part->in[t], part->c + (size_t)t * chunk->ld,
-                  scaled + (size_t)t * chunk->state);
+    scale_columns(chunk->state, part->in, part->c, scaled);
 }
 
-/* scaled[s] = e^{cum_n-cum_s} dt_s B_s: what token s adds to h_out. */
+/* scaled = e^{cum_n-cum_s} dt_s B_s: what token s adds to h_out. */
 static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *scaled)
 {
-    for (int s = 0; s < part->rows; s++)
-        scale_row(chunk->state, part->out[s] * part->dt[s], part->b + (size_t)s * chunk->ld,
-                  scaled + (size_t)s * chunk->state);
+    real weight[BLOCK];
+    leaving_weights(part, weight);
+    scale_columns(chunk->state, weight, part->b, scaled);
 }
 
 static void load_x(const rw_ssd_chunk *chunk, const workspace *work, const block *part)
@@ -181,14 +210,13 @@ static void load_x(const rw_ssd_chunk *chunk, const workspace *work, const block
     rw_dense_copy(part->rows, chunk->head_width, chunk->head_width, part->x, chunk->ld, work->x);
 }
 
-/* h = keep h + (scaled B)^T x for one block, whose x is loaded; overwrites scaled. */
+/* h = keep h + (scaled B) x for one block, whose x is loaded; overwrites scaled. */
 static void advance_state(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                           real keep, real *h, int ldh)
 {
     scale_b(chunk, part, work->scaled);
-    rw_tile_product(chunk->state, chunk->head_width, part->rows,
-                    columns_of(work->scaled, chunk->state), work->x, chunk->head_width, keep, h,
-                    ldh);
+    rw_tile_product(chunk->state, chunk->head_width, part->rows, rows_of(work->scaled, BLOCK),
+                    work->x, chunk->head_width, keep, h, ldh);
 }
 
 void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scratch)
@@ -196,6 +224,7 @@ void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scr
     workspace work = workspace_carve(chunk, scratch);
     int width = chunk->heads * chunk->head_width;
     step_sizes(chunk, &work);
+    by_columns(chunk, chunk->b, work.b);
     for (int h = 0; h < chunk->heads; h++) {
         double total = 0;
         for (int i = 0; i < work.blocks; i++) {
@@ -213,14 +242,16 @@ void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scr
  * Rows are written up to the strip of the diagonal. */
 static void fill_mix(const block *part, const real *scores, real skip, real *mix)
 {
+    const real *restrict dt = part->dt;
     real e[STRIP];
     for (int t = 0; t < part->rows; t++) {
         const real *restrict score = scores + (size_t)t * BLOCK;
         real *restrict out = mix + (size_t)t * BLOCK;
         for (int begin = 0; begin <= t; begin += STRIP) {
             rw_ssd_decay_strip(part->cum, part->rest, t, begin, e);
+#pragma omp simd
             for (int s = 0; s < STRIP; s++)
-                out[begin + s] = e[s] * score[begin + s] * part->dt[begin + s];
+                out[begin + s] = e[s] * score[begin + s] * dt[begin + s];
         }
         out[t] += skip;
     }
@@ -239,7 +270,7 @@ static void load_state(const rw_ssd_chunk *chunk, int head, const real *from, re
                sizeof(real) * width);
 }
 
-/* y of one block: mix x, then (scaled C) h. */
+/* y of one block: mix x, then (scaled C)^T h. */
 static void block_output(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                          const real *h, real *y, int ldy)
 {
@@ -253,8 +284,8 @@ static void block_output(const rw_ssd_chunk *chunk, const workspace *work, const
                         width, 0, out + (size_t)t * ldy, ldy);
     }
     scale_c(chunk, part, work->scaled);
-    rw_tile_product(part->rows, width, chunk->state, rows_of(work->scaled, chunk->state), h, width,
-                    1, out, ldy);
+    rw_tile_product(part->rows, width, chunk->state, columns_of(work->scaled, BLOCK), h, width, 1,
+                    out, ldy);
 }
 
 void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, int ldy,
@@ -262,6 +293,8 @@ void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, in
 {
     workspace work = workspace_carve(chunk, scratch);
     step_sizes(chunk, &work);
+    by_columns(chunk, chunk->b, work.b);
+    by_columns(chunk, chunk->c, work.c);
     memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
     block_scores(chunk, &work);
     for (int head = 0; head < chunk->heads; head++) {
@@ -282,15 +315,14 @@ static void load_dy(const rw_ssd_chunk *chunk, const workspace *work, const bloc
     rw_dense_copy(part->rows, chunk->head_width, chunk->head_width, from, lddy, work->dy);
 }
 
-/* dstate = keep dstate + (scaled C)^T dy for one block, whose dy is loaded; overwrites
+/* dstate = keep dstate + (scaled C) dy for one block, whose dy is loaded; overwrites
  * scaled. */
 static void retreat_state(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                           real keep, real *dstate, int ld)
 {
     scale_c(chunk, part, work->scaled);
-    rw_tile_product(chunk->state, chunk->head_width, part->rows,
-                    columns_of(work->scaled, chunk->state), work->dy, chunk->head_width, keep,
-                    dstate, ld);
+    rw_tile_product(chunk->state, chunk->head_width, part->rows, rows_of(work->scaled, BLOCK),
+                    work->dy, chunk->head_width, keep, dstate, ld);
 }
 
 void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *dstate_in,
@@ -299,6 +331,7 @@ void rw_ssd_adjoint(const rw_ssd_chunk *chunk, const real *dy, int lddy, real *d
     workspace work = workspace_carve(chunk, scratch);
     int width = chunk->heads * chunk->head_width;
     step_sizes(chunk, &work);
+    by_columns(chunk, chunk->c, work.c);
     for (int head = 0; head < chunk->heads; head++)
         for (int i = work.blocks - 1; i >= 0; i--) {
             block part = block_at(chunk, &work, head, i);
@@ -333,12 +366,12 @@ typedef struct {
     real from[BLOCK], pairs[BLOCK], enters[BLOCK], leaves[BLOCK], through;
 } token_sums;
 
-/* Sums in strips: as many independent sums, added up in a fixed order. */
-static real strip_total(const real *lanes)
+/* Sums in strips: as many independent sums, added up pairwise. */
+static real strip_total(real *lanes)
 {
-    real sum = 0;
-    for (int i = 0; i < STRIP; i++) sum += lanes[i];
-    return sum;
+    for (int half = STRIP / 2; half >= 1; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
 }
 
 static real dot(const real *restrict a, const real *restrict b, int count)
@@ -346,6 +379,7 @@ static real dot(const real *restrict a, const real *restrict b, int count)
     real lanes[STRIP] = {0};
     int i = 0;
     for (; i + STRIP <= count; i += STRIP)
+#pragma omp simd
         for (int k = 0; k < STRIP; k++) lanes[k] += a[i + k] * b[i + k];
     for (int k = 0; i + k < count; k++) lanes[k] += a[i + k] * b[i + k];
     return strip_total(lanes);
@@ -358,12 +392,15 @@ static real pair_row(const block *part, const workspace *work, int t, real *rest
     const size_t row = (size_t)t * BLOCK, first = (size_t)part->begin * BLOCK + row;
     const real *restrict score = work->scores + first, *restrict pair = work->pairs + row;
     real *restrict dscore = work->dscores + first, *restrict mix = work->mix + row;
+    const real *restrict dts = part->dt;
     real e[STRIP], lanes[STRIP] = {0};
     for (int begin = 0; begin <= t; begin += STRIP) {
         rw_ssd_decay_strip(part->cum, part->rest, t, begin, e);
         if (t - begin < STRIP) e[t - begin] = 0;
-        for (int i = 0, s = begin; i < STRIP; i++, s++) {
-            const real dt = part->dt[s], m = e[i] * score[s], sum = from[s] + m * pair[s];
+#pragma omp simd
+        for (int i = 0; i < STRIP; i++) {
+            const int s = begin + i;
+            const real dt = dts[s], m = e[i] * score[s], sum = from[s] + m * pair[s];
             mix[s] = m * dt;
             dscore[s] += e[i] * pair[s] * dt;
             from[s] = sum;
@@ -389,45 +426,51 @@ static void pairs_backward(const block *part, const workspace *work, real skip,
     }
 }
 
-/* dC and what enters, e^{cum_t} C_t.(h_in dy_t). */
+/* Of a product with the states: along_t = key_t.product_t, dkey_t += weight_t product_t. key is B
+ * or C of the block. */
+static void states_backward(int states, const real *restrict product, const real *restrict key,
+                            const real *restrict weight, real *restrict dkey, real *restrict along)
+{
+    memset(along, 0, BLOCK * sizeof *along);
+    for (int n = 0; n < states; n++, product += BLOCK, key += BLOCK, dkey += BLOCK)
+        for (int t = 0; t < BLOCK; t++) {
+            along[t] += key[t] * product[t];
+            dkey[t] += weight[t] * product[t];
+        }
+}
+
+/* Part of dC, and what enters, e^{cum_t} C_t.(h_in dy_t). */
 static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
-                              const real *h, const rw_ssd_grad *grad, token_sums *sums)
+                              const real *h, token_sums *sums)
 {
-    int states = chunk->state, width = chunk->head_width;
-    rw_tile_product(part->rows, states, width, rows_of(work->dy, width),
-                    flip(work, states, width, states, h, width), states, 0, work->products, states);
-    for (int t = 0; t < part->rows; t++) {
-        real factor = part->in[t];
-        const real *restrict product = work->products + (size_t)t * states;
-        sums->enters[t] = factor * dot(part->c + (size_t)t * chunk->ld, product, states);
-        if (!grad->c) continue;
-        real *restrict dc = grad->c + (size_t)(part->begin + t) * grad->ld;
-        for (int n = 0; n < states; n++) dc[n] += factor * product[n];
-    }
+    const int states = chunk->state, width = chunk->head_width;
+    rw_tile_product(states, BLOCK, width, rows_of(h, width),
+                    flip(chunk, work, part->rows, work->dy), BLOCK, 0, work->products, BLOCK);
+    states_backward(states, work->products, part->c, part->in,
+                    work->dc + (size_t)part->begin * (size_t)states, sums->enters);
+    for (int t = 0; t < BLOCK; t++) sums->enters[t] *= part->in[t];
 }
 
-/* dB, from, what leaves and what goes through: h_out = decay h_in + sum_s w_s B_s x_s^T. */
+/* Part of dB, from, what leaves and what goes through: h_out = decay h_in + sum_s w_s B_s x_s^T. x
+ * is flipped. */
 static void state_out_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
-                               const real *h, const rw_ssd_grad *grad, token_sums *sums)
+                               const real *h, token_sums *sums)
 {
-    int states = chunk->state, width = chunk->head_width;
+    const int states = chunk->state, width = chunk->head_width;
+    real weight[BLOCK], along[BLOCK];
     sums->through = part->decay * dot(work->dstate, h, states * width);
-    rw_tile_product(part->rows, states, width, rows_of(work->x, width),
-                    flip(work, states, width, states, work->dstate, width), states, 0,
-                    work->products, states);
-    for (int s = 0; s < part->rows; s++) {
-        real factor = part->out[s], weight = factor * part->dt[s];
-        const real *restrict product = work->products + (size_t)s * states;
-        real along = dot(part->b + (size_t)s * chunk->ld, product, states);
-        sums->from[s] += factor * along;
-        sums->leaves[s] = weight * along;
-        if (!grad->b) continue;
-        real *restrict db = grad->b + (size_t)(part->begin + s) * grad->ld;
-        for (int n = 0; n < states; n++) db[n] += weight * product[n];
+    leaving_weights(part, weight);
+    rw_tile_product(states, BLOCK, width, rows_of(work->dstate, width), work->flipped, BLOCK, 0,
+                    work->products, BLOCK);
+    states_backward(states, work->products, part->b, weight,
+                    work->db + (size_t)part->begin * (size_t)states, along);
+    for (int s = 0; s < BLOCK; s++) {
+        sums->from[s] += part->out[s] * along[s];
+        sums->leaves[s] = weight[s] * along[s];
     }
 }
 
-/* dx = mix^T dy + (scaled B) g. */
+/* dx = mix^T dy + (scaled B)^T g. */
 static void input_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                            const rw_ssd_grad *grad)
 {
@@ -440,8 +483,8 @@ static void input_backward(const rw_ssd_chunk *chunk, const workspace *work, con
                         grad->ld);
     }
     scale_b(chunk, part, work->scaled);
-    rw_tile_product(part->rows, width, chunk->state, rows_of(work->scaled, chunk->state),
-                    work->dstate, width, 1, dx, grad->ld);
+    rw_tile_product(part->rows, width, chunk->state, columns_of(work->scaled, BLOCK), work->dstate,
+                    width, 1, dx, grad->ld);
 }
 
 /* da of the tokens of a block; what goes through begins and ends outside of it. */
@@ -487,35 +530,53 @@ static void block_backward(const rw_ssd_chunk *chunk, const workspace *work, con
     const int width = chunk->head_width;
     token_sums sums;
     real trace = 0;
-    lower_product(part->rows, width, work->dy, width,
-                  flip(work, part->rows, width, BLOCK, work->x, width), work->pairs);
+    lower_product(part->rows, width, work->dy, width, flip(chunk, work, part->rows, work->x),
+                  work->pairs);
     pairs_backward(part, work, chunk->skip[part->head], &sums);
-    state_in_backward(chunk, work, part, h, grad, &sums);
-    state_out_backward(chunk, work, part, h, grad, &sums);
+    state_out_backward(chunk, work, part, h, &sums);
+    state_in_backward(chunk, work, part, h, &sums);
     if (grad->x) input_backward(chunk, work, part, grad);
     gates_backward(chunk, part, &sums, grad);
     for (int t = 0; t < part->rows; t++) trace += work->pairs[(size_t)t * BLOCK + t];
     grad->skip[part->head] += trace;
 }
 
-/* dB and dC through the scores, once for all heads. */
-static void scores_backward(const rw_ssd_chunk *chunk, const workspace *work,
-                            const rw_ssd_grad *grad)
+/* Rows (rows, N) of dB or dC: what came by way of the states. */
+static void put_rows(const workspace *work, int rows, int states, const real *columns, bool add,
+                     real *out, long ld)
+{
+    rw_dense_transpose(states, BLOCK, states, 1, columns, BLOCK, work->products);
+    for (int t = 0; t < rows; t++) {
+        const real *restrict from = work->products + (size_t)t * (size_t)states;
+        real *restrict to = out + t * ld;
+        for (int n = 0; n < states; n++) to[n] = add ? to[n] + from[n] : from[n];
+    }
+}
+
+/* dB and dC of the tokens of a block by way of their scores. */
+static void scores_of_block(const rw_ssd_chunk *chunk, int rows, const real *dscores, const real *b,
+                            const real *c, real *db, real *dc, long ld)
+{
+    for (int t = 0; t < rows; t += STRIP) {
+        const int height = strip_rows(rows, t);
+        rw_tile_product(height, chunk->state, t + height, rows_of(dscores + t * BLOCK, BLOCK), b,
+                        chunk->ld, 1, dc + t * ld, ld);
+        rw_tile_product(height, chunk->state, rows - t, columns_of(dscores + t * BLOCK + t, BLOCK),
+                        c + t * (long)chunk->ld, chunk->ld, 1, db + t * ld, ld);
+    }
+}
+
+/* dB and dC of all heads. */
+static void keys_backward(const rw_ssd_chunk *chunk, const workspace *work, const rw_ssd_grad *grad)
 {
     for (int begin = 0; begin < chunk->rows; begin += BLOCK) {
-        int rows = chunk->rows - begin < BLOCK ? chunk->rows - begin : BLOCK;
-        size_t first = (size_t)begin * chunk->ld, out = (size_t)begin * grad->ld;
-        const real *dscores = work->dscores + (size_t)begin * BLOCK;
-        for (int t = 0; t < rows; t += STRIP) {
-            int height = strip_rows(rows, t);
-            rw_tile_product(height, chunk->state, t + height, rows_of(dscores + t * BLOCK, BLOCK),
-                            chunk->b + first, chunk->ld, 1, grad->c + out + t * (long)grad->ld,
-                            grad->ld);
-            rw_tile_product(height, chunk->state, rows - t,
-                            columns_of(dscores + t * BLOCK + t, BLOCK),
-                            chunk->c + first + t * (long)chunk->ld, chunk->ld, 1,
-                            grad->b + out + t * (long)grad->ld, grad->ld);
-        }
+        const int rows = rows_left(chunk, begin);
+        const size_t tokens = (size_t)begin * (size_t)chunk->state;
+        const size_t first = (size_t)begin * chunk->ld, out = (size_t)begin * grad->ld;
+        put_rows(work, rows, chunk->state, work->db + tokens, grad->add, grad->b + out, grad->ld);
+        put_rows(work, rows, chunk->state, work->dc + tokens, grad->add, grad->c + out, grad->ld);
+        scores_of_block(chunk, rows, work->dscores + (size_t)begin * BLOCK, chunk->b + first,
+                        chunk->c + first, grad->b + out, grad->c + out, grad->ld);
     }
 }
 
@@ -547,17 +608,18 @@ void rw_ssd_backward(const rw_ssd_chunk *chunk, const real *state_in, const real
                      const real *dy, int lddy, const rw_ssd_grad *grad, real *scratch)
 {
     workspace work = workspace_carve(chunk, scratch);
+    const size_t padded = (size_t)work.padded, tokens = padded * (size_t)chunk->state;
     step_sizes(chunk, &work);
-    memset(work.dscores, 0, sizeof(real) * (size_t)work.padded * BLOCK);
+    by_columns(chunk, chunk->b, work.b);
+    by_columns(chunk, chunk->c, work.c);
+    memset(work.dscores, 0, sizeof(real) * padded * BLOCK);
+    memset(work.db, 0, sizeof(real) * tokens);
+    memset(work.dc, 0, sizeof(real) * tokens);
     memset(work.mix, 0, sizeof(real) * BLOCK * BLOCK);
     block_scores(chunk, &work);
-    for (int t = 0; grad->b && !grad->add && t < chunk->rows; t++) {
-        memset(grad->b + (size_t)t * grad->ld, 0, sizeof(real) * (size_t)chunk->state);
-        memset(grad->c + (size_t)t * grad->ld, 0, sizeof(real) * (size_t)chunk->state);
-    }
     for (int head = 0; head < chunk->heads; head++)
         head_backward(chunk, &work, head, state_in, dstate_out, dy, lddy, grad);
-    if (grad->b) scores_backward(chunk, &work, grad);
+    if (grad->b) keys_backward(chunk, &work, grad);
 }
 
 double rw_ssd_flops(int rows, int heads, int head_width, int state)

@@ -32,6 +32,7 @@ void rw_ssd_decays_make(const rw_ssd_chunk *chunk, int head, int padded,
 static inline void rw_ssd_decay_strip(const real *restrict cum, const real *restrict rest, int t,
                                       int begin, real *restrict e)
 {
+#pragma omp simd
     for (int s = 0; s < RW_SSD_STRIP; s++) {
         real exponent = (cum[t] - cum[begin + s]) + (rest[t] - rest[begin + s]);
         real value = rw_exp(exponent < 0 ? exponent : 0);
