@@ -24,6 +24,11 @@ beside_peer() { # JSON-FILE OPTION...
 
 say "one rank, all cores: limits, ops, mixers, steps"
 ./ropewalk bench --json bench.json
+say "products: OpenBLAS, own tiles and other libraries"
+venv=${ROPEWALK_PEER_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/ropewalk/peer}
+mkl=$(find "$venv" -name libtorch_cpu.so 2>/dev/null | head -n 1) # PyTorch's has MKL in it
+kernels=$(./ropewalk --version | sed -n 's/^BLAS kernels: \([^ ]*\).*/\1/p')
+MKL=$mkl OPENBLAS_CORETYPE=$kernels ./bench_products 5
 say "convolutions inside a chunk"
 ./bench_convolution
 if command -v "$mpirun" >/dev/null; then
