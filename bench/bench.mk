@@ -9,7 +9,8 @@ bench_long_convolution_SOURCES = bench/bench_long_convolution.c
 bench_long_convolution_LDADD = libropewalk.a $(rw_libs)
 bench_products_SOURCES = bench/bench_products.c
 bench_products_LDADD = libropewalk.a $(rw_libs)
-EXTRA_DIST += bench/bench_all.sh bench/exposed_communication.sh bench/loss_by_precision.sh \
+EXTRA_DIST += bench/bench_all.sh bench/exposed_communication.sh bench/learning_rates.sh \
+	bench/loss_by_precision.sh \
 	bench/peer/check_equal.py \
 	bench/peer/compare \
 	bench/peer/contenders.py \

@@ -283,13 +283,14 @@ static void groups_have_their_own_rate_and_decay(void **state)
     model *one = new_model(), *before = new_model();
     memset(one->gradient, 0, sizeof one->gradient);
     one->trained[0].lr_factor = 0.25;
-    one->trained[1].decays = false;
+    one->trained[1].decay_factor = 0;
+    one->trained[2].decay_factor = 0.5;
     for (int o = 0; rw_optimizer_registry[o]; o++) {
         memcpy(one->weights, before->weights, sizeof one->weights);
         rw_updater *updater = updater_of(rw_optimizer_registry[o]->name, "weight_decay: 0.5\n",
                                          one->trained, TENSORS);
         rw_updater_step(updater, 0, 0.1, rw_updater_norm(updater));
-        const double keep[TENSORS] = {1 - 0.1 * 0.25 * 0.5, 1, 1 - 0.1 * 0.5};
+        const double keep[TENSORS] = {1 - 0.1 * 0.25 * 0.5, 1, 1 - 0.1 * 0.5 * 0.5};
         for (int k = 0; k < TENSORS; k++)
             for (long i = 0; i < sizes[k]; i++)
                 assert_true(fabs(one->weights[k][i] - keep[k] * before->weights[k][i]) <=

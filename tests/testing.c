@@ -359,18 +359,10 @@ void test_updater_new(const rw_model *model, const rw_optimizer *optimizer, cons
 {
     rw_part *part = NULL;
     int count = rw_graph_params(model->graph);
-    rw_trained *tensors = test_alloc((size_t)count, sizeof *tensors);
+    rw_trained *tensors;
     rw_config *config;
     char text[256];
-    for (int i = 0; i < count; i++) {
-        const rw_param *p = rw_graph_param_at(model->graph, i);
-        tensors[i] = (rw_trained){.name = p->name,
-                                  .count = p->rows * p->cols,
-                                  .weights = model->weights + p->offset,
-                                  .gradient = model->gradient + p->offset,
-                                  .lr_factor = p->group == RW_GROUP_STATE ? 0.3 : 1,
-                                  .decays = p->group == RW_GROUP_WEIGHT};
-    }
+    test_ok(rw_state_trained(model, 0.3, &tensors));
     snprintf(text, sizeof text, "{name: %s, %s}", optimizer->name, keys);
     test_ok(rw_config_parse(text, "a test", NULL, 0, &config));
     test_ok(rw_config_check(config, (const rw_key *const[]){rw_update_keys, optimizer->keys}, 2));

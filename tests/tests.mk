@@ -19,6 +19,7 @@ unit_tests = \
 	test_execution \
 	test_forms \
 	test_generation \
+	test_growth \
 	test_hostile_checkpoint \
 	test_linear \
 	test_linear_attention \
@@ -183,6 +184,8 @@ test_tile_product_LDADD = libropewalk.a $(test_libs)
 test_tile_product_double_SOURCES = tests/test_tile_product.c
 test_tile_product_double_CPPFLAGS = $(double_cppflags)
 test_tile_product_double_LDADD = libropewalk_double.a $(test_libs)
+test_growth_SOURCES = tests/test_growth.c $(engine_fixtures)
+test_growth_LDADD = libropewalk.a $(test_libs)
 test_training_SOURCES = tests/test_training.c $(engine_fixtures)
 test_training_LDADD = libropewalk.a $(test_libs)
 test_yaml_SOURCES = tests/test_yaml.c tests/yaml_trees.h

@@ -53,7 +53,7 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
     RW_TRY(choose(config, x.width, &options, &width));
     const int queries = options.heads * width, keys = options.kv_heads * width;
     const rw_linear_options in = {.name = "in", .width = queries + 2 * keys};
-    const rw_linear_options out = {.name = "out", .width = x.width};
+    const rw_linear_options out = {.name = "out", .width = x.width, .output = true};
     rw_value projected, mixed;
     RW_TRY(rw_linear(graph, x, &in, &projected));
     if (rw_config_bool(config, "rope"))

@@ -7,7 +7,7 @@
 static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     const rw_linear_options in = {.name = "in", .width = 2 * x.width};
-    const rw_linear_options out = {.name = "out", .width = x.width};
+    const rw_linear_options out = {.name = "out", .width = x.width, .output = true};
     const int averages = (int)rw_config_int(config, "averages");
     rw_value both, average, active, gate, gated;
     RW_TRY(rw_linear(graph, x, &in, &both));

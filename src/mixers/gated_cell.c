@@ -381,7 +381,8 @@ static rw_status add_recurrence(rw_graph *graph, const rw_gated_block *block, in
                              .cols = hidden,
                              .group = RW_GROUP_WEIGHT,
                              .init = rw_init_normal,
-                             .scale = 1 / sqrt(hidden)};
+                             .scale = 1 / sqrt(hidden),
+                             .wide = true};
     const rw_param bias = {.name = "recurrent.bias",
                            .rows = 1,
                            .cols = hidden,
@@ -402,7 +403,7 @@ rw_status rw_gated_cell_build(rw_graph *graph, const rw_config *config, const rw
                             .width = block->cell->gates * hidden,
                             .bias = true,
                             .bias_init = block->in_bias};
-    rw_linear_options out = {.name = "out", .width = x.width};
+    rw_linear_options out = {.name = "out", .width = x.width, .output = true};
     rw_value projected, recurrent;
     RW_TRY(rw_linear(graph, x, &in, &projected));
     RW_TRY(add_recurrence(graph, block, hidden, projected, &recurrent));

@@ -254,7 +254,7 @@ static rw_status add_recurrence(rw_graph *graph, const choices *c, rw_value qkv,
     int keys = c->heads * c->key, ins = IN_GATE;
     bool normalised = c->map != MAP_IDENTITY;
     rw_linear_options decay = {
-        .name = "decay", .width = keys, .bias = true, .bias_init = init_decay_bias};
+        .name = "decay", .width = keys, .bias = true, .bias_init = init_decay_bias, .narrow = true};
     attributes attr = {.heads = c->heads,
                        .key = mapped_key(c),
                        .value = c->value + normalised,
@@ -277,7 +277,7 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
     int gate = c.map == MAP_IDENTITY ? values : 0;
     int rank = c.decay == RW_DECAY_CHANNEL ? GATE_RANK : 0;
     rw_linear_options in = {.name = "in", .width = mixed + gate + rank};
-    rw_linear_options out = {.name = "out", .width = x.width};
+    rw_linear_options out = {.name = "out", .width = x.width, .output = true};
     rw_value projected, qkv, recurrent, normed;
     RW_TRY(rw_linear(graph, x, &in, &projected));
     qkv = rw_columns(projected, 0, mixed);

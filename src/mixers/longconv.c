@@ -17,8 +17,10 @@ extern const rw_mixer rw_mixer_longconv;
 static rw_status sine_layer(rw_graph *graph, rw_value x, const char *name, const char *sine,
                             const rw_config *config, rw_value *y)
 {
-    const rw_linear_options linear = {
-        .name = name, .width = (int)rw_config_int(config, "filter_width"), .bias = true};
+    const rw_linear_options linear = {.name = name,
+                                      .width = (int)rw_config_int(config, "filter_width"),
+                                      .bias = true,
+                                      .narrow = true};
     rw_value wide;
     RW_TRY(rw_linear(graph, x, &linear, &wide));
     return rw_sine(graph, wide, sine, rw_config_real(config, "frequency"), y);
@@ -40,7 +42,7 @@ static rw_status build_filter(rw_graph *graph, const rw_config *config, int widt
         .shift = rw_config_real(config, "shift"),
     };
     const rw_linear_options last = {
-        .name = "filter_out", .width = width, .gain = filter_gain(&window)};
+        .name = "filter_out", .width = width, .gain = filter_gain(&window), .narrow = true};
     rw_value features, first, second, raw;
     if (window.fast < window.slow)
         return rw_config_fail(config, "fast", "the fast decay, %g, is below the slow one, %g",
@@ -63,7 +65,7 @@ static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_
 {
     const int width = x.width;
     const rw_linear_options in = {.name = "in", .width = 3 * width};
-    const rw_linear_options out = {.name = "out", .width = width};
+    const rw_linear_options out = {.name = "out", .width = width, .output = true};
     rw_value projected, mixed, filter, gated, convolved, seen;
     RW_TRY(rw_linear(graph, x, &in, &projected));
     RW_TRY(

@@ -414,6 +414,6 @@ rw_status rw_state_space_block(rw_graph *graph, const rw_state_space *options, r
     RW_TRY(rw_gelu(graph, mixed, &active));
     RW_TRY(rw_silu(graph, rw_columns(both, width, width), &gate));
     RW_TRY(rw_product(graph, active, gate, &gated));
-    return rw_linear(graph, gated,
-                     &(rw_linear_options){.name = "out", .width = width, .bias = true}, y);
+    const rw_linear_options out = {.name = "out", .width = width, .bias = true, .output = true};
+    return rw_linear(graph, gated, &out, y);
 }

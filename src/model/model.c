@@ -20,7 +20,7 @@ static rw_status build_mlp(rw_graph *graph, rw_config *block, rw_value x, rw_val
     int inner = (int)ceil(x.width * rw_config_real(block, "expand") / 8) * 8;
     rw_value up, active;
     rw_linear_options in = {.name = "up", .width = gated ? 2 * inner : inner};
-    rw_linear_options out = {.name = "down", .width = x.width};
+    rw_linear_options out = {.name = "down", .width = x.width, .output = true};
     RW_TRY(rw_linear(graph, x, &in, &up));
     RW_TRY(gated ? rw_swiglu(graph, up, &active) : rw_gelu(graph, up, &active));
     return rw_linear(graph, active, &out, y);
@@ -76,10 +76,15 @@ static rw_status build_block(rw_graph *graph, const rw_config *model, const char
     return RW_OK;
 }
 
+static int blocks_of(const rw_config *model)
+{
+    return rw_config_count(model, "blocks") * (int)rw_config_int(model, "repeat");
+}
+
 static rw_status build_blocks(rw_graph *graph, const rw_config *model, rw_value *x)
 {
-    int count = rw_config_count(model, "blocks"), repeat = (int)rw_config_int(model, "repeat");
-    for (int i = 0; i < count * repeat; i++) {
+    const int count = rw_config_count(model, "blocks");
+    for (int i = 0; i < blocks_of(model); i++) {
         char scope[32];
         snprintf(scope, sizeof scope, "blocks.%d.", i);
         RW_TRY(rw_graph_scope(graph, scope));
@@ -95,20 +100,48 @@ static rw_status build_input(rw_graph *graph, const rw_format *format, int width
     if (format->vocab > 0) return rw_embedding(graph, "embedding", format->vocab, width, table, x);
     rw_value features;
     RW_TRY(rw_features(graph, format->features, &features));
-    rw_linear_options in = {.name = "embedding", .width = width, .bias = true};
+    rw_linear_options in = {.name = "embedding", .width = width, .bias = true, .narrow = true};
     return rw_linear(graph, features, &in, x);
+}
+
+static double over(int64_t size, int64_t base)
+{
+    return base ? (double)size / (double)base : 1;
+}
+
+static rw_growth growth_of(const rw_config *model)
+{
+    const int blocks = blocks_of(model);
+    return (rw_growth){
+        .residuals = blocks,
+        .wider = over(rw_config_int(model, "width"), rw_config_int(model, "base_width")),
+        .deeper = over(blocks, rw_config_int(model, "base_depth")),
+    };
+}
+
+/* What the loss reads. Its rows are smaller in a wider model: the multiplier of muP for the output
+ * projection, which may be the embedding table too. */
+static rw_status build_final_norm(rw_graph *graph, const rw_config *model, double wider, rw_value x,
+                                  rw_value *y)
+{
+    const int first = rw_graph_params(graph);
+    rw_graph_begin_block(graph);
+    RW_TRY(build_norm(graph, model, "final_norm", x, y));
+    rw_graph_rescale(graph, first, 1 / wider);
+    return RW_OK;
 }
 
 static rw_status build(rw_graph *graph, rw_config *model, const rw_format *format)
 {
+    const rw_growth growth = growth_of(model);
     const rw_objective *objective;
     RW_TRY(rw_objective_find(rw_config_string(model, "objective"), format, &objective));
     rw_value x, normal;
     int table;
+    rw_graph_grow(graph, &growth);
     RW_TRY(build_input(graph, format, (int)rw_config_int(model, "width"), &table, &x));
     RW_TRY(build_blocks(graph, model, &x));
-    rw_graph_begin_block(graph);
-    RW_TRY(build_norm(graph, model, "final_norm", x, &normal));
+    RW_TRY(build_final_norm(graph, model, growth.wider, x, &normal));
     if (!rw_config_bool(model, "tie_embeddings")) table = -1;
     return objective->build(graph, format, normal, table);
 }

@@ -1,5 +1,6 @@
 #include "ops/graph.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct rw_graph {
     size_t node_capacity, attribute_capacity, value_capacity, param_capacity;
     int node_count, value_count, param_count, blocks;
     size_t weights;
+    rw_growth growth;
     char scope[64];
 };
 
@@ -32,6 +34,7 @@ rw_status rw_graph_new(rw_graph **out)
 {
     RW_TRY(rw_alloc(1, sizeof **out, "a graph", out));
     (*out)->blocks = 1;
+    (*out)->growth = (rw_growth){.wider = 1, .deeper = 1};
     return RW_OK;
 }
 
@@ -61,6 +64,30 @@ void rw_graph_begin_block(rw_graph *graph)
     graph->blocks++;
 }
 
+void rw_graph_grow(rw_graph *graph, const rw_growth *growth)
+{
+    graph->growth = *growth;
+}
+
+static void grow(const rw_growth *growth, rw_param *p)
+{
+    p->rate = 1;
+    if (p->wide) p->rate /= growth->wider;
+    if (p->output) p->rate /= growth->deeper;
+    if (p->output) p->scale /= growth->deeper;
+    if (p->by_depth && growth->residuals > 0) p->scale /= sqrt(growth->residuals / growth->deeper);
+    p->decay = 1 / p->rate;
+}
+
+void rw_graph_rescale(rw_graph *graph, int first, double factor)
+{
+    for (int i = first; i < graph->param_count; i++) {
+        graph->params[i].scale *= factor;
+        graph->params[i].rate *= factor;
+        graph->params[i].decay /= factor;
+    }
+}
+
 rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
 {
     char name[256];
@@ -74,6 +101,7 @@ rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
     *p = *param;
     p->name = NULL;
     RW_TRY(rw_strdup(name, (char **)&p->name));
+    grow(&graph->growth, p);
     p->offset = graph->weights;
     /* Each parameter starts on a cache line of its own. */
     graph->weights += (size_t)(p->rows * p->cols + 15) / 16 * 16;
@@ -81,17 +109,17 @@ rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
     return RW_OK;
 }
 
-/* Adds `param` under the name NAME.SUFFIX. */
-static rw_status add_named(rw_graph *graph, const char *name, const char *suffix, rw_param param,
-                           int *index)
+rw_status rw_graph_param_of(rw_graph *graph, const char *name, const char *suffix,
+                            const rw_param *param, int *index)
 {
     char full[256];
+    rw_param named = *param;
     const int length = snprintf(full, sizeof full, "%s.%s", name, suffix);
     if (length < 0 || (size_t)length >= sizeof full)
         return rw_fail(RW_USAGE, "the parameter name %s.%s is longer than %zu characters", name,
                        suffix, sizeof full - 1);
-    param.name = full;
-    return rw_graph_param(graph, &param, index);
+    named.name = full;
+    return rw_graph_param(graph, &named, index);
 }
 
 rw_status rw_graph_weight(rw_graph *graph, const char *name, long rows, long cols, double scale,
@@ -102,7 +130,7 @@ rw_status rw_graph_weight(rw_graph *graph, const char *name, long rows, long col
                             .group = RW_GROUP_WEIGHT,
                             .init = rw_init_normal,
                             .scale = scale};
-    return add_named(graph, name, "weight", param, index);
+    return rw_graph_param_of(graph, name, "weight", &param, index);
 }
 
 rw_status rw_graph_vector(rw_graph *graph, const char *name, const char *suffix, long width,
@@ -114,7 +142,7 @@ rw_status rw_graph_vector(rw_graph *graph, const char *name, const char *suffix,
                             .group = RW_GROUP_PLAIN,
                             .init = init ? init : rw_init_constant,
                             .scale = value};
-    return add_named(graph, name, suffix, param, index);
+    return rw_graph_param_of(graph, name, suffix, &param, index);
 }
 
 static rw_status new_value(rw_graph *graph, int width, int *id)

@@ -26,8 +26,28 @@ struct rw_param {
     void (*init)(const rw_param *param, rw_random stream, real *out);
     double scale;     /* argument of init: standard deviation or constant */
     double low, high; /* further arguments of init */
-    size_t offset;    /* in reals, within the model's weights */
+    bool wide;        /* a matrix whose number of columns grows with the width of the model */
+    bool output;      /* makes the output of a block, which is added to those of the others */
+    bool by_depth;    /* and starts smaller, the more of them there are */
+    /* Set by the graph: */
+    double rate, decay; /* factors of the learning rate and of weight decay (rw_growth) */
+    size_t offset;      /* in reals, within the model's weights */
 };
+
+/* The model beside the one at which its learning rate was found, which says how parameters start
+ * and learn so that the best rate stays the best:
+ *
+ *   wide      learning rate / wider, weight decay * wider
+ *   output    deviation, and learning rate, / deeper; weight decay * deeper
+ *   by_depth  deviation / root of the number of outputs that the base model adds up
+ *
+ * Sources: Yang et al. 2022, Tensor programs V, table 8 (muP for Adam); Dey et al. 2025, Don't be
+ * lazy: CompleteP, table 1 (depth, with alpha 1; weight decay); Radford et al. 2019, Language
+ * models are unsupervised multitask learners, section 2.3 (by_depth). */
+typedef struct {
+    int residuals;        /* outputs of blocks that the model adds up; 0: no matter */
+    double wider, deeper; /* width and number of blocks, over those of the base model */
+} rw_growth;
 
 /* Inits for most: normal with deviation `scale`; the constant `scale`. */
 void rw_init_normal(const rw_param *param, rw_random stream, real *out);
@@ -42,10 +62,17 @@ void rw_graph_destroy(rw_graph **graph);
 rw_status rw_graph_scope(rw_graph *graph, const char *prefix);
 /* From here on nodes belong to a new block: the unit of recomputation. */
 void rw_graph_begin_block(rw_graph *graph);
+/* Of parameters made from now on; at first those of a base model with no matter how many blocks. */
+void rw_graph_grow(rw_graph *graph, const rw_growth *growth);
 
 /* Adds a parameter; *index identifies it in this graph. `param->name` is
- * relative to the scope and copied; offset is assigned. */
+ * relative to the scope and copied; rate, decay and offset are assigned. */
 rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index);
+/* The same under the name `name`.`suffix`; param->name does not matter. */
+rw_status rw_graph_param_of(rw_graph *graph, const char *name, const char *suffix,
+                            const rw_param *param, int *index);
+/* Parameters from the index `first` on start `factor` times as large, and learn as fast. */
+void rw_graph_rescale(rw_graph *graph, int first, double factor);
 /* The usual ones: `name`.weight (rows, cols), normal with deviation `scale`,
  * and the vector `name`.`suffix` (1, width), without decay, by `init`, whose
  * scale is `value` (NULL: it starts at `value`). */

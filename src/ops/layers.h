@@ -3,6 +3,8 @@
 #ifndef RW_LAYERS_H
 #define RW_LAYERS_H
 
+#include <math.h>
+
 #include "ops/graph.h"
 
 /* y = x W^T (+ bias): W `name`.weight (width, x.width), normal with deviation
@@ -10,10 +12,14 @@
 typedef struct {
     const char *name;
     int width;
-    double gain; /* 0 means 1 */
+    double gain;   /* 0 means 1 */
+    bool output;   /* y is the output of a block (rw_growth) */
+    bool by_depth; /* and is made smaller where the model has many blocks */
+    bool narrow;   /* x has as many columns whatever the width of the model */
     bool bias;
     void (*bias_init)(const rw_param *param, rw_random stream, real *out); /* NULL: zero */
 } rw_linear_options;
+#define RW_GAIN_UNIFORM (1 / sqrt(3)) /* deviation of uniform weights of +-1 / sqrt(x.width) */
 rw_status rw_linear(rw_graph *graph, rw_value x, const rw_linear_options *options, rw_value *y);
 
 /* Tokens of the data -> rows of `name`.weight (vocab, width); *table is its index. */
@@ -32,7 +38,8 @@ rw_status rw_gated_head_norm(rw_graph *graph, rw_value x, rw_value gate, int hea
                              const char *name, rw_value *y);
 rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y);
 
-/* Causal depthwise convolution over `taps` tokens with bias, then SiLU if asked. */
+/* Causal depthwise convolution over `taps` tokens with bias, then SiLU if asked. Weights start with
+ * the deviation of uniform ones of +-1 / sqrt(taps). */
 rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps, bool silu,
                         rw_value *y);
 

@@ -77,11 +77,22 @@ rw_status rw_linear(rw_graph *graph, rw_value x, const rw_linear_options *option
 {
     int params[2], count = 0;
     double gain = options->gain == 0 ? 1 : options->gain;
-    RW_TRY(rw_graph_weight(graph, options->name, options->width, x.width, gain / sqrt(x.width),
-                           &params[count++]));
+    const rw_param weight = {.rows = options->width,
+                             .cols = x.width,
+                             .group = RW_GROUP_WEIGHT,
+                             .init = rw_init_normal,
+                             .scale = gain / sqrt(x.width),
+                             .wide = !options->narrow,
+                             .output = options->output,
+                             .by_depth = options->by_depth};
+    const rw_param bias = {.rows = 1,
+                           .cols = options->width,
+                           .group = RW_GROUP_PLAIN,
+                           .init = options->bias_init ? options->bias_init : rw_init_constant,
+                           .output = options->output};
+    RW_TRY(rw_graph_param_of(graph, options->name, "weight", &weight, &params[count++]));
     if (options->bias)
-        RW_TRY(rw_graph_vector(graph, options->name, "bias", options->width, options->bias_init, 0,
-                               &params[count++]));
+        RW_TRY(rw_graph_param_of(graph, options->name, "bias", &bias, &params[count++]));
     return rw_graph_apply(graph, &rw_op_linear, NULL, 0, &x, 1, params, count, y);
 }
 

@@ -123,7 +123,7 @@ rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps,
 {
     int params[2];
     attributes attr = {.taps = taps, .silu = silu};
-    RW_TRY(rw_graph_weight(graph, name, x.width, taps, 1 / sqrt(taps), &params[0]));
+    RW_TRY(rw_graph_weight(graph, name, x.width, taps, RW_GAIN_UNIFORM / sqrt(taps), &params[0]));
     RW_TRY(rw_graph_vector(graph, name, "bias", x.width, NULL, 0, &params[1]));
     return rw_graph_apply(graph, &rw_op_short_conv, &attr, sizeof attr, &x, 1, params, 2, y);
 }

@@ -271,8 +271,8 @@ static void update_block(const rw_updater *u, const block *part, const step_term
     for (int k = 0; k < u->optimizer->moments; k++)
         moments[k] = t->moments[k] + (part->begin - t->part.begin);
     u->optimizer->update(u->hyper, terms->step + 1, terms->lr * t->what.lr_factor,
-                         t->what.decays ? u->decay : 0, part->count, t->what.weights + part->begin,
-                         g, moments);
+                         u->decay * t->what.decay_factor, part->count,
+                         t->what.weights + part->begin, g, moments);
 }
 
 void rw_updater_step(rw_updater *u, uint64_t step, double lr, double norm)

@@ -11,8 +11,9 @@ typedef struct {
     long count;
     real *weights;
     const real *gradient;
-    double lr_factor; /* 1, or state_lr_factor for state-space parameters */
-    bool decays;      /* weight decay applies (not on norms, biases, state space) */
+    double lr_factor;    /* of the learning rate: rw_param.rate, times state_lr_factor for
+                            state-space parameters */
+    double decay_factor; /* of weight decay; 0 for norms, biases and state space */
 } rw_trained;
 
 /* Elements [begin, end) of a tensor. */

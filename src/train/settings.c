@@ -143,6 +143,23 @@ static rw_status check_optimizer(const rw_settings *s)
     return rw_config_fail(s->optimizer, "name", "unknown optimizer %s; known: %s", name, known);
 }
 
+/* The factors of rates that base_width and base_depth stand for are those of Adam. */
+static rw_status check_growth(const rw_settings *s)
+{
+    const char *const keys[] = {"base_width", "base_depth"};
+    const char *name = rw_config_string(s->optimizer, "name");
+    if (strcmp(name, "adamw") == 0) return RW_OK;
+    for (int i = 0; i < 2; i++) {
+        const char *base = rw_config_raw(s->model, keys[i]);
+        if (base && strcmp(base, "0") != 0)
+            return rw_config_fail(s->model, keys[i],
+                                  "learning rates are scaled as adamw needs it, and the optimizer "
+                                  "is %s; choose adamw, or leave %s out",
+                                  name, keys[i]);
+    }
+    return RW_OK;
+}
+
 static rw_status check_schedule(const rw_settings *s)
 {
     const char *name = rw_config_raw(s->schedule, "name");
@@ -181,6 +198,7 @@ static rw_status check(rw_settings *s)
     RW_TRY(check_section(s->checkpoint, rw_checkpoint_keys, NULL));
     RW_TRY(check_section(s->eval, rw_eval_keys, NULL));
     RW_TRY(check_optimizer(s));
+    RW_TRY(check_growth(s));
     RW_TRY(check_schedule(s));
     s->length = rw_config_int(s->data, "length");
     s->batch = rw_config_int(s->data, "batch");

@@ -101,8 +101,8 @@ rw_status rw_state_trained(const rw_model *model, double state_lr_factor, rw_tra
             .count = p->rows * p->cols,
             .weights = model->weights + p->offset,
             .gradient = model->gradient + p->offset,
-            .lr_factor = p->group == RW_GROUP_STATE ? state_lr_factor : 1,
-            .decays = p->group == RW_GROUP_WEIGHT,
+            .lr_factor = (p->group == RW_GROUP_STATE ? state_lr_factor : 1) * p->rate,
+            .decay_factor = p->group == RW_GROUP_WEIGHT ? p->decay : 0,
         };
     }
     return RW_OK;
