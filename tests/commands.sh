@@ -64,6 +64,7 @@ doctor() {
     cd - >/dev/null || exit 1
     out_says '^(ok|warn|FAIL) +memory ' "doctor"
     out_says '^(ok|warn|FAIL) +MPI ' "doctor"
+    out_says '^ok +bf16 +([0-9]+ GFLOP/s, one core: [0-9.]+ times float32; |no: )' "doctor"
     out_says '^[0-9]+ ok, [0-9]+ warn, [0-9]+ FAIL$' "doctor"
     expect_exit "$(grep -c '^FAIL' "$dir/out")" "doctor (1 if a line says FAIL)"
     OMP_WAIT_POLICY=active run doctor

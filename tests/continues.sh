@@ -122,6 +122,31 @@ finished() {
     state_of half | diff "$dir/before" - >"$dir/err" || fail "a finished run: its files have changed"
 }
 
+# ---- train.precision: auto goes on with what the run has ----
+
+precision() {
+    train 1 rounded --set train.precision=bf16_emulated
+    train 2 auto --set train.precision=bf16_emulated --stop-at 3
+    train 1 auto --set train.precision=auto
+    expect_exit 0 "auto on another layout"
+    expect_line "$dir/err" '^precision: bf16_emulated \(auto\): that of the checkpoint' "auto"
+    expect_no_line "$dir/err" 'changed since.*precision' "auto"
+    expect_line "$dir/auto/config.yaml" 'precision: bf16_emulated' "auto"
+    expect_same "$dir/rounded" "$dir/auto"
+    train 1 auto --set train.precision=auto
+    expect_line "$dir/err" 'nothing to train' "a finished run with auto"
+    expect_no_line "$dir/err" 'not in force' "a finished run with auto"
+    # A choice is kept where it cannot be followed, as if the user had made it.
+    export DNNL_MAX_CPU_ISA=AVX2
+    train 1 moved --set train.precision=bf16 --stop-at 2
+    train 2 moved --set train.precision=auto
+    unset DNNL_MAX_CPU_ISA
+    expect_exit 0 "a choice without products in bf16"
+    expect_line "$dir/err" '^warning: no products in bf16: .*go on in float32' "a choice that was moved"
+    expect_line "$dir/moved/config.yaml" 'precision: bf16$' "a choice that was moved"
+    expect_line "$dir/moved/metrics.jsonl" '"event":"resumed".*"precision":"float32"' "a choice that was moved"
+}
+
 # ---- New starts ----
 
 start_anew() {
@@ -230,6 +255,7 @@ other_function
 other_optimizer
 tell_changes
 finished
+precision
 start_anew
 step_back
 given_weights

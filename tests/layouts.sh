@@ -66,6 +66,25 @@ expect_same "$dir/one" "$dir/run"
 expect_line "$dir/run/metrics.jsonl" '"precision":"float32"' "the precision in force"
 expect_line "$dir/run/config.yaml" 'precision: bf16' "the precision asked for"
 
+# auto is float32 there: no warning, the choice in the run's files.
+export DNNL_MAX_CPU_ISA=AVX2
+train_on 1 2 1 --set train.precision=auto
+unset DNNL_MAX_CPU_ISA
+expect_line "$dir/err" '^precision: float32 \(auto\): no bf16, ' "auto without bf16"
+if grep -q 'no products in bf16' "$dir/err"; then fail "a warning of auto without bf16"; fi
+expect_same "$dir/one" "$dir/run"
+expect_line "$dir/run/config.yaml" 'precision: float32' "the choice without bf16"
+
+# Elsewhere it is what is faster: the bits of a run that was told so, trial or not.
+train_on 2 1 1 --set train.precision=auto
+choice=$(sed -n 's/^ *precision: //p' "$dir/run/config.yaml")
+[[ $choice == float32 || $choice == bf16 ]] || fail "auto chose '$choice'"
+expect_line "$dir/run/metrics.jsonl" "\"precision\":\"$choice\",\"precision_why\":\"$choice \(auto\)" \
+    "the choice"
+mv "$dir/run" "$dir/auto"
+train_on 1 2 1 --set train.precision="$choice"
+expect_same "$dir/auto" "$dir/run"
+
 # Rounding, which any processor can do, makes other bits, on every layout the same.
 train_on 1 1 1 --set train.precision=bf16_emulated
 mv "$dir/run" "$dir/rounded"

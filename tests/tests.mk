@@ -199,6 +199,7 @@ mpi_tests = \
 	test_halo \
 	test_layouts \
 	test_long_convolution \
+	test_precision \
 	test_ring \
 	test_scan \
 	test_shards \
@@ -211,6 +212,7 @@ mpi_runs = \
 	test_halo_1.np test_halo_2.np test_halo_3.np test_halo_4.np \
 	test_layouts_1.np test_layouts_2.np test_layouts_3.np test_layouts_4.np \
 	test_long_convolution_1.np test_long_convolution_2.np test_long_convolution_3.np test_long_convolution_4.np \
+	test_precision_1.np test_precision_2.np test_precision_4.np \
 	test_ring_1.np test_ring_2.np test_ring_3.np test_ring_4.np \
 	test_scan_1.np test_scan_2.np test_scan_3.np test_scan_4.np test_scan_7.np \
 	test_shards_1.np test_shards_2.np test_shards_3.np test_shards_4.np \
@@ -228,6 +230,8 @@ test_layouts_SOURCES = tests/test_layouts.c $(engine_fixtures) $(mpi_fixtures)
 test_layouts_LDADD = libropewalk.a $(test_libs)
 test_exchange_SOURCES = tests/test_exchange.c $(mpi_fixtures)
 test_exchange_LDADD = libropewalk.a $(test_libs)
+test_precision_SOURCES = tests/test_precision.c $(mpi_fixtures)
+test_precision_LDADD = libropewalk.a $(test_libs)
 test_ring_SOURCES = tests/test_ring.c $(mpi_fixtures)
 test_ring_LDADD = libropewalk.a $(test_libs)
 test_shards_SOURCES = tests/test_shards.c $(engine_fixtures) $(mpi_fixtures)
@@ -305,6 +309,7 @@ tests_fast = $(filter-out $(tests_slow),$(unit_tests) $(unit_tests_double)) $(fu
 	test_halo_3.np \
 	test_layouts_3.np \
 	test_long_convolution_4.np \
+	test_precision_2.np \
 	test_ring_3.np \
 	test_scan_3.np \
 	test_shards_3.np \

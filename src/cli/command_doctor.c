@@ -22,6 +22,7 @@ static rw_status examine(rw_job_shape shape)
     rw_doctor_libraries(&doctor);
     rw_doctor_slurm(&doctor);
     rw_doctor_products(&doctor);
+    rw_doctor_bf16(&doctor);
     rw_doctor_bandwidth(&doctor);
     printf("%d ok, %d warn, %d FAIL\n", doctor.count[RW_VERDICT_OK], doctor.count[RW_VERDICT_WARN],
            doctor.count[RW_VERDICT_FAIL]);

@@ -38,8 +38,9 @@ void rw_doctor_mpi(rw_doctor *doctor, rw_job_shape shape);
 void rw_doctor_libraries(rw_doctor *doctor);
 void rw_doctor_slurm(rw_doctor *doctor);
 
-/* doctor_speed.c: short measurements, under a second in all. */
+/* doctor_speed.c: short measurements, about a second in all. */
 void rw_doctor_products(rw_doctor *doctor);
+void rw_doctor_bf16(rw_doctor *doctor);
 void rw_doctor_bandwidth(rw_doctor *doctor);
 
 #endif

@@ -144,38 +144,40 @@ static bool is_own(const rw_training *t, const char *path)
     return same;
 }
 
-static rw_status take(rw_training *t, const char *path)
+static rw_status take(rw_training *t)
 {
-    rw_status status = RW_OK;
-    rw_checkpoint *checkpoint = NULL;
-    RW_TRY_DONE(rw_checkpoint_open(path, &checkpoint));
-    RW_TRY_DONE(check_settings(t, checkpoint));
-    RW_TRY_DONE(rw_training_load(t, checkpoint));
+    RW_TRY(check_settings(t, t->checkpoint));
+    RW_TRY(rw_training_load(t, t->checkpoint));
     t->resumed = true;
-    rw_checkpoint_identity(checkpoint, t->from);
-    t->elsewhere = !is_own(t, rw_checkpoint_path(checkpoint));
+    t->elsewhere = !is_own(t, rw_checkpoint_path(t->checkpoint));
     if (t->elsewhere) t->saved = UINT64_MAX; /* not in this folder */
-done:
-    rw_checkpoint_close(&checkpoint);
-    return status;
+    return RW_OK;
 }
 
-rw_status rw_training_resume(rw_training *t)
+rw_status rw_training_find(rw_training *t)
 {
     const char *how = t->options->resume;
     char *found = NULL;
     t->saved = t->evaluated = UINT64_MAX;
-    if (strcmp(how, "never") != 0) {
-        bool newest = strcmp(how, "auto") == 0;
-        if (newest) RW_TRY(rw_checkpoint_find(&t->layout, t->folder.checkpoints, &found));
-        if (newest && !found) return RW_OK;
-        rw_status status = rw_agree(&t->layout, take(t, found ? found : how));
-        rw_free(&found);
-        if (status != RW_OK) return status;
-        return rw_rank_compare(t->layout.world, "checkpoint", t->from,
-                               "the folder of the run must be the same on all hosts");
-    }
-    return RW_OK;
+    if (strcmp(how, "never") == 0) return RW_OK;
+    bool newest = strcmp(how, "auto") == 0;
+    if (newest) RW_TRY(rw_checkpoint_find(&t->layout, t->folder.checkpoints, &found));
+    if (newest && !found) return RW_OK;
+    rw_status status =
+        rw_agree(&t->layout, rw_checkpoint_open(found ? found : how, &t->checkpoint));
+    rw_free(&found);
+    if (status != RW_OK) return status;
+    rw_checkpoint_identity(t->checkpoint, t->from);
+    return rw_rank_compare(t->layout.world, "checkpoint", t->from,
+                           "the folder of the run must be the same on all hosts");
+}
+
+rw_status rw_training_resume(rw_training *t)
+{
+    if (!t->checkpoint) return RW_OK;
+    rw_status status = rw_agree(&t->layout, take(t));
+    rw_checkpoint_close(&t->checkpoint);
+    return status;
 }
 
 /* ---- What is told and moved ------------------------------------------------------ */

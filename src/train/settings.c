@@ -43,10 +43,11 @@ const rw_key rw_train_keys[] = {
     {.name = "precision",
      .type = RW_KEY_STRING,
      .fallback = "float32",
-     .choices = "float32|bf16|bf16_emulated",
+     .choices = "float32|bf16|bf16_emulated|auto",
      .doc = "of products with weights. bf16: operands rounded to bfloat16, sums and all else "
             "float32; where the processor cannot, float32, with a warning. bf16_emulated: the "
-            "same rounding on any processor, no faster"},
+            "same rounding on any processor, no faster. auto: a new run times both and keeps bf16 "
+            "where a step is at least 1.1 times as fast; else float32"},
     {.name = "recompute",
      .type = RW_KEY_STRING,
      .fallback = "none",
@@ -204,7 +205,8 @@ static rw_status check(rw_settings *s)
     s->batch = rw_config_int(s->data, "batch");
     s->seed = (uint64_t)rw_config_int(s->train, "seed");
     s->steps = (uint64_t)rw_config_int(s->train, "steps");
-    rw_precision_find(rw_config_string(s->train, "precision"), &s->precision);
+    s->precision = RW_PRECISION_FLOAT32;
+    s->precision_open = !rw_precision_find(rw_config_string(s->train, "precision"), &s->precision);
     return RW_OK;
 }
 
@@ -274,19 +276,29 @@ rw_status rw_settings_layout(const rw_settings *s, rw_layout *out)
     return rw_layout_new(dp, sp, threads, out);
 }
 
-void rw_settings_precision(rw_settings *s, const rw_layout *layout)
+rw_status rw_settings_set_precision(rw_settings *s, rw_precision precision)
 {
-    enum { MOST = 160 };
-    char why[MOST] = "";
-    if (s->precision != RW_PRECISION_BF16) return;
-    const char *missing = rw_precision_missing(s->precision);
+    s->precision = precision;
+    s->precision_open = false;
+    return rw_config_set(s->train, "precision", rw_precision_name(precision));
+}
+
+bool rw_settings_lack_bf16(const rw_layout *layout, char why[RW_WHY_SIZE])
+{
+    const char *missing = rw_precision_missing(RW_PRECISION_BF16);
     int rank = missing ? layout->rank : layout->size, first;
     MPI_Allreduce(&rank, &first, 1, MPI_INT, MPI_MIN, layout->world);
-    if (first == layout->size) return;
-    if (missing) snprintf(why, sizeof why, "%s", missing);
-    MPI_Bcast(why, MOST, MPI_CHAR, first, layout->world);
-    if (layout->rank == 0)
-        rw_warn("no products in bf16: %s (rank %d); all ranks go on in float32", why, first);
+    if (first == layout->size) return false;
+    if (missing) snprintf(why, RW_WHY_SIZE, "%.140s (rank %d)", missing, layout->rank);
+    MPI_Bcast(why, RW_WHY_SIZE, MPI_CHAR, first, layout->world);
+    return true;
+}
+
+void rw_settings_precision(rw_settings *s, const rw_layout *layout)
+{
+    char why[RW_WHY_SIZE] = "";
+    if (s->precision != RW_PRECISION_BF16 || !rw_settings_lack_bf16(layout, why)) return;
+    if (layout->rank == 0) rw_warn("no products in bf16: %s; all ranks go on in float32", why);
     s->precision = RW_PRECISION_FLOAT32;
 }
 

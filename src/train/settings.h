@@ -15,6 +15,7 @@ typedef struct {
     uint64_t seed;
     uint64_t steps;
     rw_precision precision; /* asked for; in force after rw_settings_precision */
+    bool precision_open;    /* auto: to be chosen; float32 until then */
 } rw_settings;
 
 /* Tables of the sections that have no home elsewhere. */
@@ -35,6 +36,15 @@ void rw_settings_free(rw_settings *settings);
 /* Makes the layout that parallel.dp, sp and threads ask for; auto shares the
  * batch first, then sequences. Collective over MPI_COMM_WORLD. */
 rw_status rw_settings_layout(const rw_settings *settings, rw_layout *out);
+
+/* Makes the choice of train.precision: auto, also in the configuration, so that what the run
+ * writes names it. Errors: no memory. Not collective, but every rank must call it alike. */
+rw_status rw_settings_set_precision(rw_settings *settings, rw_precision precision);
+
+/* Does a rank lack products in bf16, by its processor or its build? `why`: the reason of the
+ * first such rank, half a sentence; the same on all. Collective over the layout. */
+#define RW_WHY_SIZE 160
+bool rw_settings_lack_bf16(const rw_layout *layout, char why[RW_WHY_SIZE]);
 
 /* Where bf16 is asked for and one rank has no products in it, by its processor or its
  * build, all go on in float32; rank 0 says why. Collective over the layout. */

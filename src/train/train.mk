@@ -8,6 +8,8 @@ rw_sources += \
 	src/train/launcher_grace.c src/train/launcher_grace.h \
 	src/train/metrics_line.c \
 	src/train/run_claim.c \
+	src/train/precision_choice.c \
+	src/train/precision_trial.c src/train/precision_trial.h \
 	src/train/prompt.c src/train/prompt.h \
 	src/train/resume.c \
 	src/train/run_folder.c src/train/run_folder.h \

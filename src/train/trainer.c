@@ -56,6 +56,16 @@ static rw_status plan(rw_training *t)
                              &t->evaluation);
 }
 
+static void record_precision(const rw_training *t, rw_run_folder *f)
+{
+    rw_metrics_text(f, "precision", rw_precision_name(t->settings.precision));
+    if (!*t->precision_why) return;
+    rw_metrics_text(f, "precision_why", t->precision_why);
+    if (!t->trial.tokens) return;
+    rw_metrics_number(f, "float32_tokens_per_s", t->trial.float32_rate);
+    rw_metrics_number(f, "bf16_tokens_per_s", t->trial.bf16_rate);
+}
+
 static void record_start(rw_training *t)
 {
     char host[256] = "";
@@ -69,7 +79,7 @@ static void record_start(rw_training *t)
     rw_metrics_number(f, "sp", t->layout.sp);
     rw_metrics_number(f, "threads", t->layout.threads);
     rw_metrics_number(f, "memory_mib", megabytes(rw_memory_peak()));
-    rw_metrics_text(f, "precision", rw_precision_name(t->settings.precision));
+    record_precision(t, f);
     rw_metrics_text(f, "blas_kernels", rw_gemm_kernels());
     rw_metrics_text(f, "data", rw_source_name(t->source));
     if (rw_source_tokens(t->source))
@@ -89,6 +99,7 @@ static void announce(const rw_training *t)
             t->layout.threads, t->layout.threads == 1 ? "" : "s", s->batch, s->length,
             megabytes(rw_memory_in_use()));
     rw_info("kernels: %s", t->kernels);
+    if (*t->precision_why) rw_info("precision: %s", t->precision_why);
     rw_layout_notes(&t->layout);
     if (!t->evaluation)
         rw_warn("nothing is evaluated: the dataset holds out no token that could be predicted "
@@ -100,7 +111,6 @@ static void announce(const rw_training *t)
         rw_info("run folder: %s", t->folder.path);
 }
 
-/* Before anything is read to go on from: nobody else may be writing it. */
 /* What decides how sums are rounded. */
 static void name_kernels(rw_training *t)
 {
@@ -108,6 +118,7 @@ static void name_kernels(rw_training *t)
              rw_gemm_kernels());
 }
 
+/* Before anything is read to go on from: nobody else may be writing it. */
 static rw_status claim_folder(rw_training *t)
 {
     rw_status status = rw_run_folder_name(t->options->run_dir, t->options->config, &t->folder);
@@ -187,12 +198,13 @@ static rw_status set_up(rw_training *t)
                                                           o->override_count, &t->settings)));
     RW_TRY(rw_settings_compare(&t->settings));
     RW_TRY(rw_settings_layout(&t->settings, &t->layout));
-    rw_settings_precision(&t->settings, &t->layout);
     RW_TRY(rw_agree(&t->layout, open_data_and_model(t)));
     RW_TRY(rw_source_compare(t->source, t->layout.world));
+    RW_TRY(claim_folder(t));
+    RW_TRY(rw_training_find(t));
+    RW_TRY(rw_training_choose_precision(t));
     RW_TRY(rw_agree(&t->layout, plan(t)));
     RW_TRY(rw_host_memory_check(&t->layout));
-    RW_TRY(claim_folder(t));
     name_kernels(t);
     RW_TRY(rw_training_resume(t));
     RW_TRY(given_weights(t));
@@ -207,6 +219,7 @@ static rw_status set_up(rw_training *t)
 static void tear_down(rw_training *t)
 {
     rw_loader_destroy(&t->loader);
+    rw_checkpoint_close(&t->checkpoint);
     rw_evaluation_destroy(&t->evaluation);
     rw_engine_destroy(&t->engine);
     rw_saved_carry_free(&t->all);

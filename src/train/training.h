@@ -6,6 +6,7 @@
 #include "base/config_compare.h"
 #include "optim/schedule.h"
 #include "train/evaluation.h"
+#include "train/precision_trial.h"
 #include "train/run_folder.h"
 #include "train/saved_carry.h"
 #include "train/settings.h"
@@ -28,14 +29,17 @@ typedef struct {
     rw_state state;
     rw_saved_carry all; /* the state, and what is carried from step to step */
     rw_run_folder folder;
-    uint64_t last;          /* stop after this many steps */
-    uint64_t saved;         /* step of the newest checkpoint; UINT64_MAX: none */
-    bool save_late;         /* a save was due while steps were being skipped */
-    bool resumed;           /* from a checkpoint */
-    bool elsewhere;         /* which is not one of this run folder */
-    bool spike_told;        /* that no rollback is left */
-    rw_changes changes;     /* of settings, since the checkpoint */
-    struct rw_given *given; /* weights that --init took; NULL: none */
+    rw_checkpoint *checkpoint; /* to go on from, until its state is taken; NULL: none */
+    rw_precision_trial trial;  /* of train.precision: auto; no tokens: none was made */
+    char precision_why[320];   /* of auto: what was chosen and why; "": not auto */
+    uint64_t last;             /* stop after this many steps */
+    uint64_t saved;            /* step of the newest checkpoint; UINT64_MAX: none */
+    bool save_late;            /* a save was due while steps were being skipped */
+    bool resumed;              /* from a checkpoint */
+    bool elsewhere;            /* which is not one of this run folder */
+    bool spike_told;           /* that no rollback is left */
+    rw_changes changes;        /* of settings, since the checkpoint */
+    struct rw_given *given;    /* weights that --init took; NULL: none */
 
     /* What a checkpoint holds besides the tensors. */
     uint64_t step;              /* steps done */
@@ -72,8 +76,11 @@ rw_status rw_training_start_loader(rw_training *t);
 
 /* ---- resume.c ---- */
 
-/* Finds the checkpoint to go on from (--resume) and takes its state; refuses one that this
- * configuration does not continue, naming what differs. Nothing on disk changes. Collective. */
+/* Finds the checkpoint to go on from (--resume) and opens it; the same on all ranks. Nothing on
+ * disk changes. Collective. */
+rw_status rw_training_find(rw_training *t);
+/* Takes the state of the checkpoint that was found, and closes it; refuses one that this
+ * configuration does not continue, naming what differs. Collective. */
 rw_status rw_training_resume(rw_training *t);
 /* Takes tensors, carry and counters of a checkpoint. An error if they are not finite. Not
  * collective: let the ranks agree. */
@@ -84,6 +91,13 @@ void rw_training_tell_changes(rw_training *t);
 /* Makes the run folder ready for what resume decided: moves away what a new start, or a step
  * back, would otherwise mix with. By one rank. */
 rw_status rw_training_clear_way(rw_training *t);
+
+/* ---- precision_choice.c ---- */
+
+/* Settles the precision of products with weights. With train.precision: auto it is that of the
+ * checkpoint, or of a new run what a trial says; then, where a rank has no bf16, float32.
+ * Before the engine is planned. Collective. */
+rw_status rw_training_choose_precision(rw_training *t);
 
 /* ---- initial_weights.c ---- */
 
