@@ -17,7 +17,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "kernels/rounded_product.h"
-#include "ops/op.h"
+#include "ops/weight_product.h"
 
 enum { MAX = 96, PAD = 5, LD = MAX + PAD, ROOM = MAX * LD + 16 };
 
@@ -98,6 +98,29 @@ static void test_nearest(void **unused)
         double got = value_of((uint32_t)rw_bf16_of(of_bits(bits)) << 16);
         assert_true(got == below || got == above);
         assert_true(fabs(got - x) <= fmin(x - below, above - x));
+    }
+}
+
+/* Arrays are rounded as numbers are, vectors and the rest of a row; only subnormal numbers may
+ * become zeros of their sign. */
+static void test_arrays_of_all_kinds(void **unused)
+{
+    static const uint32_t lower[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    enum { KINDS = 6, ROW = 21 };
+    (void)unused;
+    for (uint32_t upper = 0; upper < 65536; upper++) {
+        real from[ROW], to[ROW];
+        for (int j = 0; j < ROW; j++) {
+            uint32_t bits = upper << 16 | lower[j % KINDS];
+            memcpy(&from[j], &bits, sizeof bits);
+        }
+        rw_round(RW_PRECISION_BF16, 1, ROW, from, ROW, 0, to);
+        for (int j = 0; j < ROW; j++) {
+            uint32_t bits = upper << 16 | lower[j % KINDS];
+            rw_bf16 got = ((const rw_bf16 *)(const void *)to)[j];
+            bool subnormal = (bits & 0x7f800000) == 0, zero = got == (upper & 0x8000);
+            assert_true(got == rw_bf16_of(of_bits(bits)) || (subnormal && zero));
+        }
     }
 }
 
@@ -305,8 +328,10 @@ static void make_problem(const rw_op *op, rw_precision precision, bool already, 
                         .chunk = ROWS,
                         .precision = precision};
     assert_int_equal(op->shape(&p->node), RW_OK);
+    /* In hardware, rows of W up to a whole cache line of y. */
+    const size_t outs = precision == RW_PRECISION_BF16 ? (OUT + 15) / 16 * 16 : OUT;
     if (precision != RW_PRECISION_FLOAT32)
-        assert_int_equal(p->node.derived, rw_rounded_reals(precision, OUT * IN));
+        assert_int_equal(p->node.derived, rw_rounded_reals(precision, outs * IN));
 }
 
 /* The op's forward and backward. */
@@ -368,6 +393,62 @@ static void test_cross_entropy_rounds(void **unused)
     assert_true(farthest(rounding.dweight, plain.dweight, OUT * IN) < 1e-2);
 }
 
+/* The processor's products in ops are the emulated ones, but for the order of sums. */
+static void test_hardware_in_ops(void **unused)
+{
+    static problem hardware, emulated;
+    static const rw_op *const ops[] = {&rw_op_linear, &rw_op_cross_entropy};
+    (void)unused;
+    if (rw_precision_missing(RW_PRECISION_BF16)) skip();
+    for (int i = 0; i < 2; i++) {
+        run(ops[i], RW_PRECISION_BF16, false, &hardware);
+        run(ops[i], RW_PRECISION_BF16_EMULATED, false, &emulated);
+        assert_true(fabs(hardware.loss - emulated.loss) <= 1e-5 * emulated.loss);
+        assert_true(farthest(hardware.y, emulated.y, ROWS * OUT) < 1e-5);
+        /* The gradient of a loss is rounded after sums of another order. */
+        const double within = i ? 1e-2 : 1e-5;
+        assert_true(farthest(hardware.dx, emulated.dx, ROWS * IN) < within);
+        assert_true(farthest(hardware.dweight, emulated.dweight, OUT * IN) < within);
+    }
+}
+
+/* y + x W^T into rows with a gap between them, which stays as it is. W is rounded into memory that
+ * is not zero. */
+static void add_product(rw_precision precision, int rows, int ld, real *y)
+{
+    static problem p;
+    real *derived = NULL, *room = NULL;
+    make_problem(&rw_op_linear, precision, false, &p);
+    assert_int_equal(rw_alloc(p.node.derived, sizeof(real), "a test", &derived), RW_OK);
+    assert_int_equal(rw_alloc(rw_weight_product_room(&p.node, rows), sizeof(real), "a test", &room),
+                     RW_OK);
+    memset(derived, 0xff, p.node.derived * sizeof(real));
+    const real *weight = p.weight;
+    rw_weight_product_prepare(&p.node, &weight, derived, 0, OUT, NULL);
+    for (int i = 0; i < rows * ld; i++) y[i] = (real)i / 8;
+    rw_call call = {.node = &p.node, .rows = rows, .derived = derived};
+    rw_weight_product(&call, rows, a, IN, true, y, ld, room);
+    rw_free(&derived);
+    rw_free(&room);
+}
+
+static void test_hardware_adds(void **unused)
+{
+    enum { MANY = 300, GAP = OUT + 5 };
+    static real hardware[MANY * GAP], emulated[MANY * GAP];
+    (void)unused;
+    if (rw_precision_missing(RW_PRECISION_BF16)) skip();
+    fill(a, MANY * IN, 11);
+    for (int rows = 1; rows <= MANY; rows += 299) {
+        add_product(RW_PRECISION_BF16, rows, GAP, hardware);
+        add_product(RW_PRECISION_BF16_EMULATED, rows, GAP, emulated);
+        for (int i = 0; i < rows * GAP; i++) {
+            if (i % GAP >= OUT) assert_true(hardware[i] == (real)i / 8);
+            assert_true(fabs(hardware[i] - emulated[i]) <= 1e-6 * (1 + fabs(emulated[i])));
+        }
+    }
+}
+
 static void test_what_is_missing_is_said(void **unused)
 {
     (void)unused;
@@ -385,11 +466,14 @@ int main(void)
         cmocka_unit_test(test_exact_values_stay),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_arrays_of_all_kinds),
         cmocka_unit_test(test_emulated),
         cmocka_unit_test(test_stored_float),
         cmocka_unit_test(test_stored_bf16),
         cmocka_unit_test(test_linear_rounds),
         cmocka_unit_test(test_cross_entropy_rounds),
+        cmocka_unit_test(test_hardware_in_ops),
+        cmocka_unit_test(test_hardware_adds),
         cmocka_unit_test(test_what_is_missing_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

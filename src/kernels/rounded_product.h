@@ -37,7 +37,9 @@ float rw_bf16_value(rw_bf16 x);
 size_t rw_rounded_reals(rw_precision precision, size_t count);
 
 /* Rounds (rows, columns), `ld` reals from one row to the next, into `to`, dense: its
- * rows begin at row `first`. Not for float32. */
+ * rows begin at row `first`. Not for float32. As rw_bf16_of does, except that with
+ * RW_PRECISION_BF16 a subnormal number may become a zero of its sign, which is what products
+ * in bf16 take it for. */
 void rw_round(rw_precision precision, int rows, int columns, const real *from, int ld, int first,
               real *to);
 

@@ -1,6 +1,11 @@
 #include "ops/weight_product.h"
 
+#include <string.h>
+
 #include "kernels/panel_product.h"
+
+/* Reals of a cache line; rows of y that are computed aside. */
+enum { LINE = 16, ASIDE = 256 };
 
 static int outs(const rw_node *node)
 {
@@ -12,8 +17,21 @@ static int ins(const rw_node *node)
     return (int)node->param_cols[0];
 }
 
-/* float32: derived holds W^T, then W, in panels; lanes are panels. Else W rounded; lanes are
- * its rows. */
+/* bf16: a row of y must begin on a cache line. Else its tiles, which are stored line by line, meet
+ * two lines each, and the last tile is a narrow one: such a product takes two to three times as
+ * long. So it is computed with more rows of W, which are zero, aside. */
+static bool widened(const rw_node *node)
+{
+    return node->precision == RW_PRECISION_BF16 && outs(node) % LINE;
+}
+
+static int wide_outs(const rw_node *node)
+{
+    return widened(node) ? (outs(node) + LINE - 1) / LINE * LINE : outs(node);
+}
+
+/* float32: derived holds W^T, then W, in panels; lanes are panels. Else W rounded, of wide_outs
+ * rows; lanes are its rows. */
 static bool packed(const rw_node *node)
 {
     return node->precision == RW_PRECISION_FLOAT32;
@@ -30,7 +48,8 @@ void rw_weight_product_shape(rw_node *node)
         node->derived = forward_reals(node) + rw_packed_reals(outs(node), ins(node));
         node->lanes = rw_panels(outs(node)) + rw_panels(ins(node));
     } else {
-        node->derived = rw_rounded_reals(node->precision, (size_t)outs(node) * (size_t)ins(node));
+        node->derived =
+            rw_rounded_reals(node->precision, (size_t)wide_outs(node) * (size_t)ins(node));
         node->lanes = outs(node);
     }
 }
@@ -44,16 +63,25 @@ static void pack(const rw_node *node, const real *weight, int lane, real *derive
         rw_pack_panel(out, in, weight, false, lane - forward, derived + forward_reals(node));
 }
 
+static void round_rows(const rw_node *node, const real *weight, int begin, int end, real *derived)
+{
+    const int in = ins(node), out = outs(node);
+    const size_t first = (size_t)out * (size_t)in;
+    rw_round(node->precision, end - begin, in, weight + (size_t)begin * (size_t)in, in, begin,
+             derived);
+    if (end == out && widened(node))
+        memset((rw_bf16 *)(void *)derived + first, 0,
+               (size_t)(wide_outs(node) - out) * (size_t)in * sizeof(rw_bf16));
+}
+
 void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
                                int begin, int end, real *scratch)
 {
-    int width = ins(node);
     (void)scratch;
     if (packed(node))
         for (int lane = begin; lane < end; lane++) pack(node, param[0], lane, derived);
     else
-        rw_round(node->precision, end - begin, width, param[0] + (size_t)begin * (size_t)width,
-                 width, begin, derived);
+        round_rows(node, param[0], begin, end, derived);
 }
 
 double rw_weight_product_bytes(const rw_node *node, int rows, bool backward)
@@ -70,9 +98,17 @@ static size_t reals(const rw_node *node, int rows, int columns)
     return rw_rounded_reals(node->precision, (size_t)rows * (size_t)columns);
 }
 
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Forward: rounded x, then rows of y aside. Backward: rounded dy, then x. */
 size_t rw_weight_product_room(const rw_node *node, int rows)
 {
-    return reals(node, rows, ins(node)) + reals(node, rows, outs(node));
+    size_t x = reals(node, rows, ins(node)), dy = reals(node, rows, outs(node));
+    size_t aside = (size_t)least(rows, ASIDE) * (size_t)wide_outs(node);
+    return x + (widened(node) && aside > dy ? aside : dy);
 }
 
 /* Rows as the product wants them, in room unless they are so already. */
@@ -85,6 +121,24 @@ static const real *rounded(const rw_call *call, int rows, int columns, const rea
     return room;
 }
 
+static void take_rows(int rows, int columns, const real *from, int ld, bool add, real *y, int ldy)
+{
+    for (int i = 0; i < rows; i++, from += ld, y += ldy)
+        for (int j = 0; j < columns; j++) y[j] = add ? y[j] + from[j] : from[j];
+}
+
+static void widened_product(const rw_call *call, int rows, const real *x, bool add, real *y,
+                            int ldy, real *aside)
+{
+    const int in = ins(call->node), wide = wide_outs(call->node);
+    for (int i = 0; i < rows; i += ASIDE) {
+        const int some = least(rows - i, ASIDE);
+        rw_rounded_product(call->node->precision, false, true, some, wide, in,
+                           x + reals(call->node, i, in), in, call->derived, in, false, aside, wide);
+        take_rows(some, outs(call->node), aside, wide, add, y + (size_t)i * (size_t)ldy, ldy);
+    }
+}
+
 void rw_weight_product(const rw_call *call, int rows, const real *x, int ldx, bool add, real *y,
                        int ldy, real *room)
 {
@@ -94,6 +148,10 @@ void rw_weight_product(const rw_call *call, int rows, const real *x, int ldx, bo
         return;
     }
     const real *from = rounded(call, rows, in, x, &ldx, room);
+    if (widened(call->node)) {
+        widened_product(call, rows, from, add, y, ldy, room + reals(call->node, rows, in));
+        return;
+    }
     rw_rounded_product(call->node->precision, false, true, rows, out, in, from, ldx, call->derived,
                        in, add, y, ldy);
 }
