@@ -91,5 +91,13 @@ mv "$dir/run" "$dir/rounded"
 train_on 1 2 2 --set train.precision=bf16_emulated
 expect_same "$dir/rounded" "$dir/run"
 if cmp -s <(trained "$dir/rounded") <(trained "$dir/one"); then fail "nothing was rounded"; fi
+# So do products in bf16, or what stands for them where there are none.
+train_on 1 1 1 --set train.precision=bf16
+mv "$dir/run" "$dir/hardware"
+for layout in "2 1 1" "1 3 2"; do
+    read -r dp sp threads <<<"$layout"
+    train_on "$dp" "$sp" "$threads" --set train.precision=bf16
+    expect_same "$dir/hardware" "$dir/run"
+done
 
 passed "$compared layouts, recomputation and accumulation: the bits of one process"
