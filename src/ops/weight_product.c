@@ -5,7 +5,7 @@
 #include "kernels/panel_product.h"
 
 /* Reals of a cache line; rows of y that are computed aside. */
-enum { LINE = 16, ASIDE = 256 };
+enum { LINE = 16, ASIDE = 128 };
 
 static int outs(const rw_node *node)
 {
