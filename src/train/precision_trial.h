@@ -22,7 +22,7 @@ rw_precision rw_precision_choose(double float32_rate, double bf16_rate);
 /* Times a small training step of the model in float32 and in `rounded`, which is RW_PRECISION_BF16
  * (tests without it: RW_PRECISION_BF16_EMULATED). The step takes the first sequences of the data,
  * as many as a rank has threads, and two chunks of each for every rank that shares them. The trial
- * takes about half a second, of a large model four such steps, and less memory than training.
+ * takes about a second, of a large model four such steps, and less memory than training.
  *
  * The gradient in `model` is overwritten; weights and all else are as before. Seconds are those of
  * the slowest rank, and figures are the same on all ranks. What a longer sequence adds to the work
