@@ -7,7 +7,7 @@
 
 enum { CHUNKS = 2, MOST_STEPS = 5, PASSES = 2 };
 #define STEPS_S 0.1 /* of steps of one precision, if there is time for several */
-#define PASS_S  1.0 /* a longer pass is not repeated */
+#define PASS_S  0.5 /* a longer pass is not repeated */
 
 rw_precision rw_precision_choose(double float32_rate, double bf16_rate)
 {
