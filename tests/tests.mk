@@ -32,6 +32,7 @@ unit_tests = \
 	test_op_rig \
 	test_optim \
 	test_packed_product \
+	test_projected_loss \
 	test_readers \
 	test_report \
 	test_saved_model \
@@ -56,6 +57,7 @@ unit_tests_double = \
 	test_lssl_kernel_double \
 	test_mamba2_oracle_double \
 	test_packed_product_double \
+	test_projected_loss_double \
 	test_ssd_chunk_double \
 	test_tile_product_double
 
@@ -160,6 +162,11 @@ test_packed_product_LDADD = libropewalk.a $(test_libs)
 test_packed_product_double_SOURCES = tests/test_packed_product.c
 test_packed_product_double_CPPFLAGS = $(double_cppflags)
 test_packed_product_double_LDADD = libropewalk_double.a $(test_libs)
+test_projected_loss_SOURCES = tests/test_projected_loss.c
+test_projected_loss_LDADD = libropewalk.a $(test_libs)
+test_projected_loss_double_SOURCES = tests/test_projected_loss.c
+test_projected_loss_double_CPPFLAGS = $(double_cppflags)
+test_projected_loss_double_LDADD = libropewalk_double.a $(test_libs)
 test_readers_SOURCES = tests/test_readers.c tests/data_files.h
 test_readers_LDADD = libropewalk.a $(test_libs)
 test_report_SOURCES = tests/test_report.c

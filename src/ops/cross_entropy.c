@@ -1,40 +1,17 @@
 /* Cross-entropy fused with the output projection: loss = -log softmax(x W^T)[target].
  *
- * Logits exist for a few rows at a time only (ROW_FLOATS), never for a whole
- * chunk of a large vocabulary. backward computes the loss and its gradient in
- * one go:  P = (softmax - onehot) scale,  dx = P W,  dW += P^T x. */
+ * backward computes the loss and its gradient in one go:
+ * P = (softmax - onehot) scale,  dx = P W,  dW += P^T x (ops/projected_loss.h). */
 #include <math.h>
 
 #include "tensor/target.h"
 #include "kernels/elementary.h"
 #include "kernels/gemm.h"
 #include "ops/layers.h"
+#include "ops/projected_loss.h"
 #include "ops/weight_product.h"
 
-enum { ROW_FLOATS = 65536, ACCUMULATORS = 16 };
-
-static int block_rows(int vocab)
-{
-    int rows = ROW_FLOATS / vocab;
-    return rows < 8 ? 8 : rows > 512 ? 512 : rows;
-}
-
-/* Scratch: logits of a block of rows, then the room of their products. */
-static size_t logits_reals(int vocab)
-{
-    return (size_t)block_rows(vocab) * (size_t)vocab;
-}
-
-static rw_status shape(rw_node *node)
-{
-    int vocab = (int)node->param_rows[0];
-    if (node->param_cols[0] != node->in_width[0])
-        return rw_fail(RW_USAGE, "the output projection takes width %ld, its input has %d",
-                       node->param_cols[0], node->in_width[0]);
-    rw_weight_product_shape(node);
-    node->scratch = logits_reals(vocab) + rw_weight_product_room(node, block_rows(vocab));
-    return RW_OK;
-}
+enum { ACCUMULATORS = 16 };
 
 static real row_max(const real *x, int n)
 {
@@ -61,78 +38,45 @@ static real exponentials(real *x, int n, real max)
     return sum;
 }
 
-/* The loss of a row of logits; leaves its gradient in place of the logits. */
-static double row_loss(real *logits, int vocab, int32_t target, real scale)
-{
-    if (target == RW_IGNORE) {
-        for (int v = 0; v < vocab; v++) logits[v] = 0;
-        return 0;
-    }
-    real max = row_max(logits, vocab), at_target = logits[target] - max;
-    real sum = exponentials(logits, vocab, max);
-    real factor = scale / sum;
-    for (int v = 0; v < vocab; v++) logits[v] *= factor;
-    logits[target] -= scale;
-    return log((double)sum) - (double)at_target;
-}
-
 /* Is the target the first of the largest logits? Of logits that are all equal, as a model whose
  * weights overflowed gives them, not every one is the best. */
 static bool is_best(const real *logits, int vocab, int32_t target)
 {
-    if (target == RW_IGNORE || !(logits[target] >= row_max(logits, vocab))) return false;
+    if (!(logits[target] >= row_max(logits, vocab))) return false;
     for (int i = 0; i < target; i++)
         if (logits[i] == logits[target]) return false;
     return true;
 }
 
-/* Logits of rows [first, first + rows), then loss and gradient in their place. */
-static double block_loss(const rw_call *call, int first, int rows)
+static bool counts(const rw_call *call, int t)
 {
-    int vocab = (int)call->node->param_rows[0];
-    const real *x = call->in[0] + (size_t)first * (size_t)call->in_ld[0];
-    rw_weight_product(call, rows, x, call->in_ld[0], false, call->scratch, vocab,
-                      call->scratch + logits_reals(vocab));
-    double sum = 0;
-    for (int t = 0; t < rows; t++) {
-        real *logits = call->scratch + (size_t)t * (size_t)vocab;
-        if (call->correct) *call->correct += is_best(logits, vocab, call->targets[first + t]);
-        double loss = row_loss(logits, vocab, call->targets[first + t], call->loss_scale);
-        if (call->row_loss) call->row_loss[first + t] = (real)loss;
-        sum += loss;
-    }
-    return sum;
+    return call->targets[t] != RW_IGNORE;
 }
+
+static double row_loss(const rw_call *call, int t, real *logits)
+{
+    const int vocab = (int)call->node->param_rows[0];
+    const int32_t target = call->targets[t];
+    if (call->correct) *call->correct += is_best(logits, vocab, target);
+    real max = row_max(logits, vocab), at_target = logits[target] - max;
+    real sum = exponentials(logits, vocab, max);
+    real factor = call->loss_scale / sum;
+    for (int v = 0; v < vocab; v++) logits[v] *= factor;
+    logits[target] -= call->loss_scale;
+    return log((double)sum) - (double)at_target;
+}
+
+static const rw_projected_loss loss = {.counts = counts, .row_loss = row_loss};
 
 static void forward(const rw_call *call)
 {
-    int step = block_rows((int)call->node->param_rows[0]);
-    *call->loss = 0;
     if (call->correct) *call->correct = 0;
-    for (int t = 0; t < call->rows; t += step)
-        *call->loss += block_loss(call, t, call->rows - t < step ? call->rows - t : step);
+    rw_projected_loss_forward(&loss, call);
 }
 
 static void backward(const rw_call *call)
 {
-    int vocab = (int)call->node->param_rows[0];
-    int step = block_rows(vocab);
-    *call->loss = 0;
-    for (int t = 0; t < call->rows; t += step) {
-        int rows = call->rows - t < step ? call->rows - t : step;
-        *call->loss += block_loss(call, t, rows);
-        const rw_weight_gradient gradient = {
-            .rows = rows,
-            .x = call->in[0] + (size_t)t * (size_t)call->in_ld[0],
-            .ldx = call->in_ld[0],
-            .dy = call->scratch,
-            .lddy = vocab,
-            .dx = call->din[0] + (size_t)t * (size_t)call->din_ld[0],
-            .lddx = call->din_ld[0],
-            .add = call->din_add[0],
-        };
-        rw_weight_product_backward(call, &gradient, call->scratch + logits_reals(vocab));
-    }
+    rw_projected_loss_backward(&loss, call);
 }
 
 static double naive_logit(const rw_call *call, int t, int v)
@@ -180,7 +124,7 @@ const rw_op rw_op_cross_entropy = {
     .doc = "output projection, softmax and negative log-likelihood in one",
     .is_loss = true,
     .keeps_in = 1,
-    .shape = shape,
+    .shape = rw_projected_loss_shape,
     .prepare = rw_weight_product_prepare,
     .forward = forward,
     .backward = backward,

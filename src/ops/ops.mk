@@ -10,5 +10,6 @@ rw_sources += \
 	src/ops/long_by_channels.c src/ops/long_by_transform.c src/ops/long_paths.h \
 	src/ops/op.h \
 	src/ops/op_cost.c src/ops/op_cost.h \
+	src/ops/projected_loss.c src/ops/projected_loss.h \
 	src/ops/row_norm.h \
 	src/ops/weight_product.c src/ops/weight_product.h

@@ -4,74 +4,53 @@
 #include <math.h>
 
 #include "ops/layers.h"
+#include "ops/projected_loss.h"
 #include "ops/weight_product.h"
 
-/* Scratch: predictions of a chunk, then the room of their products. */
-static size_t predictions(const rw_node *node)
+static int features_of(const rw_call *call)
 {
-    return (size_t)node->chunk * (size_t)node->param_rows[0];
+    return (int)call->node->param_rows[0];
 }
 
-static rw_status shape(rw_node *node)
+static const real *target_of(const rw_call *call, int t)
 {
-    if (node->param_cols[0] != node->in_width[0])
-        return rw_fail(RW_USAGE, "the output projection takes width %ld, its input has %d",
-                       node->param_cols[0], node->in_width[0]);
-    rw_weight_product_shape(node);
-    node->scratch = predictions(node) + rw_weight_product_room(node, node->chunk);
-    return RW_OK;
+    return call->target_features + (size_t)t * (size_t)features_of(call);
 }
 
-static void predict(const rw_call *call, real *out)
+static bool counts(const rw_call *call, int t)
 {
-    int features = (int)call->node->param_rows[0];
-    rw_weight_product(call, call->rows, call->in[0], call->in_ld[0], false, out, features,
-                      call->scratch + predictions(call->node));
-    for (int t = 0; t < call->rows; t++)
-        for (int f = 0; f < features; f++) out[t * features + f] += call->param[1][f];
+    return !isnan(target_of(call, t)[0]);
 }
 
-/* The loss of a row; leaves its gradient in place of the prediction. */
-static double row_loss(real *prediction, const real *target, int features, real scale)
+static double row_loss(const rw_call *call, int t, real *prediction)
 {
+    const int features = features_of(call);
+    const real *target = target_of(call, t), *bias = call->param[1];
     double sum = 0;
-    bool counts = !isnan(target[0]);
     for (int f = 0; f < features; f++) {
-        real error = counts ? prediction[f] - target[f] : 0;
+        real error = prediction[f] + bias[f] - target[f];
         sum += (double)error * (double)error;
-        prediction[f] = 2 * scale * error / (real)features;
+        prediction[f] = 2 * call->loss_scale * error / (real)features;
     }
     return sum / features;
 }
 
+static void row_backward(const rw_call *call, const real *gradient)
+{
+    for (int f = 0; f < features_of(call); f++) call->dparam[1][f] += gradient[f];
+}
+
+static const rw_projected_loss loss = {
+    .counts = counts, .row_loss = row_loss, .row_backward = row_backward};
+
 static void forward(const rw_call *call)
 {
-    int features = (int)call->node->param_rows[0];
-    predict(call, call->scratch);
-    *call->loss = 0;
-    for (int t = 0; t < call->rows; t++) {
-        double loss = row_loss(call->scratch + t * features, call->target_features + t * features,
-                               features, call->loss_scale);
-        if (call->row_loss) call->row_loss[t] = (real)loss;
-        *call->loss += loss;
-    }
+    rw_projected_loss_forward(&loss, call);
 }
 
 static void backward(const rw_call *call)
 {
-    int features = (int)call->node->param_rows[0];
-    const rw_weight_gradient gradient = {.rows = call->rows,
-                                         .x = call->in[0],
-                                         .ldx = call->in_ld[0],
-                                         .dy = call->scratch,
-                                         .lddy = features,
-                                         .dx = call->din[0],
-                                         .lddx = call->din_ld[0],
-                                         .add = call->din_add[0]};
-    forward(call);
-    rw_weight_product_backward(call, &gradient, call->scratch + predictions(call->node));
-    for (int t = 0; t < call->rows; t++)
-        for (int f = 0; f < features; f++) call->dparam[1][f] += call->scratch[t * features + f];
+    rw_projected_loss_backward(&loss, call);
 }
 
 static void reference(const rw_call *call)
@@ -90,9 +69,12 @@ static void reference(const rw_call *call)
     }
 }
 
+/* The prediction of one token. */
 static void step(const rw_call *call)
 {
-    predict(call, call->scores);
+    rw_weight_product(call, 1, call->in[0], call->in_ld[0], false, call->scores, features_of(call),
+                      NULL);
+    for (int f = 0; f < features_of(call); f++) call->scores[f] += call->param[1][f];
 }
 
 static double flops(const rw_node *node, int rows)
@@ -111,7 +93,7 @@ const rw_op rw_op_squared_error = {
     .doc = "output projection and mean squared error in one",
     .is_loss = true,
     .keeps_in = 1,
-    .shape = shape,
+    .shape = rw_projected_loss_shape,
     .prepare = rw_weight_product_prepare,
     .forward = forward,
     .backward = backward,
