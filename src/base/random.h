@@ -30,6 +30,8 @@ rw_random rw_random_stream(uint64_t seed, rw_purpose purpose, uint64_t stream);
 
 /* The index-th value of the stream. */
 uint64_t rw_random_bits(rw_random stream, uint64_t index);
+/* Values first, first + 1, ... of the stream, n of them: several at once by vectors. */
+void rw_random_bits_run(rw_random stream, uint64_t first, int n, uint64_t *out);
 /* Uniform in [0, 1), 53 bits. */
 double rw_random_uniform(rw_random stream, uint64_t index);
 /* Standard normal (Box-Muller; one value an index). */

@@ -5,6 +5,7 @@
  * element's place in the step's batch, so it is the same on any layout and
  * backward draws it again instead of keeping a mask. One random number serves
  * four columns, 16 bits each; the rate is rounded to a multiple of 2^-16. */
+#include <endian.h>
 #include <math.h>
 
 #include "base/random.h"
@@ -35,17 +36,20 @@ static uint64_t first_group(const rw_call *call, int t)
 
 static void draw(int n, rw_random stream, uint64_t group, uint16_t out[PART])
 {
-    for (int i = 0; i < n; i += SHARE) {
-        const uint64_t bits = rw_random_bits(stream, group++);
-        for (int k = 0; k < SHARE; k++) out[i + k] = (uint16_t)(bits >> 16 * k);
-    }
+    uint64_t bits[PART / SHARE];
+    const int groups = (n + SHARE - 1) / SHARE;
+    rw_random_bits_run(stream, group, groups, bits);
+    for (int i = 0; i < groups; i++) bits[i] = htole64(bits[i]);
+    memcpy(out, bits, (size_t)groups * sizeof *bits);
 }
 
 static void drop_part(int n, const uint16_t *restrict drawn, dropout_attributes a,
                       const real *restrict x, bool add, real *restrict y)
 {
-    for (int i = 0; i < n; i++)
-        y[i] = rw_put(add, y[i], drawn[i] >= a.threshold ? x[i] * a.scale : 0);
+    for (int i = 0; i < n; i++) {
+        const real kept = x[i] * a.scale;
+        y[i] = rw_put(add, y[i], drawn[i] >= a.threshold ? kept : 0);
+    }
 }
 
 /* y = x where kept: forward and backward are the same map. */
