@@ -33,8 +33,10 @@ unit_tests = \
 	test_optim \
 	test_packed_product \
 	test_projected_loss \
+	test_random \
 	test_readers \
 	test_report \
+	test_row_sum \
 	test_saved_model \
 	test_short_conv \
 	test_source \
@@ -58,6 +60,7 @@ unit_tests_double = \
 	test_mamba2_oracle_double \
 	test_packed_product_double \
 	test_projected_loss_double \
+	test_row_sum_double \
 	test_ssd_chunk_double \
 	test_tile_product_double
 
@@ -167,10 +170,17 @@ test_projected_loss_LDADD = libropewalk.a $(test_libs)
 test_projected_loss_double_SOURCES = tests/test_projected_loss.c
 test_projected_loss_double_CPPFLAGS = $(double_cppflags)
 test_projected_loss_double_LDADD = libropewalk_double.a $(test_libs)
+test_random_SOURCES = tests/test_random.c
+test_random_LDADD = libropewalk.a $(test_libs)
 test_readers_SOURCES = tests/test_readers.c tests/data_files.h
 test_readers_LDADD = libropewalk.a $(test_libs)
 test_report_SOURCES = tests/test_report.c
 test_report_LDADD = libropewalk.a $(test_libs)
+test_row_sum_SOURCES = tests/test_row_sum.c
+test_row_sum_LDADD = libropewalk.a $(test_libs)
+test_row_sum_double_SOURCES = tests/test_row_sum.c
+test_row_sum_double_CPPFLAGS = $(double_cppflags)
+test_row_sum_double_LDADD = libropewalk_double.a $(test_libs)
 test_saved_model_SOURCES = tests/test_saved_model.c tests/data_files.h
 test_saved_model_LDADD = libropewalk.a $(test_libs)
 test_short_conv_SOURCES = tests/test_short_conv.c

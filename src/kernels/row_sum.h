@@ -12,44 +12,86 @@
 #define RW_SUM_LANES   32
 #define RW_SUM_VECTORS (RW_SUM_LANES / RW_LANES)
 
+/* The accumulators. They stay in registers, since a sum that passes through memory
+ * waits for its own stores. */
+typedef struct {
+    rw_vector vector[RW_SUM_VECTORS];
+} rw_row_total;
+
+typedef real rw_vector_32 __attribute__((vector_size(32)));
+typedef real rw_vector_16 __attribute__((vector_size(16)));
+
 static inline rw_vector rw_load(const real *x)
 {
     return *(const rw_vector_unaligned *)x;
 }
 
-/* Adds the accumulators pairwise: k and k + half, for halves of halves. */
-static inline real rw_sum_lanes(real lane[RW_SUM_LANES])
+static inline real rw_sum_16(rw_vector_16 v)
 {
-    for (int half = RW_SUM_LANES / 2; half >= 1; half /= 2)
-        for (int k = 0; k < half; k++) lane[k] += lane[k + half];
-    return lane[0];
+#ifdef RW_DOUBLE
+    return v[0] + v[1];
+#else
+    return (v[0] + v[2]) + (v[1] + v[3]);
+#endif
+}
+
+static inline real rw_sum_32(rw_vector_32 v)
+{
+    rw_vector_16 half[2];
+    memcpy(half, &v, sizeof v);
+    return rw_sum_16(half[0] + half[1]);
+}
+
+/* Lanes k and k + half, for halves of halves. */
+static inline real rw_sum_lanes(rw_vector v)
+{
+#if RW_VECTOR_BYTES == 64
+    rw_vector_32 half[2];
+    memcpy(half, &v, sizeof v);
+    return rw_sum_32(half[0] + half[1]);
+#elif RW_VECTOR_BYTES == 32
+    return rw_sum_32(v);
+#else
+    return rw_sum_16(v);
+#endif
+}
+
+static inline real rw_row_total_sum(rw_row_total total)
+{
+    for (int half = RW_SUM_VECTORS / 2; half >= 1; half /= 2)
+        for (int k = 0; k < half; k++) total.vector[k] += total.vector[k + half];
+    return rw_sum_lanes(total.vector[0]);
 }
 
 /* sum_i x[i] */
 static inline real rw_row_sum(int n, const real *x)
 {
-    rw_vector sum[RW_SUM_VECTORS] = {{0}};
-    real lane[RW_SUM_LANES];
-    int i = 0;
+    rw_row_total total = {{{0}}};
+    real rest[RW_LANES] = {0};
+    int i = 0, k = 0;
     for (; i + RW_SUM_LANES <= n; i += RW_SUM_LANES)
-        for (int k = 0; k < RW_SUM_VECTORS; k++) sum[k] += rw_load(x + i + k * RW_LANES);
-    memcpy(lane, sum, sizeof lane);
-    for (int k = 0; i + k < n; k++) lane[k] += x[i + k];
-    return rw_sum_lanes(lane);
+        for (int v = 0; v < RW_SUM_VECTORS; v++) total.vector[v] += rw_load(x + i + v * RW_LANES);
+    for (; i + RW_LANES <= n; i += RW_LANES) total.vector[k++] += rw_load(x + i);
+    if (i == n) return rw_row_total_sum(total);
+    for (int lane = 0; i < n; lane++, i++) rest[lane] += x[i];
+    total.vector[k] += rw_load(rest);
+    return rw_row_total_sum(total);
 }
 
 /* sum_i x[i] y[i] */
 static inline real rw_row_dot(int n, const real *x, const real *y)
 {
-    rw_vector sum[RW_SUM_VECTORS] = {{0}};
-    real lane[RW_SUM_LANES];
-    int i = 0;
+    rw_row_total total = {{{0}}};
+    real rest[RW_LANES] = {0};
+    int i = 0, k = 0;
     for (; i + RW_SUM_LANES <= n; i += RW_SUM_LANES)
-        for (int k = 0; k < RW_SUM_VECTORS; k++)
-            sum[k] += rw_load(x + i + k * RW_LANES) * rw_load(y + i + k * RW_LANES);
-    memcpy(lane, sum, sizeof lane);
-    for (int k = 0; i + k < n; k++) lane[k] += x[i + k] * y[i + k];
-    return rw_sum_lanes(lane);
+        for (int v = 0; v < RW_SUM_VECTORS; v++)
+            total.vector[v] += rw_load(x + i + v * RW_LANES) * rw_load(y + i + v * RW_LANES);
+    for (; i + RW_LANES <= n; i += RW_LANES) total.vector[k++] += rw_load(x + i) * rw_load(y + i);
+    if (i == n) return rw_row_total_sum(total);
+    for (int lane = 0; i < n; lane++, i++) rest[lane] += x[i] * y[i];
+    total.vector[k] += rw_load(rest);
+    return rw_row_total_sum(total);
 }
 
 #endif
