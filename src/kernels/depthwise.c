@@ -3,218 +3,251 @@
 #include <string.h>
 
 #include "kernels/elementary.h"
-#include "kernels/lanes.h"
 
-/* Channels treated together: sums of a row of them, over taps or over rows, stay in
- * registers. Groups are copied to dense arrays, with zeros beyond the last channel, so that
- * few loops ever meet a partial vector; those of a chunk of 256 rows stay in the L2 cache. */
-#define VECTORS 8
-#define GROUP   (VECTORS * RW_LANES)
+/* Most channels treated together, over all rows: weights, sums and the last rows then stay in
+ * the first-level cache, and x and dy are read where they lie, in pieces long enough for the
+ * processor to fetch ahead. */
+#define BLOCK 512
 
 typedef struct {
+    const rw_depthwise *conv;
     int begin, count; /* channels */
-    real *weight;     /* (K, GROUP): transposed, a tap a row */
-    real *bias;       /* (GROUP) */
-    real *x;          /* (K-1 + rows, GROUP): from token -(K-1) on */
-    real *dp;         /* (K-1 + rows + K-1, GROUP): zeros around the rows */
-} group;
+    real *weight;     /* (K, BLOCK): transposed, a tap a row */
+    real *dp;         /* (K, BLOCK): d loss / d p of token t in row t mod K */
+    real *dweight;    /* (K, BLOCK) */
+    real *dbias;      /* (BLOCK) */
+    real *row;        /* (BLOCK): a row of p, or of dx */
+} block;
 
-/* sum += a b */
-static inline void add_product(const real *a, const real *b, rw_vector sum[VECTORS])
+static const real zeros[BLOCK];
+
+size_t rw_depthwise_scratch_reals(int taps)
 {
-    for (int v = 0; v < VECTORS; v++) sum[v] += rw_lanes_load(a, v) * rw_lanes_load(b, v);
+    return BLOCK * (size_t)(3 * taps + 2);
 }
 
-/* to = base + sum. Not a copy, which gcc would take out of the registers for. */
-static inline void store_sum(const real *base, const rw_vector sum[VECTORS], real *to)
+/* Channels of a block: blocks are of about equal width, in whole vectors. */
+static int block_width(const rw_depthwise *conv)
 {
-    for (int v = 0; v < VECTORS; v++) rw_lanes_store(to, v, rw_lanes_load(base, v) + sum[v]);
+    const int blocks = (conv->channels + BLOCK - 1) / BLOCK;
+    const int width = (conv->channels + blocks - 1) / blocks;
+    return (width + RW_LANES - 1) / RW_LANES * RW_LANES;
 }
 
-/* to = base + sum_k a[k] b[k], rows of b being `stride` apart. */
-static inline void sum_taps(int taps, const real *a, const real *b, long stride, const real *base,
-                            real *to)
+static block block_begin(const rw_depthwise *conv, int begin, real *scratch)
 {
-    rw_vector sum[VECTORS] = {{0}};
-    for (int k = 0; k < taps; k++) add_product(a + k * GROUP, b + k * stride, sum);
-    store_sum(base, sum, to);
-}
-
-static const real zeros[GROUP];
-
-static size_t x_reals(int rows, int taps)
-{
-    return (size_t)(taps - 1 + rows) * GROUP;
-}
-
-static size_t dp_reals(int rows, int taps)
-{
-    return (size_t)(rows + 2 * (taps - 1)) * GROUP;
-}
-
-size_t rw_depthwise_scratch_reals(int rows, int taps)
-{
-    return GROUP * (size_t)(taps + 1) + x_reals(rows, taps) + dp_reals(rows, taps);
+    const int taps = conv->taps, left = conv->channels - begin, most = block_width(conv);
+    block b = {.conv = conv, .begin = begin, .count = left < most ? left : most};
+    b.weight = scratch;
+    b.dp = b.weight + taps * BLOCK;
+    b.dweight = b.dp + taps * BLOCK;
+    b.dbias = b.dweight + taps * BLOCK;
+    b.row = b.dbias + BLOCK;
+    for (int c = 0; c < b.count; c++)
+        for (int k = 0; k < taps; k++)
+            b.weight[k * BLOCK + c] = conv->weight[(size_t)(begin + c) * (size_t)taps + (size_t)k];
+    return b;
 }
 
 /* Channels from `begin` on of the token t >= -(K-1); NULL: zeros. */
 static const real *token(const rw_depthwise *conv, int t, int begin)
 {
-    if (t >= 0) return conv->x + (size_t)t * conv->ldx + begin;
+    if (t >= 0) return conv->x + (size_t)t * (size_t)conv->ldx + begin;
     if (!conv->before) return NULL;
-    return conv->before + (size_t)(t + conv->taps - 1) * conv->channels + begin;
+    return conv->before + (size_t)(t + conv->taps - 1) * (size_t)conv->channels + begin;
 }
 
-static void copy_tokens(const rw_depthwise *conv, const group *part)
+/* What tap k of row t sees. */
+static const real *seen(const block *b, int t, int k)
 {
-    const int edge = conv->taps - 1;
-    for (int t = -edge; t < conv->rows; t++) {
-        const real *from = token(conv, t, part->begin);
-        real *to = part->x + (size_t)(t + edge) * GROUP;
-        if (from && part->count == GROUP)
-            memcpy(to, from, sizeof(real) * GROUP);
-        else
-            for (int c = 0; c < GROUP; c++) to[c] = from && c < part->count ? from[c] : 0;
+    const real *x = token(b->conv, t - (b->conv->taps - 1) + k, b->begin);
+    return x ? x : zeros;
+}
+
+/* ---- Sums over taps, as many at once as there are registers for ------------------ */
+
+enum { TOGETHER = 4 };
+
+/* out = base + sum_k w_k x_k. out may be base. */
+static inline __attribute__((always_inline)) void
+sum_of(int taps, int n, const real *w, const real *const *x, const real *base, real *out)
+{
+#pragma omp simd
+    for (int c = 0; c < n; c++) {
+        real sum = base[c];
+        for (int k = 0; k < taps; k++) sum += w[k * BLOCK + c] * x[k][c];
+        out[c] = sum;
     }
 }
 
-static group group_begin(const rw_depthwise *conv, int begin, real *scratch)
+/* The number of taps is a constant in each case, for the compiler to unroll. */
+static void sum_some(int taps, int n, const real *w, const real *const *x, const real *base,
+                     real *out)
 {
-    int taps = conv->taps, left = conv->channels - begin;
-    group part = {.begin = begin, .count = left < GROUP ? left : GROUP};
-    part.weight = scratch;
-    part.bias = part.weight + taps * GROUP;
-    part.x = part.bias + GROUP;
-    part.dp = part.x + x_reals(conv->rows, taps);
-    for (int c = 0; c < GROUP; c++) {
-        bool inside = c < part.count;
-        part.bias[c] = inside ? conv->bias[begin + c] : 0;
-        for (int k = 0; k < taps; k++)
-            part.weight[k * GROUP + c] = inside ? conv->weight[(size_t)(begin + c) * taps + k] : 0;
-    }
-    copy_tokens(conv, &part);
-    return part;
+    if (taps == 1) sum_of(1, n, w, x, base, out);
+    if (taps == 2) sum_of(2, n, w, x, base, out);
+    if (taps == 3) sum_of(3, n, w, x, base, out);
+    if (taps == TOGETHER) sum_of(TOGETHER, n, w, x, base, out);
 }
 
-/* p of row t (GROUP). */
-static inline void preactivation(int taps, const group *part, int t, real *p)
+/* total_k += d x_k */
+static inline __attribute__((always_inline)) void add_of(int taps, int n, const real *d,
+                                                         const real *const *x, real *total)
 {
-    sum_taps(taps, part->weight, part->x + (size_t)t * GROUP, GROUP, part->bias, p);
+#pragma omp simd
+    for (int c = 0; c < n; c++)
+        for (int k = 0; k < taps; k++) total[k * BLOCK + c] += d[c] * x[k][c];
+}
+
+static void add_some(int taps, int n, const real *d, const real *const *x, real *total)
+{
+    if (taps == 1) add_of(1, n, d, x, total);
+    if (taps == 2) add_of(2, n, d, x, total);
+    if (taps == 3) add_of(3, n, d, x, total);
+    if (taps == TOGETHER) add_of(TOGETHER, n, d, x, total);
+}
+
+static int together(int left)
+{
+    return left < TOGETHER ? left : TOGETHER;
+}
+
+/* ---- Rows ---------------------------------------------------------------------------- */
+
+/* p of row t. */
+static void preactivation(const block *b, int t, real *p)
+{
+    const real *x[TOGETHER], *base = b->conv->bias + b->begin;
+    for (int k = 0; k < b->conv->taps; k += TOGETHER, base = p) {
+        const int some = together(b->conv->taps - k);
+        for (int i = 0; i < some; i++) x[i] = seen(b, t, k + i);
+        sum_some(some, b->count, b->weight + k * BLOCK, x, base, p);
+    }
+}
+
+static void silu_row(int n, const real *restrict p, real *restrict y)
+{
+    for (int c = 0; c < n; c++) y[c] = p[c] * rw_sigmoid(p[c]);
 }
 
 void rw_depthwise_forward(const rw_depthwise *conv, real *y, int ldy, real *scratch)
 {
-    real p[GROUP];
-    for (int begin = 0; begin < conv->channels; begin += GROUP) {
-        group part = group_begin(conv, begin, scratch);
+    for (int begin = 0; begin < conv->channels; begin += block_width(conv)) {
+        const block b = block_begin(conv, begin, scratch);
         for (int t = 0; t < conv->rows; t++) {
-            real *restrict out = y + (size_t)t * ldy + begin;
-            preactivation(conv->taps, &part, t, p);
-            if (conv->silu)
-                for (int c = 0; c < part.count; c++) out[c] = p[c] * rw_sigmoid(p[c]);
-            else
-                for (int c = 0; c < part.count; c++) out[c] = p[c];
+            real *out = y + (size_t)t * (size_t)ldy + begin;
+            preactivation(&b, t, conv->silu ? b.row : out);
+            if (conv->silu) silu_row(b.count, b.row, out);
         }
     }
 }
 
-/* d loss / d p of row t. */
-static void preactivation_backward(const rw_depthwise *conv, const group *part, int t,
-                                   const real *restrict dy, real *restrict dp)
+static real *dp_of(const block *b, int t)
 {
-    real p[GROUP];
-    if (!conv->silu) {
-        for (int c = 0; c < part->count; c++) dp[c] = dy[c];
-        return;
-    }
-    preactivation(conv->taps, part, t, p);
-    for (int c = 0; c < part->count; c++) {
-        real s = rw_sigmoid(p[c]);
+    return b->dp + t % b->conv->taps * BLOCK;
+}
+
+static void silu_gradient_row(int n, const real *restrict p, const real *restrict dy,
+                              real *restrict dp)
+{
+    for (int c = 0; c < n; c++) {
+        const real s = rw_sigmoid(p[c]);
         dp[c] = dy[c] * s * (1 + p[c] * (1 - s));
     }
 }
 
-/* dp of all rows, zeros around them and beyond the last channel. */
-static void fill_dp(const rw_depthwise *conv, const group *part, const real *dy, int lddy)
+/* dp of row t. There is none after the last row. */
+static void preactivation_backward(const block *b, int t, const real *dy)
 {
-    const size_t edge = (size_t)conv->taps - 1, rows = (size_t)conv->rows;
-    if (part->count < GROUP) memset(part->dp, 0, sizeof(real) * dp_reals(conv->rows, conv->taps));
-    memset(part->dp, 0, sizeof(real) * edge * GROUP);
-    memset(part->dp + (edge + rows) * GROUP, 0, sizeof(real) * edge * GROUP);
-    for (int t = 0; t < conv->rows; t++)
-        preactivation_backward(conv, part, t, dy + (size_t)t * lddy + part->begin,
-                               part->dp + (edge + (size_t)t) * GROUP);
-}
-
-/* total = sum_t a[t] */
-static void sum_of_rows(int rows, const real *a, real *total)
-{
-    rw_vector sum[VECTORS] = {{0}};
-    for (int t = 0; t < rows; t++)
-        for (int v = 0; v < VECTORS; v++) sum[v] += rw_lanes_load(a + t * GROUP, v);
-    store_sum(zeros, sum, total);
-}
-
-/* total = sum_t a[t] b[t] */
-static void sum_of_products(int rows, const real *a, const real *b, real *total)
-{
-    rw_vector sum[VECTORS] = {{0}};
-    for (int t = 0; t < rows; t++) add_product(a + t * GROUP, b + t * GROUP, sum);
-    store_sum(zeros, sum, total);
-}
-
-/* dbias = sum_t dp[t],  dweight[k] = sum_t dp[t] x[t - (K-1) + k] */
-static void add_weight_gradient(const rw_depthwise *conv, const group *part,
-                                const rw_depthwise_grad *grad)
-{
-    const int taps = conv->taps;
-    const real *dp = part->dp + (taps - 1) * GROUP;
-    real total[GROUP];
-    sum_of_rows(conv->rows, dp, total);
-    for (int c = 0; c < part->count; c++) grad->bias[part->begin + c] += total[c];
-    for (int k = 0; k < taps; k++) {
-        sum_of_products(conv->rows, dp, part->x + k * GROUP, total);
-        for (int c = 0; c < part->count; c++)
-            grad->weight[(size_t)(part->begin + c) * taps + k] += total[c];
+    const size_t bytes = (size_t)b->count * sizeof(real);
+    if (t >= b->conv->rows) {
+        memset(dp_of(b, t), 0, bytes);
+    } else if (b->conv->silu) {
+        preactivation(b, t, b->row);
+        silu_gradient_row(b->count, b->row, dy, dp_of(b, t));
+    } else {
+        memcpy(dp_of(b, t), dy, bytes);
     }
 }
 
-/* d loss / d x of token t, -(K-1) <= t < rows: sum_k weight[k] dp[t + (K-1) - k],
- * plus what later chunks send. */
-static void token_gradient(const rw_depthwise *conv, const group *part, int t, const real *after,
-                           bool add, real *restrict dx)
+/* dbias += dp[t],  dweight[k] += dp[t] x[t - (K-1) + k] */
+static void add_row(const block *b, int t)
 {
-    int taps = conv->taps, shared = t - (conv->rows - (taps - 1));
-    const real *dp = part->dp + (size_t)(t + 2 * (taps - 1)) * GROUP;
-    real total[GROUP];
-    bool full = part->count == GROUP;
-    sum_taps(taps, part->weight, dp, -GROUP, full && add ? dx : zeros, full ? dx : total);
-    for (int c = 0; !full && c < part->count; c++) dx[c] = add ? dx[c] + total[c] : total[c];
-    if (after && shared >= 0)
-        for (int c = 0; c < part->count; c++)
-            dx[c] += after[(size_t)shared * conv->channels + part->begin + c];
+    const real *x[TOGETHER], *dp = dp_of(b, t);
+    for (int c = 0; c < b->count; c++) b->dbias[c] += dp[c];
+    for (int k = 0; k < b->conv->taps; k += TOGETHER) {
+        const int some = together(b->conv->taps - k);
+        for (int i = 0; i < some; i++) x[i] = seen(b, t, k + i);
+        add_some(some, b->count, dp, x, b->dweight + k * BLOCK);
+    }
 }
 
-static void group_backward(const rw_depthwise *conv, const group *part, const real *dy, int lddy,
-                           const real *after, const rw_depthwise_grad *grad)
+/* out = base + d loss / d x of the token t - (K-1), sum_k weight[k] dp[t - k]; dp of earlier
+ * rows than the first is zero. */
+static void token_gradient(const block *b, int t, const real *base, real *out)
 {
-    int edge = conv->taps - 1;
-    fill_dp(conv, part, dy, lddy);
-    if (grad->weight) add_weight_gradient(conv, part, grad);
-    for (int t = 0; grad->x && t < conv->rows; t++)
-        token_gradient(conv, part, t, after, grad->add,
-                       grad->x + (size_t)t * grad->ldx + part->begin);
-    for (int t = -edge; grad->before && t < 0; t++)
-        token_gradient(conv, part, t, NULL, false,
-                       grad->before + (size_t)(t + edge) * conv->channels + part->begin);
+    const real *dp[TOGETHER];
+    for (int k = 0; k < b->conv->taps; k += TOGETHER, base = out) {
+        const int some = together(b->conv->taps - k);
+        for (int i = 0; i < some; i++) dp[i] = t >= k + i ? dp_of(b, t - k - i) : zeros;
+        sum_some(some, b->count, b->weight + k * BLOCK, dp, base, out);
+    }
+}
+
+/* What later chunks send to the token, or nothing. */
+static void add_later(const block *b, int token, const real *after, real *dx)
+{
+    const int shared = token - (b->conv->rows - (b->conv->taps - 1));
+    if (!after || shared < 0) return;
+    after += (size_t)shared * (size_t)b->conv->channels + (size_t)b->begin;
+    for (int c = 0; c < b->count; c++) dx[c] += after[c];
+}
+
+/* The gradient of the token that row t is the last one to see. */
+static void put_gradient(const block *b, int t, const real *after, const rw_depthwise_grad *grad)
+{
+    const int at = t - (b->conv->taps - 1);
+    if (at >= 0 && grad->x) {
+        real *dx = grad->x + (size_t)at * (size_t)grad->ldx + b->begin;
+        token_gradient(b, t, grad->add ? dx : zeros, dx);
+        add_later(b, at, after, dx);
+    } else if (at < 0 && grad->before) {
+        token_gradient(b, t, zeros,
+                       grad->before + (size_t)t * (size_t)b->conv->channels + b->begin);
+    }
+}
+
+static void add_totals(const block *b, const rw_depthwise_grad *grad)
+{
+    const int taps = b->conv->taps;
+    for (int c = 0; c < b->count; c++) {
+        grad->bias[b->begin + c] += b->dbias[c];
+        for (int k = 0; k < taps; k++)
+            grad->weight[(size_t)(b->begin + c) * (size_t)taps + (size_t)k] +=
+                b->dweight[k * BLOCK + c];
+    }
+}
+
+/* dx of a token is written when no later row reads the token: it may lie in its place. */
+static void block_backward(const block *b, const real *dy, int lddy, const real *after,
+                           const rw_depthwise_grad *grad)
+{
+    const int rows = b->conv->rows, taps = b->conv->taps;
+    memset(b->dweight, 0, sizeof(real) * BLOCK * (size_t)(taps + 1)); /* and dbias */
+    for (int t = 0; t < rows + taps - 1; t++) {
+        preactivation_backward(b, t, dy + (size_t)t * (size_t)lddy + b->begin);
+        if (grad->weight && t < rows) add_row(b, t);
+        put_gradient(b, t, after, grad);
+    }
+    if (grad->weight) add_totals(b, grad);
 }
 
 void rw_depthwise_backward(const rw_depthwise *conv, const real *dy, int lddy, const real *after,
                            const rw_depthwise_grad *grad, real *scratch)
 {
-    for (int begin = 0; begin < conv->channels; begin += GROUP) {
-        group part = group_begin(conv, begin, scratch);
-        group_backward(conv, &part, dy, lddy, after, grad);
+    for (int begin = 0; begin < conv->channels; begin += block_width(conv)) {
+        const block b = block_begin(conv, begin, scratch);
+        block_backward(&b, dy, lddy, after, grad);
     }
 }
 

@@ -25,8 +25,8 @@ typedef struct {
     int ldx;
 } rw_depthwise;
 
-/* Reals of scratch for a chunk of up to `rows` rows; any number of channels. */
-size_t rw_depthwise_scratch_reals(int rows, int taps);
+/* Reals of scratch, for any number of rows and channels. */
+size_t rw_depthwise_scratch_reals(int taps);
 
 /* y (rows, channels). */
 void rw_depthwise_forward(const rw_depthwise *conv, real *y, int ldy, real *scratch);

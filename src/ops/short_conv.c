@@ -35,7 +35,7 @@ static rw_status short_conv_shape(rw_node *node)
     node->lanes = 1;
     node->cheap = !attr->silu;
     node->state = (size_t)(attr->taps - 1) * (size_t)width;
-    node->scratch = rw_depthwise_scratch_reals(node->chunk, attr->taps);
+    node->scratch = rw_depthwise_scratch_reals(attr->taps);
     return RW_OK;
 }
 
