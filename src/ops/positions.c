@@ -26,24 +26,34 @@ static rw_status shape(rw_node *node)
     return RW_OK;
 }
 
-/* bands frequencies from `lowest` to bands - 1 cycles over the length. */
-static double frequency(int bands, int k)
+/* bands frequencies from `lowest` to bands - 1 cycles over the length: of number k, lowest +
+ * step k. */
+static double step_of(int bands)
 {
-    return bands == 1 ? lowest : lowest + (bands - 1 - lowest) * k / (bands - 1);
+    return bands == 1 ? 0 : (bands - 1 - lowest) / (bands - 1);
+}
+
+/* Whole turns are taken off in double: what is left is as exact in float at any place. */
+static void wave_row(int bands, double turns, double step, real *restrict cosines,
+                     real *restrict sines)
+{
+    for (int k = 0; k < bands; k++) {
+        const double of_band = turns * (lowest + step * k);
+        const real angle = (real)(2 * M_PI * (of_band - rint(of_band)));
+        cosines[k] = rw_cosine_value(angle);
+        sines[k] = -rw_sine_value(angle);
+    }
 }
 
 static void forward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
+    const double step = step_of(attr->bands);
     for (int t = 0; t < call->rows; t++) {
         const double turns = (double)(call->position + t) / (double)attr->length;
         real *row = rw_row_out(call->out, call->out_ld, t);
         row[0] = (real)turns;
-        for (int k = 0; k < attr->bands; k++) {
-            const double angle = 2 * M_PI * turns * frequency(attr->bands, k);
-            row[1 + k] = (real)cos(angle);
-            row[1 + attr->bands + k] = (real)-sin(angle);
-        }
+        wave_row(attr->bands, turns, step, row + 1, row + 1 + attr->bands);
     }
 }
 
