@@ -117,6 +117,9 @@ rw_status rw_op_uses_new(int width, int chunk, rw_op_uses *out)
         snprintf(block, sizeof block, "{mixer: %.60s}", name);
         RW_TRY(add_blocks(out, width, chunk, block, name));
     }
+    RW_TRY(add_blocks(out, width, chunk,
+                      "{mixer: linear_attention, feature_map: taylor, decay: none}",
+                      "linear_attention"));
     RW_TRY(add_blocks(out, width, chunk, "{mlp: swiglu}, {mlp: gelu}", "mlp"));
     RW_TRY(note_registered(out, width, chunk));
     return note_others(out);
