@@ -97,7 +97,6 @@ static bool is_no_product(const char *name)
 
 static double rate_by_definition(const rw_param *narrow, const rw_param *wide, double wider)
 {
-    if (strncmp(wide->name, "final_norm.", strlen("final_norm.")) == 0) return 1 / wider;
     if (wide->group != RW_GROUP_WEIGHT || is_no_product(wide->name)) return 1;
     return wide->cols == narrow->cols ? 1 : 1 / wider;
 }

@@ -119,18 +119,6 @@ static rw_growth growth_of(const rw_config *model)
     };
 }
 
-/* What the loss reads. Its rows are smaller in a wider model: the multiplier of muP for the output
- * projection, which may be the embedding table too. */
-static rw_status build_final_norm(rw_graph *graph, const rw_config *model, double wider, rw_value x,
-                                  rw_value *y)
-{
-    const int first = rw_graph_params(graph);
-    rw_graph_begin_block(graph);
-    RW_TRY(build_norm(graph, model, "final_norm", x, y));
-    rw_graph_rescale(graph, first, 1 / wider);
-    return RW_OK;
-}
-
 static rw_status build(rw_graph *graph, rw_config *model, const rw_format *format)
 {
     const rw_growth growth = growth_of(model);
@@ -141,7 +129,8 @@ static rw_status build(rw_graph *graph, rw_config *model, const rw_format *forma
     rw_graph_grow(graph, &growth);
     RW_TRY(build_input(graph, format, (int)rw_config_int(model, "width"), &table, &x));
     RW_TRY(build_blocks(graph, model, &x));
-    RW_TRY(build_final_norm(graph, model, growth.wider, x, &normal));
+    rw_graph_begin_block(graph);
+    RW_TRY(build_norm(graph, model, "final_norm", x, &normal));
     if (!rw_config_bool(model, "tie_embeddings")) table = -1;
     return objective->build(graph, format, normal, table);
 }

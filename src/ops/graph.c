@@ -79,15 +79,6 @@ static void grow(const rw_growth *growth, rw_param *p)
     p->decay = 1 / p->rate;
 }
 
-void rw_graph_rescale(rw_graph *graph, int first, double factor)
-{
-    for (int i = first; i < graph->param_count; i++) {
-        graph->params[i].scale *= factor;
-        graph->params[i].rate *= factor;
-        graph->params[i].decay /= factor;
-    }
-}
-
 rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
 {
     char name[256];

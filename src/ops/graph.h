@@ -41,9 +41,10 @@ struct rw_param {
  *   output    deviation, and learning rate, / deeper; weight decay * deeper
  *   by_depth  deviation / root of the number of outputs that the base model adds up
  *
- * Sources: Yang et al. 2022, Tensor programs V, table 8 (muP for Adam); Dey et al. 2025, Don't be
- * lazy: CompleteP, table 1 (depth, with alpha 1; weight decay); Radford et al. 2019, Language
- * models are unsupervised multitask learners, section 2.3 (by_depth). */
+ * Sources: Yang et al. 2022, Tensor programs V, table 8 (muP for Adam, without the multiplier of
+ * the output projection: docs/decisions/0029-initial-weights.md); Dey et al. 2025, Don't be lazy:
+ * CompleteP, table 1 (depth, with alpha 1; weight decay); Radford et al. 2019, Language models are
+ * unsupervised multitask learners, section 2.3 (by_depth). */
 typedef struct {
     int residuals;        /* outputs of blocks that the model adds up; 0: no matter */
     double wider, deeper; /* width and number of blocks, over those of the base model */
@@ -71,8 +72,6 @@ rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index);
 /* The same under the name `name`.`suffix`; param->name does not matter. */
 rw_status rw_graph_param_of(rw_graph *graph, const char *name, const char *suffix,
                             const rw_param *param, int *index);
-/* Parameters from the index `first` on start `factor` times as large, and learn as fast. */
-void rw_graph_rescale(rw_graph *graph, int first, double factor);
 /* The usual ones: `name`.weight (rows, cols), normal with deviation `scale`,
  * and the vector `name`.`suffix` (1, width), without decay, by `init`, whose
  * scale is `value` (NULL: it starts at `value`). */
