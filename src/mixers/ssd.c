@@ -203,7 +203,7 @@ static rw_status ssd_build(rw_graph *graph, const rw_config *config, rw_value x,
                               "%d heads do not divide expand times width, %d; choose a divisor",
                               heads, inner);
     attributes attr = {.heads = heads, .head_width = inner / heads, .state = state};
-    rw_linear_options in = {.name = "in", .width = inner + mixed + heads, .gain = RW_GAIN_UNIFORM};
+    rw_linear_options in = {.name = "in", .width = inner + mixed + heads};
     rw_linear_options out = {.name = "out", .width = x.width, .output = true, .by_depth = true};
     rw_value projected, convolved, recurrent, normed;
     RW_TRY(rw_linear(graph, x, &in, &projected));
