@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	docs/dataset-format.md \
 	docs/decisions \
 	docs/figures.md \
+	docs/glossary.md \
 	docs/memory.md \
 	docs/processors.md \
 	docs/run.png \
