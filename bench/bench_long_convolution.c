@@ -17,7 +17,7 @@
 #include "measure/rounds.h"
 #include "kernels/convolution_fftw.h"
 #include "kernels/long_fft.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 extern const rw_op rw_op_long_convolution;
 

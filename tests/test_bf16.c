@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "graph/graph.h"
 #include "kernels/rounded_product.h"
 #include "ops/weight_product.h"
 
@@ -319,19 +320,15 @@ static void make_problem(const rw_op *op, rw_precision precision, bool already, 
         rw_round(emulated, OUT, IN, p->weight, IN, 0, p->weight);
         rw_round(emulated, ROWS, OUT, p->dy, OUT, 0, p->dy);
     }
-    p->node = (rw_node){.op = op,
-                        .ins = 1,
-                        .in_width = {IN},
-                        .params = 1,
-                        .param_rows = {OUT},
-                        .param_cols = {IN},
-                        .chunk = ROWS,
-                        .precision = precision};
-    assert_int_equal(op->shape(&p->node), RW_OK);
+    p->node = (rw_node){
+        .op = op, .ins = 1, .in_width = {IN}, .params = 1, .param_rows = {OUT}, .param_cols = {IN}};
+    const rw_setting setting = {.chunk = ROWS, .precision = precision};
+    assert_int_equal(op->shape(&p->node, &p->node.out_width), RW_OK);
+    assert_int_equal(rw_node_set(&p->node, &setting), RW_OK);
     /* In hardware, rows of W up to a whole cache line of y. */
     const size_t outs = precision == RW_PRECISION_BF16 ? (OUT + 15) / 16 * 16 : OUT;
     if (precision != RW_PRECISION_FLOAT32)
-        assert_int_equal(p->node.derived, rw_rounded_reals(precision, outs * IN));
+        assert_int_equal(p->node.size.derived, rw_rounded_reals(precision, outs * IN));
 }
 
 /* The op's forward and backward. */
@@ -339,16 +336,16 @@ static void run(const rw_op *op, rw_precision precision, bool already, problem *
 {
     real *scratch = NULL, *derived = NULL;
     make_problem(op, precision, already, p);
-    assert_int_equal(rw_alloc(p->node.derived, sizeof(real), "a test", &derived), RW_OK);
-    assert_int_equal(rw_alloc(p->node.scratch + 1, sizeof(real), "a test", &scratch), RW_OK);
+    assert_int_equal(rw_alloc(p->node.size.derived, sizeof(real), "a test", &derived), RW_OK);
+    assert_int_equal(rw_alloc(p->node.size.scratch + 1, sizeof(real), "a test", &scratch), RW_OK);
     rw_call call = {.node = &p->node, .rows = ROWS, .scratch = scratch, .derived = derived};
     call.in[0] = p->x, call.in_ld[0] = IN, call.param[0] = p->weight;
-    call.out = p->y, call.out_ld = OUT, call.dout = p->dy, call.dout_ld = OUT;
-    call.din[0] = p->dx, call.din_ld[0] = IN, call.dparam[0] = p->dweight;
-    call.targets = p->targets, call.loss = &p->loss, call.loss_scale = 1;
-    for (int lane = 0; lane < p->node.lanes; lane += 7)
+    call.out = p->y, call.out_ld = OUT, call.back.dout = p->dy, call.back.dout_ld = OUT;
+    call.back.din[0] = p->dx, call.back.din_ld[0] = IN, call.back.dparam[0] = p->dweight;
+    call.data.targets = p->targets, call.loss.sum = &p->loss, call.loss.scale = 1;
+    for (int lane = 0; lane < p->node.size.slices; lane += 7)
         op->prepare(&p->node, call.param, derived, lane,
-                    lane + 7 < p->node.lanes ? lane + 7 : p->node.lanes, scratch);
+                    lane + 7 < p->node.size.slices ? lane + 7 : p->node.size.slices, scratch);
     op->forward(&call);
     op->backward(&call);
     rw_free(&derived);
@@ -419,10 +416,10 @@ static void add_product(rw_precision precision, int rows, int ld, real *y)
     static problem p;
     real *derived = NULL, *room = NULL;
     make_problem(&rw_op_linear, precision, false, &p);
-    assert_int_equal(rw_alloc(p.node.derived, sizeof(real), "a test", &derived), RW_OK);
+    assert_int_equal(rw_alloc(p.node.size.derived, sizeof(real), "a test", &derived), RW_OK);
     assert_int_equal(rw_alloc(rw_weight_product_room(&p.node, rows), sizeof(real), "a test", &room),
                      RW_OK);
-    memset(derived, 0xff, p.node.derived * sizeof(real));
+    memset(derived, 0xff, p.node.size.derived * sizeof(real));
     const real *weight = p.weight;
     rw_weight_product_prepare(&p.node, &weight, derived, 0, OUT, NULL);
     for (int i = 0; i < rows * ld; i++) y[i] = (real)i / 8;

@@ -87,7 +87,8 @@ static long steps_that_see_all(const test_subject *subject, long length)
     for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
         const rw_node *node = rw_graph_node(model->graph, i);
         lags = lags && node->op != &rw_op_long_convolution;
-        if (node->op->memory) all = all && node->op->memory(node, STEPS * length) <= length;
+        if (node->op->global && node->op->global->past_rows)
+            all = all && node->op->global->past_rows(node, STEPS * length) <= length;
     }
     rw_model_destroy(&model);
     return all ? STEPS : lags ? 2 : 1;

@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "mpi_testing.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 enum { SEQUENCES = 5, WIDTH = 3, CHUNK = 4, SPARE = 2, MOST_TAPS = 4 };
 
@@ -160,8 +160,8 @@ static void run_op(const setting *s, rw_global *g, whole *w)
         for (long i = 0; i < rw_span_count(&g->span) * WIDTH; i++)
             g->din[0][b * g->span.stride * WIDTH + i] =
                 earlier_gradient(((first + b) * s->length + g->span.rows.begin) * WIDTH + i);
-    g->node->op->global_forward(g);
-    g->node->op->global_backward(g);
+    g->node->op->global->forward(g);
+    g->node->op->global->backward(g);
     rw_free(&x);
     rw_free(&dy);
 }
@@ -178,7 +178,7 @@ static void check_setting(const rw_layout *layout, const setting *s)
     rw_global g = {.node = rw_graph_node(graph, 1), .span = span_of(layout, s->length)};
     g.out = new_rows(&g.span, s->taps * WIDTH);
     g.din[0] = new_rows(&g.span, WIDTH);
-    g.workspace = allocate(g.node->op->workspace(g.node, &g.span), sizeof(real));
+    g.workspace = allocate(g.node->op->global->workspace(g.node, &g.span), sizeof(real));
     double bytes = rw_comm_count.bytes;
     run_op(s, &g, &w);
     bytes = rw_comm_count.bytes - bytes;

@@ -179,8 +179,9 @@ static void test_memory_by_chunk(void **unused)
     plan_model(text, RW_RECOMPUTE_CHUNK, &p);
     size_t carries = 0, chunks = 4096 / 16, inputs = 4096 * 32 * (5 + 2);
     for (int i = 0; i < p.plan->node_count; i++)
-        if (rw_has_carry(&p.plan->nodes[i]))
-            carries += chunks * (p.plan->nodes[i].map + 3 * p.plan->nodes[i].state);
+        if (rw_has_carry(p.plan->nodes[i].op))
+            carries +=
+                chunks * (p.plan->nodes[i].size.transition + 3 * p.plan->nodes[i].size.state);
     assert_true(p.plan->arena >= inputs);
     assert_true(p.plan->arena <= inputs + carries);
     forget(&p);

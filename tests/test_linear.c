@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "ops/op.h"
+#include "graph/graph.h"
 
 #define EPSILON (sizeof(real) == 8 ? 1e-12 : 1e-5)
 
@@ -43,11 +43,12 @@ static void make(problem *p, int params)
                         .params = params,
                         .param_rows = {OUT, 1},
                         .param_cols = {IN, OUT}};
-    assert_int_equal(rw_op_linear.shape(&p->node), RW_OK);
+    assert_int_equal(rw_op_linear.shape(&p->node, &p->node.out_width), RW_OK);
+    assert_int_equal(rw_node_set(&p->node, &(rw_setting){.chunk = ROWS}), RW_OK);
     assert_int_equal(p->node.out_width, OUT);
     const real *const param[] = {p->weight, p->bias};
-    assert_true(p->node.derived <= sizeof p->derived / sizeof(real));
-    rw_op_linear.prepare(&p->node, param, p->derived, 0, p->node.lanes, NULL);
+    assert_true(p->node.size.derived <= sizeof p->derived / sizeof(real));
+    rw_op_linear.prepare(&p->node, param, p->derived, 0, p->node.size.slices, NULL);
     p->call = (rw_call){.node = &p->node,
                         .derived = p->derived,
                         .rows = ROWS,
@@ -56,11 +57,11 @@ static void make(problem *p, int params)
                         .out = p->y,
                         .out_ld = LD,
                         .param = {p->weight, p->bias},
-                        .dout = p->dy,
-                        .dout_ld = LD,
-                        .din = {p->dx},
-                        .din_ld = {LD},
-                        .dparam = {p->dweight, p->dbias}};
+                        .back = {.dout = p->dy,
+                                 .dout_ld = LD,
+                                 .din = {p->dx},
+                                 .din_ld = {LD},
+                                 .dparam = {p->dweight, p->dbias}}};
 }
 
 static void assert_near(double value, double wanted)
@@ -123,12 +124,12 @@ static void test_backward_adds(void **unused)
     rw_op_linear.backward(&p.call);
     memcpy(dx, p.dx, sizeof dx);
     memcpy(dweight, p.dweight, sizeof dweight);
-    p.call.din_add[0] = true;
+    p.call.back.din_add[0] = true;
     rw_op_linear.backward(&p.call);
     for (int t = 0; t < ROWS; t++)
         for (int i = 0; i < IN; i++) assert_near(p.dx[t * LD + i], 2 * dx[t * LD + i]);
     for (int i = 0; i < OUT * IN; i++) assert_near(p.dweight[i], 2 * dweight[i]);
-    p.call.din[0] = NULL;
+    p.call.back.din[0] = NULL;
     rw_op_linear.backward(&p.call);
     for (int i = 0; i < OUT * IN; i++) assert_near(p.dweight[i], 3 * dweight[i]);
 }
@@ -140,13 +141,13 @@ static void test_shapes_that_do_not_fit(void **unused)
     make(&p, 2);
     p.node.in_width[0] = IN + 1;
     rw_clear_message();
-    assert_int_equal(rw_op_linear.shape(&p.node), RW_USAGE);
+    assert_int_equal(rw_op_linear.shape(&p.node, &p.node.out_width), RW_USAGE);
     assert_non_null(strstr(rw_message(), "width 6"));
     p.node.in_width[0] = IN;
     p.node.param_cols[1] = OUT - 1;
-    assert_int_equal(rw_op_linear.shape(&p.node), RW_USAGE);
+    assert_int_equal(rw_op_linear.shape(&p.node, &p.node.out_width), RW_USAGE);
     p.node.params = 3;
-    assert_int_equal(rw_op_linear.shape(&p.node), RW_USAGE);
+    assert_int_equal(rw_op_linear.shape(&p.node, &p.node.out_width), RW_USAGE);
 }
 
 int main(void)

@@ -17,7 +17,7 @@
 #include "mpi/butterfly.h"
 #include "mpi/lane_exchange.h"
 #include "mpi_testing.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 #include "ops/long_paths.h"
 
 extern const rw_op rw_op_long_convolution;
@@ -105,7 +105,8 @@ static double run(problem *p, const rw_layout *layout, double *forward_bytes)
 {
     rw_span span = span_of(p, layout);
     size_t reals = (size_t)(SEQUENCES * span.stride * p->ld);
-    real *part[ARRAYS], *workspace = new_reals(rw_op_long_convolution.workspace(&p->node, &span));
+    real *part[ARRAYS],
+        *workspace = new_reals(rw_op_long_convolution.global->workspace(&p->node, &span));
     for (int i = 0; i < ARRAYS; i++) {
         part[i] = new_reals(reals);
         move_rows(p, &span, *array_of(p, i), part[i], false);
@@ -125,10 +126,10 @@ static double run(problem *p, const rw_layout *layout, double *forward_bytes)
                    .din_ld = {p->ld, p->ld},
                    .din_add = {false, p->adds}};
     double before = rw_comm_count.bytes;
-    rw_op_long_convolution.global_forward(&g);
+    rw_op_long_convolution.global->forward(&g);
     *forward_bytes = rw_comm_count.bytes - before;
     before = rw_comm_count.bytes;
-    rw_op_long_convolution.global_backward(&g);
+    rw_op_long_convolution.global->backward(&g);
     double backward_bytes = rw_comm_count.bytes - before;
     for (int i = p->in_place ? 2 : 0; i < ARRAYS; i++)
         move_rows(p, &span, *array_of(p, i), p->in_place && i >= 4 ? part[i - 4] : part[i], true);
@@ -185,7 +186,7 @@ static void check_path(long length, int width, bool documents, rw_convolve_excha
     got.adds = wanted->adds;
     if (documents) mark_documents(&got);
     rw_span span = span_of(&got, layout);
-    bool runs = rw_op_long_convolution.fits(&got.node, &span) == RW_OK;
+    bool runs = rw_op_long_convolution.global->fits(&got.node, &span) == RW_OK;
     rw_clear_message();
     if (runs) {
         sent_backward = run(&got, layout, &sent_forward);
@@ -294,7 +295,7 @@ static void check_in_place(long length, bool documents, rw_convolve_exchange exc
     run(&wanted, &alone, &bytes);
     rw_layout_free(&alone);
     rw_span span = span_of(&got, layout);
-    if (rw_op_long_convolution.fits(&got.node, &span) == RW_OK) {
+    if (rw_op_long_convolution.global->fits(&got.node, &span) == RW_OK) {
         run(&got, layout, &bytes);
         mpi_test_all(same_rows(&got, &wanted, layout), "%ld in place, exchange %d", length,
                      (int)exchange);
@@ -341,7 +342,7 @@ static void says_what_does_not_fit(void **state)
         rw_layout layout = {.sp = cases[i].sp};
         rw_span span = {.layout = &layout, .length = cases[i].length, .chunk = CHUNK};
         rw_clear_message();
-        rw_status status = rw_op_long_convolution.fits(&p.node, &span);
+        rw_status status = rw_op_long_convolution.global->fits(&p.node, &span);
         assert_int_equal(status, cases[i].fits ? RW_OK : RW_USAGE);
         if (!cases[i].fits) assert_non_null(strstr(rw_message(), "exchange: auto"));
     }

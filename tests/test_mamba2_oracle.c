@@ -27,23 +27,23 @@
 /* ---- A loss that shows the output ----------------------------------------------- */
 
 /* loss = sum over rows and columns of x * weight, weights being the targets. */
-static rw_status weighted_shape(rw_node *node)
+static rw_status weighted_shape(const rw_node *node, int *out_width)
 {
     (void)node;
+    *out_width = 0;
     return RW_OK;
 }
 
 static void weighted_forward(const rw_call *call)
 {
     int width = call->node->in_width[0];
-    *call->loss = 0;
     for (int t = 0; t < call->rows; t++) {
         double sum = 0;
         for (int d = 0; d < width; d++)
             sum += (double)call->in[0][t * call->in_ld[0] + d] *
-                   (double)call->target_features[t * width + d];
-        if (call->row_loss) call->row_loss[t] = (real)sum;
-        *call->loss += sum;
+                   (double)call->data.target_features[t * width + d];
+        if (call->loss.rows) call->loss.rows[t] = (real)sum;
+        if (call->loss.sum) *call->loss.sum += sum;
     }
 }
 
@@ -53,13 +53,13 @@ static void weighted_backward(const rw_call *call)
     weighted_forward(call);
     for (int t = 0; t < call->rows; t++)
         for (int d = 0; d < width; d++)
-            call->din[0][t * call->din_ld[0] + d] =
-                call->loss_scale * call->target_features[t * width + d];
+            call->back.din[0][t * call->back.din_ld[0] + d] =
+                call->loss.scale * call->data.target_features[t * width + d];
 }
 
 static void weighted_step(const rw_call *call)
 {
-    memcpy(call->scores, call->in[0], (size_t)call->node->in_width[0] * sizeof(real));
+    memcpy(call->loss.scores, call->in[0], (size_t)call->node->in_width[0] * sizeof(real));
 }
 
 static const rw_op weighted_sum = {

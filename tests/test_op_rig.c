@@ -134,7 +134,7 @@ static void assert_in_place(const rw_op_use *use)
     rw_op_rig_forward(&rig);
     run_backward(&rig, &wanted);
     for (int k = 0; k < rig.node.ins; k++)
-        if (rig.node.op->in_place >> k & 1) {
+        if (rig.node.op->promises.in_place >> k & 1) {
             elsewhere[k] = rig.array[RW_RIG_DIN + k];
             rig.array[RW_RIG_DIN + k] = rig.array[RW_RIG_IN + k];
         }
@@ -184,7 +184,7 @@ static void test_shared_gradients(void **state)
     (void)state;
     for (size_t i = 0; i < uses.count; i++) {
         const rw_node *node = rw_graph_node(uses.use[i].model->graph, uses.use[i].node);
-        if (!node->op->shares_gradient || node->in_width[0] != node->out_width) continue;
+        if (!node->op->promises.shares_gradient || node->in_width[0] != node->out_width) continue;
         assert_shared(&uses.use[i]);
         count++;
     }
@@ -196,7 +196,7 @@ static void test_gradients_in_place(void **state)
     int count = 0;
     (void)state;
     for (size_t i = 0; i < uses.count; i++) {
-        if (!uses.use[i].op->in_place) continue;
+        if (!uses.use[i].op->promises.in_place) continue;
         assert_in_place(&uses.use[i]);
         count++;
     }

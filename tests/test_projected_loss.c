@@ -13,7 +13,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "ops/op.h"
+#include "graph/graph.h"
 #include "tensor/target.h"
 
 /* 4096 scores a row: several blocks. */
@@ -118,38 +118,42 @@ static rw_node node_of(const subject *s)
                     .in_width = {IN},
                     .params = s->op == &rw_op_squared_error ? 2 : 1,
                     .param_rows = {s->out, 1},
-                    .param_cols = {IN, s->out},
-                    .chunk = ROWS};
-    assert_int_equal(s->op->shape(&node), RW_OK);
+                    .param_cols = {IN, s->out}};
+    assert_int_equal(s->op->shape(&node, &node.out_width), RW_OK);
+    assert_int_equal(rw_node_set(&node, &(rw_setting){.chunk = ROWS}), RW_OK);
     return node;
 }
 
 static rw_call call_of(const rw_node *node, problem *p)
 {
-    rw_call call = {.node = node, .rows = p->rows, .loss_scale = (real)0.5};
-    call.in[0] = p->x, call.in_ld[0] = call.din_ld[0] = LD;
+    rw_call call = {.node = node, .rows = p->rows, .loss = {.scale = (real)0.5}};
+    call.in[0] = p->x, call.in_ld[0] = call.back.din_ld[0] = LD;
     call.param[0] = p->weight, call.param[1] = p->bias;
-    call.dparam[0] = p->dweight, call.dparam[1] = p->dbias;
-    call.targets = p->targets, call.target_features = p->target_features;
-    call.loss = &p->loss, call.row_loss = p->row_loss;
+    call.back.dparam[0] = p->dweight, call.back.dparam[1] = p->dbias;
+    call.data.targets = p->targets, call.data.target_features = p->target_features;
+    call.loss.sum = &p->loss, call.loss.rows = p->row_loss;
     return call;
 }
 
-/* Forward, whose loss must be that of backward, and backward. */
+/* Forward twice: the second call adds as much to the sums. Then backward, with the same loss. */
 static void run(const subject *s, bool add, problem *p)
 {
     rw_node node = node_of(s);
     real *derived = NULL, *scratch = NULL;
-    assert_int_equal(rw_alloc(node.derived, sizeof(real), "a test", &derived), RW_OK);
-    assert_int_equal(rw_alloc(node.scratch, sizeof(real), "a test", &scratch), RW_OK);
+    assert_int_equal(rw_alloc(node.size.derived, sizeof(real), "a test", &derived), RW_OK);
+    assert_int_equal(rw_alloc(node.size.scratch, sizeof(real), "a test", &scratch), RW_OK);
     rw_call call = call_of(&node, p);
     call.derived = derived, call.scratch = scratch;
-    s->op->prepare(&node, call.param, derived, 0, node.lanes, scratch);
-    call.correct = &p->correct;
+    s->op->prepare(&node, call.param, derived, 0, node.size.slices, scratch);
+    call.loss.correct = &p->correct;
     s->op->forward(&call);
-    double forward = p->loss;
-    call.correct = NULL;
-    call.din[0] = p->dx, call.din_add[0] = add;
+    const double forward = p->loss, correct = p->correct;
+    s->op->forward(&call);
+    assert_true(fabs(p->loss - 2 * forward) <= 1e-12 * fabs(forward));
+    assert_true(p->correct == 2 * correct);
+    p->loss = 0, p->correct = correct;
+    call.loss.correct = NULL;
+    call.back.din[0] = p->dx, call.back.din_add[0] = add;
     s->op->backward(&call);
     assert_true(p->loss == forward);
     rw_free(&derived);
@@ -292,11 +296,11 @@ static void test_without_input_gradient(void **unused)
     make_problem(s, few_rows, &with);
     without = with;
     run(s, false, &with);
-    assert_int_equal(rw_alloc(node.derived, sizeof(real), "a test", &derived), RW_OK);
-    assert_int_equal(rw_alloc(node.scratch, sizeof(real), "a test", &scratch), RW_OK);
+    assert_int_equal(rw_alloc(node.size.derived, sizeof(real), "a test", &derived), RW_OK);
+    assert_int_equal(rw_alloc(node.size.scratch, sizeof(real), "a test", &scratch), RW_OK);
     rw_call call = call_of(&node, &without);
     call.derived = derived, call.scratch = scratch;
-    s->op->prepare(&node, call.param, derived, 0, node.lanes, scratch);
+    s->op->prepare(&node, call.param, derived, 0, node.size.slices, scratch);
     s->op->backward(&call);
     assert_true(with.loss == without.loss);
     assert_memory_equal(with.dweight, without.dweight, sizeof with.dweight);

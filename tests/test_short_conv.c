@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "kernels/depthwise.h"
-#include "ops/op.h"
+#include "graph/graph.h"
 
 #define EPSILON (sizeof(real) == 8 ? 1e-12 : 1e-5)
 
@@ -201,18 +201,15 @@ static void test_op_refuses_chunks_shorter_than_its_reach(void **unused)
                     .param_rows = {8, 1},
                     .param_cols = {4, 8},
                     .attributes = &attributes};
-    assert_int_equal(rw_op_short_conv.shape(&node), RW_OK);
+    assert_int_equal(rw_op_short_conv.shape(&node, &node.out_width), RW_OK);
     assert_int_equal(node.out_width, 8);
-    assert_int_equal(node.state, 24);
-    node.chunk = 3;
-    assert_int_equal(rw_op_short_conv.shape(&node), RW_OK);
-    node.chunk = 2;
+    assert_int_equal(rw_node_set(&node, &(rw_setting){.chunk = 3}), RW_OK);
+    assert_int_equal(node.size.state, 24);
     rw_clear_message();
-    assert_int_equal(rw_op_short_conv.shape(&node), RW_USAGE);
+    assert_int_equal(rw_node_set(&node, &(rw_setting){.chunk = 2}), RW_USAGE);
     assert_non_null(strstr(rw_message(), "model.chunk to at least 3"));
-    node.chunk = 0;
     node.in_width[0] = 9;
-    assert_int_equal(rw_op_short_conv.shape(&node), RW_USAGE);
+    assert_int_equal(rw_op_short_conv.shape(&node, &node.out_width), RW_USAGE);
 }
 
 int main(void)

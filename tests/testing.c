@@ -144,7 +144,7 @@ static rw_status build_around(rw_graph *graph, const test_subject *subject)
 
 bool test_op_carries(const rw_op *op)
 {
-    return op->carry != RW_CARRY_GLOBAL || op->memory;
+    return !op->global || op->global->past_rows;
 }
 
 static bool carries(const test_subject *subject)

@@ -14,13 +14,13 @@ enum { GLOBAL_LENGTH = 4096, MOST_SEQUENCES = 8, MOST_CHUNKS = 1 << 16 };
 
 static bool is_global(const rw_op_rig *r)
 {
-    return r->node.op->carry == RW_CARRY_GLOBAL;
+    return r->node.op->global;
 }
 
 static void set_span(rw_op_rig *r)
 {
     const rw_layout *layout = r->layout;
-    long chunk = r->node.chunk, least = layout->sp * chunk;
+    long chunk = r->node.setting.chunk, least = layout->sp * chunk;
     r->span = (rw_span){.layout = layout, .length = GLOBAL_LENGTH, .chunk = (int)chunk};
     if (r->span.length < least) r->span.length = least;
     r->span.rows = rw_span_rows(&r->span, layout->sp_rank);
@@ -38,7 +38,7 @@ static long data_columns(const rw_node *node)
 static void set_sizes(rw_op_rig *r)
 {
     const rw_node *node = &r->node;
-    r->rows = node->chunk;
+    r->rows = node->setting.chunk;
     if (is_global(r)) {
         set_span(r);
         r->rows = r->span.stride;
@@ -47,9 +47,9 @@ static void set_sizes(rw_op_rig *r)
     for (int k = 0; k < node->ins; k++)
         r->per[RW_RIG_IN + k] = r->per[RW_RIG_DIN + k] = rows * (size_t)node->in_width[k];
     r->per[RW_RIG_OUT] = r->per[RW_RIG_DOUT] = rows * (size_t)node->out_width;
-    r->per[RW_RIG_MAP] = node->map;
-    for (int a = RW_RIG_STATE; a <= RW_RIG_DSTATE_IN; a++) r->per[a] = node->state;
-    r->per[RW_RIG_SAVED] = rows * node->saved;
+    r->per[RW_RIG_MAP] = node->size.transition;
+    for (int a = RW_RIG_STATE; a <= RW_RIG_DSTATE_IN; a++) r->per[a] = node->size.state;
+    r->per[RW_RIG_SAVED] = rows * node->size.saved;
     r->per[RW_RIG_DATA] = rows * (size_t)data_columns(node);
 }
 
@@ -58,7 +58,7 @@ static void set_slots(rw_op_rig *r, double bytes)
 {
     size_t reals = 0;
     long unit = is_global(r) ? 1 : r->layout->threads;
-    if (r->node.op->carry == RW_CARRY_SEQUENCE) unit *= RW_MAX_TOGETHER;
+    if (r->node.op->sequence) unit *= RW_MAX_TOGETHER;
     for (int a = 0; a < RW_RIG_ARRAYS; a++) reals += r->per[a];
     double wanted = bytes / ((double)(reals + 1) * (double)sizeof(real));
     long most = is_global(r) ? MOST_SEQUENCES : MOST_CHUNKS;
@@ -98,7 +98,7 @@ static size_t place_in_leaf(const rw_node *node, int k)
 {
     size_t place = 0;
     for (int i = 0; i < k; i++)
-        place += (size_t)(node->param_rows[i] * node->param_cols[i] + 15) / 16 * 16;
+        place += rw_whole_lines((size_t)(node->param_rows[i] * node->param_cols[i]));
     return place;
 }
 
@@ -108,11 +108,12 @@ static rw_status allocate(rw_op_rig *r)
     size_t threads = (size_t)r->layout->threads, workspace = 0;
     for (int a = 0; a < RW_RIG_ARRAYS; a++) RW_TRY(new_array(r, a));
     RW_TRY(new_tokens(r));
-    if (is_global(r) && node->op->workspace) workspace = node->op->workspace(node, &r->span);
-    r->scratch_each = (node->scratch + 31) / 16 * 16;
+    if (is_global(r) && node->op->global->workspace)
+        workspace = node->op->global->workspace(node, &r->span);
+    r->scratch_each = rw_whole_lines(node->size.scratch + 16);
     r->dderived = place_in_leaf(node, node->params);
-    r->leaf_each = r->dderived + (node->derived_grad + 31) / 16 * 16;
-    RW_TRY(rw_alloc(node->derived, sizeof(real), "derived parameters", &r->derived));
+    r->leaf_each = r->dderived + rw_whole_lines(node->size.derived_grad + 16);
+    RW_TRY(rw_alloc(node->size.derived, sizeof(real), "derived parameters", &r->derived));
     RW_TRY(rw_alloc(workspace, sizeof(real), "work memory of an op", &r->workspace));
     RW_TRY(rw_alloc(threads * r->scratch_each, sizeof(real), "scratch memory", &r->scratch));
     RW_TRY(rw_alloc(threads * r->leaf_each, sizeof(real), "gradients", &r->leaf));
@@ -126,7 +127,8 @@ rw_status rw_op_rig_open(const rw_layout *layout, const rw_model *model, int ind
     RW_TRY(rw_model_node(model, index, &r->node));
     set_sizes(r);
     set_slots(r, bytes);
-    if (is_global(r) && r->node.op->fits) RW_TRY(r->node.op->fits(&r->node, &r->span));
+    if (is_global(r) && r->node.op->global->fits)
+        RW_TRY(r->node.op->global->fits(&r->node, &r->span));
     RW_TRY(allocate(r));
     rw_op_rig_prepare(r);
     return RW_OK;
@@ -182,38 +184,38 @@ static void set_rows(const rw_op_rig *r, long slot, rw_call *c)
     const rw_node *node = &r->node;
     for (int k = 0; k < node->ins; k++) {
         c->in[k] = of_slot(r, RW_RIG_IN + k, slot);
-        c->din[k] = of_slot(r, RW_RIG_DIN + k, slot);
-        c->in_ld[k] = c->din_ld[k] = node->in_width[k];
+        c->back.din[k] = of_slot(r, RW_RIG_DIN + k, slot);
+        c->in_ld[k] = c->back.din_ld[k] = node->in_width[k];
     }
     c->out = of_slot(r, RW_RIG_OUT, slot);
-    c->dout = of_slot(r, RW_RIG_DOUT, slot);
-    c->out_ld = c->dout_ld = node->out_width;
-    c->saved = of_slot(r, RW_RIG_SAVED, slot);
-    c->tokens = c->targets = r->tokens;
-    c->features = c->target_features = of_slot(r, RW_RIG_DATA, slot);
+    c->back.dout = of_slot(r, RW_RIG_DOUT, slot);
+    c->out_ld = c->back.dout_ld = node->out_width;
+    c->carry.saved = of_slot(r, RW_RIG_SAVED, slot);
+    c->data.tokens = c->data.targets = r->tokens;
+    c->data.features = c->data.target_features = of_slot(r, RW_RIG_DATA, slot);
 }
 
 static rw_call call_of(const rw_op_rig *r, long slot)
 {
     const rw_node *node = &r->node;
     int thread = omp_get_thread_num();
-    rw_call c = {.node = node, .rows = (int)r->rows, .training = true, .seed = 1};
-    c.position = slot * r->rows;
+    rw_call c = {.node = node, .rows = (int)r->rows, .at = {.training = true, .seed = 1}};
+    c.at.position = slot * r->rows;
     set_rows(r, slot, &c);
     for (int k = 0; k < node->params; k++) {
         c.param[k] = param_of(r, k);
-        c.dparam[k] = leaf_of(r, thread) + place_in_leaf(node, k);
+        c.back.dparam[k] = leaf_of(r, thread) + place_in_leaf(node, k);
     }
     c.derived = r->derived;
-    c.dderived = leaf_of(r, thread) + r->dderived;
+    c.back.dderived = leaf_of(r, thread) + r->dderived;
     c.scratch = r->scratch + (size_t)thread * r->scratch_each;
-    c.loss = r->losses + thread;
-    c.loss_scale = (real)(1 / (double)r->rows);
-    c.map = of_slot(r, RW_RIG_MAP, slot);
-    c.state = of_slot(r, RW_RIG_STATE, slot);
-    c.state_in = of_slot(r, RW_RIG_STATE_IN, slot);
-    c.dstate_out = of_slot(r, RW_RIG_DSTATE_OUT, slot);
-    c.dstate_in = of_slot(r, RW_RIG_DSTATE_IN, slot);
+    c.loss.sum = r->losses + thread;
+    c.loss.scale = (real)(1 / (double)r->rows);
+    c.carry.transition = of_slot(r, RW_RIG_MAP, slot);
+    c.carry.state = of_slot(r, RW_RIG_STATE, slot);
+    c.carry.state_in = of_slot(r, RW_RIG_STATE_IN, slot);
+    c.carry.dstate_out = of_slot(r, RW_RIG_DSTATE_OUT, slot);
+    c.carry.dstate_in = of_slot(r, RW_RIG_DSTATE_IN, slot);
     return c;
 }
 
@@ -222,7 +224,7 @@ static void run_together(const rw_op_rig *r, long first, int count, void (*work)
 {
     rw_call calls[RW_MAX_TOGETHER];
     for (int i = 0; i < count; i++) calls[i] = call_of(r, first + i);
-    for (int i = 0; i + 1 < count; i++) calls[i].beside = &calls[i + 1];
+    for (int i = 0; i + 1 < count; i++) calls[i].carry.beside = &calls[i + 1];
     work(calls);
 }
 
@@ -255,7 +257,7 @@ static rw_global global_of(const rw_op_rig *r)
 /* The recurrence of several sequences is advanced together, if it has an order. */
 static int together(const rw_op_rig *r)
 {
-    return r->node.op->carry == RW_CARRY_SEQUENCE ? RW_MAX_TOGETHER : 1;
+    return r->node.op->sequence ? RW_MAX_TOGETHER : 1;
 }
 
 void rw_op_rig_forward(rw_op_rig *r)
@@ -263,10 +265,10 @@ void rw_op_rig_forward(rw_op_rig *r)
     const rw_op *op = r->node.op;
     if (is_global(r)) {
         rw_global g = global_of(r);
-        op->global_forward(&g);
+        op->global->forward(&g);
         return;
     }
-    run_slots(r, together(r), op->summary);
+    run_slots(r, together(r), rw_summary(op));
     run_slots(r, 1, op->forward);
 }
 
@@ -275,10 +277,10 @@ void rw_op_rig_backward(rw_op_rig *r)
     const rw_op *op = r->node.op;
     if (is_global(r)) {
         rw_global g = global_of(r);
-        op->global_backward(&g);
+        op->global->backward(&g);
         return;
     }
-    run_slots(r, together(r), op->adjoint);
+    run_slots(r, together(r), rw_adjoint(op));
     run_slots(r, 1, op->backward);
 }
 
@@ -291,7 +293,7 @@ void rw_op_rig_prepare(rw_op_rig *r)
 #pragma omp parallel num_threads(r->layout->threads)
     {
         int thread = omp_get_thread_num();
-        rw_range lanes = rw_split(node->lanes, omp_get_num_threads(), thread);
+        rw_range lanes = rw_split(node->size.slices, omp_get_num_threads(), thread);
         if (lanes.end > lanes.begin)
             node->op->prepare(node, param, r->derived, (int)lanes.begin, (int)lanes.end,
                               r->scratch + (size_t)thread * r->scratch_each);
@@ -303,7 +305,7 @@ void rw_op_rig_prepare_backward(rw_op_rig *r)
     const rw_node *node = &r->node;
     const real *param[RW_MAX_OP_PARAMS];
     real *dparam[RW_MAX_OP_PARAMS];
-    if (!node->op->prepare_backward || !node->derived_grad) return;
+    if (!node->op->prepare_backward || !node->size.derived_grad) return;
     for (int k = 0; k < node->params; k++) {
         param[k] = param_of(r, k);
         dparam[k] = leaf_of(r, 0) + place_in_leaf(node, k);
@@ -311,7 +313,7 @@ void rw_op_rig_prepare_backward(rw_op_rig *r)
 #pragma omp parallel num_threads(r->layout->threads)
     {
         int thread = omp_get_thread_num();
-        rw_range lanes = rw_split(node->lanes, omp_get_num_threads(), thread);
+        rw_range lanes = rw_split(node->size.slices, omp_get_num_threads(), thread);
         if (lanes.end > lanes.begin)
             node->op->prepare_backward(node, param, r->derived, leaf_of(r, 0) + r->dderived, dparam,
                                        (int)lanes.begin, (int)lanes.end,

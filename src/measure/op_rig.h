@@ -5,7 +5,7 @@
 
 #include "model/model.h"
 #include "mpi/layout.h"
-#include "ops/op_cost.h"
+#include "graph/op_cost.h"
 
 /* What there is of each for every slot. */
 enum {

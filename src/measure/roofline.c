@@ -59,7 +59,7 @@ double rw_roofline_model(const rw_model *model, long length, double tokens, bool
     for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
         rw_node node;
         if (rw_model_node(model, i, &node) != RW_OK) continue;
-        int of = node.op->carry == RW_CARRY_GLOBAL ? whole : rows;
+        int of = node.op->global ? whole : rows;
         seconds += node_seconds(&node, of, training, rates) / of;
     }
     return seconds * tokens;

@@ -6,7 +6,7 @@
 
 #include "model/model.h"
 #include "mpi/layout.h"
-#include "ops/op_cost.h"
+#include "graph/op_cost.h"
 
 /* Of all ranks and threads together, all busy at the same time. */
 typedef struct {

@@ -36,12 +36,12 @@ static rw_status prepare(const rw_scan_cost *s, carry *c)
     const rw_node *node = c->node;
     const real *param[RW_MAX_OP_PARAMS];
     real *scratch = NULL;
-    RW_TRY(rw_alloc(node->derived, sizeof(real), "derived parameters", &c->derived));
+    RW_TRY(rw_alloc(node->size.derived, sizeof(real), "derived parameters", &c->derived));
     if (!node->op->prepare) return RW_OK;
     for (int k = 0; k < node->params; k++)
         param[k] = s->model->weights + rw_graph_param_at(s->model->graph, node->param[k])->offset;
-    RW_TRY(rw_alloc(node->scratch, sizeof(real), "scratch memory", &scratch));
-    node->op->prepare(node, param, c->derived, 0, node->lanes, scratch);
+    RW_TRY(rw_alloc(node->size.scratch, sizeof(real), "scratch memory", &scratch));
+    node->op->prepare(node, param, c->derived, 0, node->size.slices, scratch);
     rw_free(&scratch);
     return RW_OK;
 }
@@ -51,9 +51,9 @@ static rw_status new_carry(rw_scan_cost *s, const rw_node *node)
     size_t chunks = (size_t)(s->sequences * s->chunks);
     carry *c = &s->carries[s->count++];
     c->node = node;
-    RW_TRY(numbers(chunks * node->map, &c->map));
-    RW_TRY(numbers(chunks * node->state, &c->part));
-    RW_TRY(numbers(chunks * node->state, &c->out));
+    RW_TRY(numbers(chunks * node->size.transition, &c->map));
+    RW_TRY(numbers(chunks * node->size.state, &c->part));
+    RW_TRY(numbers(chunks * node->size.state, &c->out));
     return prepare(s, c);
 }
 
@@ -66,9 +66,9 @@ static rw_status fill(rw_scan_cost *s, const rw_plan *p, int threads)
     RW_TRY(rw_alloc((size_t)p->node_count, sizeof *s->carries, "carries", &s->carries));
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
-        if (node->op->carry != RW_CARRY_TREE) continue;
-        if (node->map > map) map = node->map;
-        if (node->state > state) state = node->state;
+        if (!node->op->tree) continue;
+        if (node->size.transition > map) map = node->size.transition;
+        if (node->size.state > state) state = node->size.state;
         RW_TRY(new_carry(s, node));
     }
     return rw_scan_new(&s->layout, 1, s->sequences, s->chunks, map, state, false, &s->scan);
@@ -106,20 +106,25 @@ static void advance(const void *context, const real *map, int level, bool transp
                     int end, const real *x, const real *b, real *y)
 {
     const carry *c = context;
-    c->node->op->advance(c->node, c->derived, map, level, transpose, begin, end, x, b, y);
+    c->node->op->tree->advance(c->node, c->derived, map, level, transpose, begin, end, x, b, y);
 }
 
 static void compose(const void *context, const real *left, const real *right, real *out)
 {
     const carry *c = context;
-    c->node->op->compose(c->node, left, right, out);
+    c->node->op->tree->compose(c->node, left, right, out);
 }
 
 void rw_scan_cost_tree(rw_scan_cost *s)
 {
     for (int i = 0; i < s->count; i++) {
         const carry *c = &s->carries[i];
-        rw_affine affine = {c->node->map, c->node->state, c->node->lanes, c, advance, compose};
+        rw_affine affine = {c->node->size.transition,
+                            c->node->size.state,
+                            c->node->size.slices,
+                            c,
+                            advance,
+                            compose};
         for (int mirrored = 0; mirrored < 2; mirrored++)
             rw_scan_run(s->scan, &affine, s->sequences, mirrored, NULL, NULL, c->map, c->part,
                         c->out);
@@ -135,9 +140,10 @@ static void pass(const carry *c, long chunks, long sequence, bool mirrored, rw_r
     long first = sequence * chunks + (mirrored ? chunks - 1 : 0), step = mirrored ? -1 : 1;
     for (long k = 1; k < chunks; k++) {
         size_t from = (size_t)(first + (k - 1) * step), to = (size_t)(first + k * step);
-        const real *x = k > 1 ? c->out + from * node->state : NULL;
-        advance(c, c->map + from * node->map, 0, mirrored, (int)lanes.begin, (int)lanes.end, x,
-                c->part + from * node->state, c->out + to * node->state);
+        const real *x = k > 1 ? c->out + from * node->size.state : NULL;
+        advance(c, c->map + from * node->size.transition, 0, mirrored, (int)lanes.begin,
+                (int)lanes.end, x, c->part + from * node->size.state,
+                c->out + to * node->size.state);
     }
 }
 
@@ -146,7 +152,8 @@ void rw_scan_cost_pass(rw_scan_cost *s)
 #pragma omp parallel num_threads(s->layout.threads)
     for (int i = 0; i < s->count; i++) {
         const carry *c = &s->carries[i];
-        rw_range lanes = rw_split(c->node->lanes, omp_get_num_threads(), omp_get_thread_num());
+        rw_range lanes =
+            rw_split(c->node->size.slices, omp_get_num_threads(), omp_get_thread_num());
         for (long b = 0; b < s->sequences; b++)
             for (int mirrored = 0; mirrored < 2; mirrored++) pass(c, s->chunks, b, mirrored, lanes);
     }

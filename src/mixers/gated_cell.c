@@ -37,30 +37,30 @@ typedef struct {
 static size_t workspace_reals(const rw_node *node)
 {
     size_t padded = rw_packed_columns(node->in_width[0]);
-    return RW_MAX_TOGETHER * (padded + node->state + planes_of(node, 2)) + node->state +
-           node->saved;
+    return RW_MAX_TOGETHER * (padded + node->size.state + planes_of(node, 2)) + node->size.state +
+           node->size.saved;
 }
 
 static workspace workspace_of(const rw_call *call)
 {
     const rw_node *node = call->node;
     const size_t padded = rw_packed_columns(node->in_width[0]), hidden = planes_of(node, 1);
-    real *common = call->team ? call->team->scratch : call->scratch;
+    real *common = call->carry.team ? call->carry.team->scratch : call->scratch;
     real *dstates = call->scratch + RW_MAX_TOGETHER * padded;
-    workspace w = {.zero = dstates + RW_MAX_TOGETHER * node->state};
-    w.row = w.zero + node->state;
-    common += w.row + node->saved - call->scratch;
+    workspace w = {.zero = dstates + RW_MAX_TOGETHER * node->size.state};
+    w.row = w.zero + node->size.state;
+    common += w.row + node->size.saved - call->scratch;
     for (size_t i = 0; i < RW_MAX_TOGETHER; i++) {
         w.product[i] = call->scratch + i * padded;
-        w.dstate[i] = dstates + i * node->state;
+        w.dstate[i] = dstates + i * node->size.state;
         w.h[0][i] = common + 2 * i * hidden;
         w.h[1][i] = w.h[0][i] + hidden;
     }
-    memset(w.zero, 0, node->state * sizeof(real));
+    memset(w.zero, 0, node->size.state * sizeof(real));
     return w;
 }
 
-rw_status rw_gated_cell_shape(rw_node *node)
+rw_status rw_gated_cell_shape(const rw_node *node, int *out_width)
 {
     const rw_cell *cell = cell_of(node);
     int hidden = hidden_of(node), gates = cell->gates * hidden;
@@ -69,12 +69,19 @@ rw_status rw_gated_cell_shape(rw_node *node)
         return rw_fail(RW_USAGE,
                        "%s of %d units takes an input of width %d and a recurrent weight (%d, %d)",
                        node->op->name, hidden, gates, gates, hidden);
-    node->out_width = hidden;
-    node->state = planes_of(node, cell->states);
-    node->saved = planes_of(node, cell->kept + 1);
-    node->derived = rw_packed_reals(hidden, gates) + rw_packed_reals(gates, hidden);
-    node->lanes = rw_panels(gates) + rw_panels(hidden);
-    node->scratch = workspace_reals(node);
+    *out_width = hidden;
+    return RW_OK;
+}
+
+rw_status rw_gated_cell_sizes(rw_node *node)
+{
+    const rw_cell *cell = cell_of(node);
+    const int hidden = hidden_of(node), gates = cell->gates * hidden;
+    node->size.state = planes_of(node, cell->states);
+    node->size.saved = planes_of(node, cell->kept + 1);
+    node->size.derived = rw_packed_reals(hidden, gates) + rw_packed_reals(gates, hidden);
+    node->size.slices = rw_panels(gates) + rw_panels(hidden);
+    node->size.scratch = workspace_reals(node);
     return RW_OK;
 }
 
@@ -98,13 +105,13 @@ void rw_gated_cell_prepare(const rw_node *node, const real *const *param, real *
 static int list_calls(const rw_call *call, const rw_call **list)
 {
     int count = 0;
-    for (; call; call = call->beside) list[count++] = call;
+    for (; call; call = call->carry.beside) list[count++] = call;
     return count;
 }
 
 static real *kept_of(const rw_call *call, int row)
 {
-    return call->saved + (size_t)row * call->node->saved;
+    return call->carry.saved + (size_t)row * call->node->size.saved;
 }
 
 static real *memory_of(const rw_call *call, int row)
@@ -121,9 +128,9 @@ static size_t memory_in_state(const rw_node *node)
 /* The state before a row that does not go on from the one before it in the chunk, else NULL. */
 static const real *entering(const rw_call *call, int row, const real *zero)
 {
-    if (call->starts && call->starts[row]) return zero;
+    if (call->carry.starts && call->carry.starts[row]) return zero;
     if (row > 0) return NULL;
-    return call->state_in ? call->state_in : zero;
+    return call->carry.state_in ? call->carry.state_in : zero;
 }
 
 static const real *memory_before(const rw_call *call, int row, const real *zero)
@@ -137,7 +144,7 @@ static const real *memory_before(const rw_call *call, int row, const real *zero)
 static rw_range units_of(const rw_call *call)
 {
     const int hidden = hidden_of(call->node);
-    const rw_team alone = {.size = 1}, *team = call->team ? call->team : &alone;
+    const rw_team alone = {.size = 1}, *team = call->carry.team ? call->carry.team : &alone;
     if (hidden % RW_PANEL != 0) return (rw_range){0, team->rank == 0 ? hidden : 0};
     rw_range panels = rw_split(hidden / RW_PANEL, team->size, team->rank);
     return (rw_range){panels.begin * RW_PANEL, panels.end * RW_PANEL};
@@ -150,7 +157,7 @@ static int length_of(rw_range units)
 
 static void meet(const rw_call *call)
 {
-    if (call->team) rw_barrier_wait(call->team->barrier, call->team->size);
+    if (call->carry.team) rw_barrier_wait(call->carry.team->barrier, call->carry.team->size);
 }
 
 /* The units' columns, of `planes` planes, of the products of vectors of m reals with a
@@ -235,7 +242,7 @@ void rw_gated_cell_summary(const rw_call *call)
         }
         advance(all, count, t, units, w.product, &now);
         for (int i = 0; i < count && t == call->rows - 1; i++)
-            hand_over(node, units, now.next[i], now.row[i], all[i]->state);
+            hand_over(node, units, now.next[i], now.row[i], all[i]->carry.state);
         meet(call);
     }
 }
@@ -254,12 +261,12 @@ void rw_gated_cell_step(const rw_call *call)
     const rw_node *node = call->node;
     const rw_range units = units_of(call);
     workspace w = workspace_of(call);
-    token now = {.h = {call->state},
-                 .memory = {call->state + memory_in_state(node)},
+    token now = {.h = {call->carry.state},
+                 .memory = {call->carry.state + memory_in_state(node)},
                  .row = {w.row},
                  .next = {call->out}};
     advance(&call, 1, 0, units, w.product, &now);
-    hand_over(node, units, call->out, w.row, call->state);
+    hand_over(node, units, call->out, w.row, call->carry.state);
 }
 
 /* ---- Its gradients ----------------------------------------------------------- */
@@ -275,7 +282,7 @@ static real *dproduct_of(const rw_call *call, int row)
 static void cell_backward(const rw_call *call, int row, rw_range units, const real *zero,
                           real *dstate)
 {
-    const real *dout = call->dout + (size_t)row * (size_t)call->dout_ld;
+    const real *dout = call->back.dout + (size_t)row * (size_t)call->back.dout_ld;
     for (long j = units.begin; j < units.end; j++) dstate[j] += dout[j];
     cell_of(call->node)
         ->backward(hidden_of(call->node), length_of(units),
@@ -287,7 +294,7 @@ static void cell_backward(const rw_call *call, int row, rw_range units, const re
 static void finish_row(const rw_call *call, int row, rw_range units, const workspace *w,
                        const real *dh, real *dstate)
 {
-    if (call->starts && call->starts[row])
+    if (call->carry.starts && call->carry.starts[row])
         copy_planes(call->node, units, cell_of(call->node)->states, w->zero, dstate);
     else
         for (long j = units.begin; j < units.end; j++) dstate[j] += dh[j];
@@ -304,8 +311,8 @@ void rw_gated_cell_adjoint(const rw_call *call)
     const real *weight = call->derived + rw_packed_reals(hidden, gates);
     workspace w = workspace_of(call);
     for (int i = 0; i < count; i++)
-        copy_planes(node, units, states, all[i]->dstate_out ? all[i]->dstate_out : w.zero,
-                    w.dstate[i]);
+        copy_planes(node, units, states,
+                    all[i]->carry.dstate_out ? all[i]->carry.dstate_out : w.zero, w.dstate[i]);
     for (int t = call->rows - 1; t >= 0; t--) {
         for (int i = 0; i < count; i++) {
             cell_backward(all[i], t, units, w.zero, w.dstate[i]);
@@ -316,7 +323,7 @@ void rw_gated_cell_adjoint(const rw_call *call)
         for (int i = 0; i < count; i++) finish_row(all[i], t, units, &w, w.product[i], w.dstate[i]);
     }
     for (int i = 0; i < count; i++)
-        copy_planes(node, units, states, w.dstate[i], all[i]->dstate_in);
+        copy_planes(node, units, states, w.dstate[i], all[i]->carry.dstate_in);
     meet(call);
 }
 
@@ -325,8 +332,8 @@ static void input_gradient(const rw_call *call)
     int width = call->node->in_width[0];
     for (int t = 0; t < call->rows; t++) {
         const real *from = kept_of(call, t);
-        real *to = call->din[0] + (size_t)t * (size_t)call->din_ld[0];
-        if (call->din_add[0])
+        real *to = call->back.din[0] + (size_t)t * (size_t)call->back.din_ld[0];
+        if (call->back.din_add[0])
             for (int j = 0; j < width; j++) to[j] += from[j];
         else
             memcpy(to, from, (size_t)width * sizeof(real));
@@ -338,18 +345,18 @@ static void input_gradient(const rw_call *call)
 void rw_gated_cell_backward(const rw_call *call)
 {
     const rw_node *node = call->node;
-    int hidden = hidden_of(node), gates = node->in_width[0], ld = (int)node->saved;
-    real *dweight = call->dparam[RW_CELL_WEIGHT];
-    if (call->din[0] && call->din[0] != call->saved) input_gradient(call);
-    if (call->state_in)
-        rw_gemm(true, false, gates, hidden, 1, 1, dproduct_of(call, 0), ld, call->state_in, hidden,
-                1, dweight, hidden);
+    int hidden = hidden_of(node), gates = node->in_width[0], ld = (int)node->size.saved;
+    real *dweight = call->back.dparam[RW_CELL_WEIGHT];
+    if (call->back.din[0] && call->back.din[0] != call->carry.saved) input_gradient(call);
+    if (call->carry.state_in)
+        rw_gemm(true, false, gates, hidden, 1, 1, dproduct_of(call, 0), ld, call->carry.state_in,
+                hidden, 1, dweight, hidden);
     if (call->rows > 1)
         rw_gemm(true, false, gates, hidden, call->rows - 1, 1, dproduct_of(call, 1), ld,
                 memory_of(call, 0), ld, 1, dweight, hidden);
     for (int t = 0; node->params > RW_CELL_BIAS && t < call->rows; t++) {
         const real *last = dproduct_of(call, t) + gates - hidden;
-        for (int j = 0; j < hidden; j++) call->dparam[RW_CELL_BIAS][j] += last[j];
+        for (int j = 0; j < hidden; j++) call->back.dparam[RW_CELL_BIAS][j] += last[j];
     }
 }
 

@@ -25,7 +25,7 @@
 #define RW_GATED_CELL_H
 
 #include "base/config.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 /* Parameters of the op; the bias (1, H), of the last plane of U h, is optional. */
 enum { RW_CELL_WEIGHT, RW_CELL_BIAS, RW_CELL_MAX_PARAMS };
@@ -53,7 +53,8 @@ typedef struct {
 } rw_gated_cell;
 
 /* Callbacks of a rw_op, for every cell. */
-rw_status rw_gated_cell_shape(rw_node *node);
+rw_status rw_gated_cell_shape(const rw_node *node, int *out_width);
+rw_status rw_gated_cell_sizes(rw_node *node);
 void rw_gated_cell_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
                            int end, real *scratch);
 void rw_gated_cell_summary(const rw_call *call);

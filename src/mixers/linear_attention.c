@@ -28,7 +28,7 @@ typedef struct {
 
 enum { IN_Q, IN_K, IN_V, IN_GATE, MAX_INS };
 
-static rw_status recurrence_shape(rw_node *node)
+static rw_status recurrence_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     int keys = attr->heads * attr->key, values = attr->heads * attr->value;
@@ -40,11 +40,18 @@ static rw_status recurrence_shape(rw_node *node)
                        "linear_attention takes q and k (width %d), v (width %d) and, with decay by "
                        "channel, a gate as wide as k",
                        keys, values);
-    node->out_width = values;
-    node->map = rw_linear_attention_map(attr->heads, attr->key, attr->decay);
-    node->state = (size_t)keys * (size_t)attr->value;
-    node->lanes = attr->heads;
-    node->scratch = rw_linear_attention_scratch(node->chunk, attr->key, attr->value);
+    *out_width = values;
+    return RW_OK;
+}
+
+static rw_status recurrence_sizes(rw_node *node)
+{
+    const attributes *attr = node->attributes;
+    const int keys = attr->heads * attr->key;
+    node->size.transition = rw_linear_attention_map(attr->heads, attr->key, attr->decay);
+    node->size.state = (size_t)keys * (size_t)attr->value;
+    node->size.slices = attr->heads;
+    node->size.scratch = rw_linear_attention_scratch(node->setting.chunk, attr->key, attr->value);
     return RW_OK;
 }
 
@@ -72,25 +79,27 @@ static rw_linear_attention chunk_of(const rw_call *call)
 static void recurrence_summary(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
-    rw_linear_attention_summary(&chunk, call->map, call->state, call->scratch);
+    rw_linear_attention_summary(&chunk, call->carry.transition, call->carry.state, call->scratch);
 }
 
 static void recurrence_forward(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
-    rw_linear_attention_forward(&chunk, call->state_in, call->out, call->out_ld, call->scratch);
+    rw_linear_attention_forward(&chunk, call->carry.state_in, call->out, call->out_ld,
+                                call->scratch);
 }
 
 static void recurrence_adjoint(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
-    rw_linear_attention_adjoint(&chunk, call->dout, call->dout_ld, call->dstate_in, call->scratch);
+    rw_linear_attention_adjoint(&chunk, call->back.dout, call->back.dout_ld, call->carry.dstate_in,
+                                call->scratch);
 }
 
 static rw_linear_attention_target target_of(const rw_call *call, int input)
 {
-    return (rw_linear_attention_target){call->din[input], call->din_ld[input],
-                                        call->din_add[input]};
+    return (rw_linear_attention_target){call->back.din[input], call->back.din_ld[input],
+                                        call->back.din_add[input]};
 }
 
 static void recurrence_backward(const rw_call *call)
@@ -98,14 +107,14 @@ static void recurrence_backward(const rw_call *call)
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_grad grad = {target_of(call, IN_Q), target_of(call, IN_K),
                                      target_of(call, IN_V), target_of(call, IN_GATE)};
-    rw_linear_attention_backward(&chunk, call->state_in, call->dstate_out, call->dout,
-                                 call->dout_ld, &grad, call->scratch);
+    rw_linear_attention_backward(&chunk, call->carry.state_in, call->carry.dstate_out,
+                                 call->back.dout, call->back.dout_ld, &grad, call->scratch);
 }
 
 static void recurrence_step(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
-    rw_linear_attention_step(&chunk, call->state, call->out);
+    rw_linear_attention_step(&chunk, call->carry.state, call->out);
 }
 
 static void recurrence_reference(const rw_call *call)
@@ -126,7 +135,7 @@ static void recurrence_advance(const rw_node *node, const real *derived, const r
 
 static void recurrence_compose(const rw_node *node, const real *left, const real *right, real *out)
 {
-    for (size_t i = 0; i < node->map; i++) out[i] = right[i] * left[i];
+    for (size_t i = 0; i < node->size.transition; i++) out[i] = right[i] * left[i];
 }
 
 static double recurrence_flops(const rw_node *node, int rows)
@@ -139,17 +148,17 @@ static const rw_op recurrence_op = {
     .name = "linear_attention",
     .doc = "S' = diag(a) S + k v^T, o = S'^T q, by chunks",
     .source = "Yang et al. 2023, Gated linear attention transformers, section 4",
-    .carry = RW_CARRY_TREE,
-    .keeps_in = 1u << IN_Q | 1u << IN_K | 1u << IN_V | 1u << IN_GATE,
+    .promises = {.keeps_in = 1u << IN_Q | 1u << IN_K | 1u << IN_V | 1u << IN_GATE},
     .shape = recurrence_shape,
+    .sizes = recurrence_sizes,
     .forward = recurrence_forward,
     .backward = recurrence_backward,
     .reference = recurrence_reference,
     .step = recurrence_step,
-    .summary = recurrence_summary,
-    .adjoint = recurrence_adjoint,
-    .advance = recurrence_advance,
-    .compose = recurrence_compose,
+    .tree = &(const rw_tree_carry){.summary = recurrence_summary,
+                                   .adjoint = recurrence_adjoint,
+                                   .advance = recurrence_advance,
+                                   .compose = recurrence_compose},
     .flops = recurrence_flops,
 };
 

@@ -35,11 +35,11 @@ static void prepare(const rw_state_space_column *column, const real *const *para
         else
             rw_legs_no_channel(state, i, coefficients);
     }
-    if (column->node->levels == 0) return;
+    if (column->node->setting.levels == 0) return;
     rw_legs_power_one(state, coefficients, powers);
-    for (int tokens = 1; tokens < column->node->chunk; tokens *= 2)
+    for (int tokens = 1; tokens < column->node->setting.chunk; tokens *= 2)
         rw_legs_power_double(state, powers);
-    for (int level = 1; level < column->node->levels; level++) {
+    for (int level = 1; level < column->node->setting.levels; level++) {
         real *power = powers + (size_t)level * stride;
         memcpy(power, power - stride, rw_legs_power_reals(state) * sizeof *power);
         rw_legs_power_double(state, power);
@@ -173,18 +173,17 @@ static const rw_op lssl_op = {
     .doc = "linear state space, HiPPO-LegS, bilinear; FFT inside a chunk, state across",
     .source = "Gu et al. 2021, Combining recurrent, convolutional, and continuous-time models "
               "with linear state-space layers, equations 1, 3 and 4",
-    .carry = RW_CARRY_TREE,
-    .keeps_in = 1,
-    .in_place = 1,
+    .promises = {.keeps_in = 1, .in_place = 1},
     .shape = rw_state_space_shape,
+    .sizes = rw_state_space_sizes,
     .prepare = rw_state_space_prepare,
     .forward = rw_state_space_forward,
     .backward = rw_state_space_backward,
     .reference = reference,
     .step = rw_state_space_step,
-    .summary = rw_state_space_summary,
-    .adjoint = rw_state_space_adjoint,
-    .advance = rw_state_space_advance,
+    .tree = &(const rw_tree_carry){.summary = rw_state_space_summary,
+                                   .adjoint = rw_state_space_adjoint,
+                                   .advance = rw_state_space_advance},
     .flops = flops,
     .sample = sample,
 };

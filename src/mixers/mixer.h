@@ -8,7 +8,7 @@
 #define RW_MIXER_H
 
 #include "base/config.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 typedef struct {
     const char *name;

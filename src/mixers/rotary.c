@@ -27,18 +27,23 @@ static int turned_columns(const rw_node *node)
     return ((const attributes *)node->attributes)->heads * head_width(node);
 }
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     if (head_width(node) % 2 != 0 || turned_columns(node) > node->in_width[0])
         return rw_fail(RW_USAGE,
                        "rotary: heads of %d columns, %d in all, of %d; choose an even head width, "
                        "or do without rotary positions",
                        head_width(node), turned_columns(node), node->in_width[0]);
+    *out_width = node->in_width[0];
+    return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
+{
     const size_t width = (size_t)head_width(node);
-    node->out_width = node->in_width[0];
-    node->lanes = node->chunk > 0 ? node->chunk : 1;
-    node->derived = (size_t)node->chunk * width;
-    node->scratch = 2 * width;
+    node->size.slices = node->setting.chunk;
+    node->size.derived = (size_t)node->setting.chunk * width;
+    node->size.scratch = 2 * width;
     return RW_OK;
 }
 
@@ -80,7 +85,8 @@ static const real *factors_at(const rw_call *call, int t, real *start, real *out
 {
     const rw_node *node = call->node;
     const int width = head_width(node);
-    const long position = call->passed + call->position + t, row = position % node->chunk;
+    const long position = call->at.passed + call->at.position + t,
+               row = position % node->setting.chunk;
     if (t == 0 || row == 0) factors_of(node, (double)(position - row), start);
     multiply(width / 2, start, call->derived + (size_t)row * (size_t)width, out);
     return out;
@@ -124,9 +130,9 @@ static void forward(const rw_call *call)
 
 static void backward(const rw_call *call)
 {
-    if (call->din[0])
-        turn_rows(call, -1, call->dout, call->dout_ld, call->din_add[0], call->din[0],
-                  call->din_ld[0]);
+    if (call->back.din[0])
+        turn_rows(call, -1, call->back.dout, call->back.dout_ld, call->back.din_add[0],
+                  call->back.din[0], call->back.din_ld[0]);
 }
 
 static void reference(const rw_call *call)
@@ -155,8 +161,9 @@ static const rw_op rotary_op = {
     .name = "rotary",
     .doc = "rotary positions: pairs of columns turned by an angle that grows with the position",
     .source = "Su et al. 2021, RoFormer, equation 34",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = shape,
+    .sizes = sizes,
     .prepare = prepare,
     .forward = forward,
     .backward = backward,

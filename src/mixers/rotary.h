@@ -2,7 +2,7 @@
 #ifndef RW_ROTARY_H
 #define RW_ROTARY_H
 
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 /* y = x with the columns of each of the first `heads` groups of d = head_width turned
  * in pairs (i, i + d/2), by the angle position / base^(2i/d): products of rows then

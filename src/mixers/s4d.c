@@ -71,8 +71,9 @@ static void prepare_powers(const rw_node *node, double complex lambda, real *pow
 {
     double re = creal(lambda), im = cimag(lambda);
     int level = 0;
-    for (long tokens = 1; level < node->levels; tokens *= 2) {
-        if (tokens >= node->chunk) set_complex(powers + (size_t)level++ * stride, re + I * im);
+    for (long tokens = 1; level < node->setting.levels; tokens *= 2) {
+        if (tokens >= node->setting.chunk)
+            set_complex(powers + (size_t)level++ * stride, re + I * im);
         double square = re * re - im * im;
         im = 2 * re * im;
         re = square;
@@ -85,7 +86,7 @@ static void prepare(const rw_state_space_column *column, const real *const *para
 {
     const int modes = column->state / 2;
     memset(coefficients, 0, coefficient_reals(column->state) * sizeof *coefficients);
-    for (int level = 0; level < column->node->levels; level++)
+    for (int level = 0; level < column->node->setting.levels; level++)
         memset(powers + (size_t)level * stride, 0, power_reals(column->state) * sizeof *powers);
     for (int i = 0; i < column->width; i++)
         for (int m = 0; m < modes; m++) {
@@ -258,19 +259,18 @@ static const rw_op s4d_op = {
     .doc = "diagonal complex state space, zero-order hold; FFT inside a chunk, state across",
     .source = "Gu, Gupta, Goel, Re 2022, On the parameterization and initialization of diagonal "
               "state space models, sections 3 and 4",
-    .carry = RW_CARRY_TREE,
-    .keeps_in = 1,
-    .in_place = 1,
+    .promises = {.keeps_in = 1, .in_place = 1},
     .shape = rw_state_space_shape,
+    .sizes = rw_state_space_sizes,
     .prepare = rw_state_space_prepare,
     .prepare_backward = prepare_backward,
     .forward = rw_state_space_forward,
     .backward = rw_state_space_backward,
     .reference = reference,
     .step = rw_state_space_step,
-    .summary = rw_state_space_summary,
-    .adjoint = rw_state_space_adjoint,
-    .advance = rw_state_space_advance,
+    .tree = &(const rw_tree_carry){.summary = rw_state_space_summary,
+                                   .adjoint = rw_state_space_adjoint,
+                                   .advance = rw_state_space_advance},
     .flops = flops,
     .sample = sample,
 };

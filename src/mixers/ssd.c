@@ -18,7 +18,7 @@ typedef struct {
 
 enum { PARAM_DT_BIAS, PARAM_A_LOG, PARAM_D, PARAMS };
 
-static rw_status ssd_shape(rw_node *node)
+static rw_status ssd_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     int width = attr->heads * attr->head_width;
@@ -26,11 +26,18 @@ static rw_status ssd_shape(rw_node *node)
         node->in_width[1] != attr->heads || node->params != PARAMS)
         return rw_fail(RW_USAGE, "ssd takes x, B, C (width %d) and dt (width %d) and %d parameters",
                        width + 2 * attr->state, attr->heads, PARAMS);
-    node->out_width = width;
-    node->map = (size_t)attr->heads;
-    node->state = (size_t)attr->state * (size_t)width;
-    node->lanes = attr->heads;
-    node->scratch = rw_ssd_scratch_reals(node->chunk, attr->heads, attr->head_width, attr->state);
+    *out_width = width;
+    return RW_OK;
+}
+
+static rw_status ssd_sizes(rw_node *node)
+{
+    const attributes *attr = node->attributes;
+    node->size.transition = (size_t)attr->heads;
+    node->size.state = (size_t)attr->state * (size_t)node->out_width;
+    node->size.slices = attr->heads;
+    node->size.scratch =
+        rw_ssd_scratch_reals(node->setting.chunk, attr->heads, attr->head_width, attr->state);
     return RW_OK;
 }
 
@@ -59,47 +66,48 @@ static rw_ssd_chunk chunk_of(const rw_call *call)
 static void ssd_summary(const rw_call *call)
 {
     rw_ssd_chunk chunk = chunk_of(call);
-    rw_ssd_summary(&chunk, call->map, call->state, call->scratch);
+    rw_ssd_summary(&chunk, call->carry.transition, call->carry.state, call->scratch);
 }
 
 static void ssd_forward(const rw_call *call)
 {
     rw_ssd_chunk chunk = chunk_of(call);
-    rw_ssd_forward(&chunk, call->state_in, call->out, call->out_ld, call->scratch);
+    rw_ssd_forward(&chunk, call->carry.state_in, call->out, call->out_ld, call->scratch);
 }
 
 static void ssd_adjoint(const rw_call *call)
 {
     rw_ssd_chunk chunk = chunk_of(call);
-    rw_ssd_adjoint(&chunk, call->dout, call->dout_ld, call->dstate_in, call->scratch);
+    rw_ssd_adjoint(&chunk, call->back.dout, call->back.dout_ld, call->carry.dstate_in,
+                   call->scratch);
 }
 
 static void ssd_backward(const rw_call *call)
 {
     rw_ssd_chunk chunk = chunk_of(call);
     rw_ssd_grad grad = {
-        .ld = call->din_ld[0],
-        .add = call->din_add[0],
-        .raw = call->din[1],
-        .raw_ld = call->din_ld[1],
-        .raw_add = call->din_add[1],
-        .dt_bias = call->dparam[PARAM_DT_BIAS],
-        .a_log = call->dparam[PARAM_A_LOG],
-        .skip = call->dparam[PARAM_D],
+        .ld = call->back.din_ld[0],
+        .add = call->back.din_add[0],
+        .raw = call->back.din[1],
+        .raw_ld = call->back.din_ld[1],
+        .raw_add = call->back.din_add[1],
+        .dt_bias = call->back.dparam[PARAM_DT_BIAS],
+        .a_log = call->back.dparam[PARAM_A_LOG],
+        .skip = call->back.dparam[PARAM_D],
     };
-    if (call->din[0]) {
-        grad.x = call->din[0];
+    if (call->back.din[0]) {
+        grad.x = call->back.din[0];
         grad.b = grad.x + chunk.heads * chunk.head_width;
         grad.c = grad.b + chunk.state;
     }
-    rw_ssd_backward(&chunk, call->state_in, call->dstate_out, call->dout, call->dout_ld, &grad,
-                    call->scratch);
+    rw_ssd_backward(&chunk, call->carry.state_in, call->carry.dstate_out, call->back.dout,
+                    call->back.dout_ld, &grad, call->scratch);
 }
 
 static void ssd_step(const rw_call *call)
 {
     rw_ssd_chunk chunk = chunk_of(call);
-    rw_ssd_step(&chunk, call->state, call->out);
+    rw_ssd_step(&chunk, call->carry.state, call->out);
 }
 
 static void ssd_reference(const rw_call *call)
@@ -139,18 +147,17 @@ static const rw_op ssd_op = {
     .name = "ssd",
     .doc = "state-space dual recurrence of Mamba-2, by chunks",
     .source = "Dao and Gu 2024, Transformers are SSMs, section 6",
-    .carry = RW_CARRY_TREE,
-    .keeps_in = 3,
-    .in_place = 1u << 1,
+    .promises = {.keeps_in = 3, .in_place = 1u << 1},
     .shape = ssd_shape,
+    .sizes = ssd_sizes,
     .forward = ssd_forward,
     .backward = ssd_backward,
     .reference = ssd_reference,
     .step = ssd_step,
-    .summary = ssd_summary,
-    .adjoint = ssd_adjoint,
-    .advance = ssd_advance,
-    .compose = ssd_compose,
+    .tree = &(const rw_tree_carry){.summary = ssd_summary,
+                                   .adjoint = ssd_adjoint,
+                                   .advance = ssd_advance,
+                                   .compose = ssd_compose},
     .flops = ssd_flops,
 };
 

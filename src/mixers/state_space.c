@@ -32,7 +32,8 @@ static size_t padded(size_t reals)
 
 static layout layout_of(const rw_node *node)
 {
-    layout at = {.options = node->attributes, .chunk = node->chunk, .width = node->in_width[0]};
+    layout at = {
+        .options = node->attributes, .chunk = node->setting.chunk, .width = node->in_width[0]};
     at.family = at.options->recurrence;
     at.columns = (at.width + RW_LANES - 1) / RW_LANES;
     at.coefficient = at.family->coefficient_reals(at.options->state);
@@ -41,7 +42,7 @@ static layout layout_of(const rw_node *node)
     at.spectrum = at.kernel + padded((size_t)at.chunk * (size_t)at.width);
     at.coefficients = at.spectrum + padded(rw_conv_spectrum_reals(at.chunk, at.width));
     at.powers = at.coefficients + padded((size_t)at.columns * at.coefficient);
-    at.total = at.powers + (size_t)node->levels * (size_t)at.columns * at.power;
+    at.total = at.powers + (size_t)node->setting.levels * (size_t)at.columns * at.power;
     return at;
 }
 
@@ -50,26 +51,30 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-rw_status rw_state_space_shape(rw_node *node)
+rw_status rw_state_space_shape(const rw_node *node, int *out_width)
+{
+    const int state = ((const rw_state_space *)node->attributes)->state;
+    assert(state >= 1 && state <= RW_STATE_SPACE_MAX_STATE);
+    (void)state;
+    *out_width = node->in_width[0];
+    return RW_OK;
+}
+
+rw_status rw_state_space_sizes(rw_node *node)
 {
     const rw_state_space *options = node->attributes;
-    int width = node->in_width[0];
-    assert(options->state >= 1 && options->state <= RW_STATE_SPACE_MAX_STATE);
-    node->out_width = width;
-    node->lanes = (width + RW_CONV_GROUP - 1) / RW_CONV_GROUP;
-    node->map = 0;
-    node->state = (size_t)options->state * (size_t)width;
-    if (node->chunk == 0) return RW_OK;
-
-    layout at = layout_of(node);
-    node->derived = at.total;
-    node->derived_grad = (size_t)at.columns * at.family->gradient_reals(options->state);
+    const int width = node->out_width;
+    const layout at = layout_of(node);
+    node->size.slices = (width + RW_CONV_GROUP - 1) / RW_CONV_GROUP;
+    node->size.state = (size_t)options->state * (size_t)width;
+    node->size.derived = at.total;
+    node->size.derived_grad = (size_t)at.columns * at.family->gradient_reals(options->state);
     /* Two rows a token of a pair of columns, and for one column the state, its
      * adjoint and what gradient needs. The convolution and the columns take turns;
      * prepare keeps a plan. */
     size_t column = (2 * (size_t)at.chunk * PAIR + 2 * (size_t)options->state) * RW_LANES +
                     at.family->gradient_scratch_reals(options->state);
-    node->scratch = at.kernel + larger(rw_conv_scratch_reals(at.chunk, width), column);
+    node->size.scratch = at.kernel + larger(rw_conv_scratch_reals(at.chunk, width), column);
     return RW_OK;
 }
 
@@ -189,12 +194,12 @@ void rw_state_space_forward(const rw_call *call)
                     call->in[0], call->in_ld[0], call->out, call->out_ld, 0, call->scratch);
     add_skip(call->rows, at.width, call->param[RW_STATE_SPACE_SKIP], call->in[0], call->in_ld[0],
              call->out, call->out_ld);
-    if (!call->state_in) return;
+    if (!call->carry.state_in) return;
 
     real *tokens = call->scratch, *h = tokens + PAIR * (size_t)at.chunk * RW_LANES;
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
-        rw_lanes_pack(column.state, column.width, call->state_in + channel, at.width, h);
+        rw_lanes_pack(column.state, column.width, call->carry.state_in + channel, at.width, h);
         at.family->output(&column, call->rows, h, tokens_of(&column, &at, tokens));
         add_tokens(&column, &at, call->rows, tokens, call->out, call->out_ld);
     }
@@ -208,7 +213,7 @@ void rw_state_space_summary(const rw_call *call)
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         const real *u = pack_tokens(&column, &at, call->rows, call->in[0], call->in_ld[0], tokens);
         at.family->input(&column, call->rows, u, h);
-        rw_lanes_unpack(column.state, column.width, h, call->state + channel, at.width);
+        rw_lanes_unpack(column.state, column.width, h, call->carry.state + channel, at.width);
     }
 }
 
@@ -219,9 +224,9 @@ void rw_state_space_step(const rw_call *call)
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
         rw_lanes_pack(1, column.width, call->in[0] + channel, 0, u);
-        rw_lanes_pack(column.state, column.width, call->state + channel, at.width, h);
+        rw_lanes_pack(column.state, column.width, call->carry.state + channel, at.width, h);
         at.family->step(&column, u, y, h);
-        rw_lanes_unpack(column.state, column.width, h, call->state + channel, at.width);
+        rw_lanes_unpack(column.state, column.width, h, call->carry.state + channel, at.width);
         rw_lanes_unpack(1, column.width, y, call->out + channel, 0);
     }
     add_skip(1, at.width, call->param[RW_STATE_SPACE_SKIP], call->in[0], 0, call->out, 0);
@@ -233,27 +238,28 @@ void rw_state_space_adjoint(const rw_call *call)
     real *tokens = call->scratch, *p = tokens + PAIR * (size_t)at.chunk * RW_LANES;
     for (int channel = 0; channel < at.width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, &at, call->derived, channel);
-        const real *dy = pack_tokens(&column, &at, call->rows, call->dout, call->dout_ld, tokens);
+        const real *dy =
+            pack_tokens(&column, &at, call->rows, call->back.dout, call->back.dout_ld, tokens);
         at.family->output_adjoint(&column, call->rows, dy, p);
-        rw_lanes_unpack(column.state, column.width, p, call->dstate_in + channel, at.width);
+        rw_lanes_unpack(column.state, column.width, p, call->carry.dstate_in + channel, at.width);
     }
 }
 
 static void backward_input(const rw_call *call, const layout *at)
 {
     rw_conv_backward(at->chunk, call->derived, at->width, call->rows, call->derived + at->spectrum,
-                     call->dout, call->dout_ld, call->din[0], call->din_ld[0], call->din_add[0],
-                     call->scratch);
-    add_skip(call->rows, at->width, call->param[RW_STATE_SPACE_SKIP], call->dout, call->dout_ld,
-             call->din[0], call->din_ld[0]);
-    if (!call->dstate_out) return;
+                     call->back.dout, call->back.dout_ld, call->back.din[0], call->back.din_ld[0],
+                     call->back.din_add[0], call->scratch);
+    add_skip(call->rows, at->width, call->param[RW_STATE_SPACE_SKIP], call->back.dout,
+             call->back.dout_ld, call->back.din[0], call->back.din_ld[0]);
+    if (!call->carry.dstate_out) return;
 
     real *tokens = call->scratch, *p = tokens + PAIR * (size_t)at->chunk * RW_LANES;
     for (int channel = 0; channel < at->width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, at, call->derived, channel);
-        rw_lanes_pack(column.state, column.width, call->dstate_out + channel, at->width, p);
+        rw_lanes_pack(column.state, column.width, call->carry.dstate_out + channel, at->width, p);
         at->family->input_adjoint(&column, call->rows, p, tokens_of(&column, at, tokens));
-        add_tokens(&column, at, call->rows, tokens, call->din[0], call->din_ld[0]);
+        add_tokens(&column, at, call->rows, tokens, call->back.din[0], call->back.din_ld[0]);
     }
 }
 
@@ -275,12 +281,13 @@ static void backward_params(const rw_call *call, const layout *at)
     for (int channel = 0; channel < at->width; channel += RW_LANES) {
         rw_state_space_column column = column_at(call->node, at, call->derived, channel);
         const real *u = pack_tokens(&column, at, call->rows, call->in[0], call->in_ld[0], in);
-        const real *dy = pack_tokens(&column, at, call->rows, call->dout, call->dout_ld, dout);
-        pack_state(&column, call->state_in, at->width, h);
-        pack_state(&column, call->dstate_out, at->width, dh);
+        const real *dy =
+            pack_tokens(&column, at, call->rows, call->back.dout, call->back.dout_ld, dout);
+        pack_state(&column, call->carry.state_in, at->width, h);
+        pack_state(&column, call->carry.dstate_out, at->width, dh);
         real *dcoefficients =
-            gradient > 0 ? call->dderived + (size_t)(channel / RW_LANES) * gradient : NULL;
-        at->family->gradient(&column, call->rows, u, dy, dh, h, call->dparam, dcoefficients,
+            gradient > 0 ? call->back.dderived + (size_t)(channel / RW_LANES) * gradient : NULL;
+        at->family->gradient(&column, call->rows, u, dy, dh, h, call->back.dparam, dcoefficients,
                              dh + state);
     }
 }
@@ -289,12 +296,13 @@ void rw_state_space_backward(const rw_call *call)
 {
     layout at = layout_of(call->node);
     backward_params(call, &at);
-    real *dskip = call->dparam[RW_STATE_SPACE_SKIP];
+    real *dskip = call->back.dparam[RW_STATE_SPACE_SKIP];
     for (long t = 0; t < call->rows; t++) {
-        const real *u = call->in[0] + t * call->in_ld[0], *dy = call->dout + t * call->dout_ld;
+        const real *u = call->in[0] + t * call->in_ld[0],
+                   *dy = call->back.dout + t * call->back.dout_ld;
         for (int d = 0; d < at.width; d++) dskip[d] += dy[d] * u[d];
     }
-    if (call->din[0]) backward_input(call, &at); /* last: it may write over the input */
+    if (call->back.din[0]) backward_input(call, &at); /* last: it may write over the input */
 }
 
 void rw_state_space_advance(const rw_node *node, const real *derived, const real *map, int level,
@@ -324,7 +332,7 @@ void rw_state_space_advance(const rw_node *node, const real *derived, const real
  * and the product of the spectra. */
 double rw_state_space_flops(const rw_node *node, int rows, double recurrence)
 {
-    double points = 2.0 * (node->chunk > 0 ? node->chunk : rows);
+    double points = 2.0 * (node->setting.chunk > 0 ? node->setting.chunk : rows);
     double convolution = 2 * 2.5 * points * log2(points) + 3 * points;
     return node->in_width[0] * (convolution + rows * (recurrence + 2));
 }

@@ -6,7 +6,7 @@
  * K_t = C Abar^t Bbar, t < T, by FFT, plus what the state at the chunk's start
  * still gives: the recurrence, run on it with zero input. The state (N, D)
  * crosses chunks on the tree; the transition of 2^k chunks is the same
- * everywhere, so it is prepared once a step (node->map is 0).
+ * everywhere, so it is prepared once a step (node->size.transition is 0).
  *
  * A family of state spaces is a rw_recurrence: the recurrence over one column of
  * RW_LANES channels (kernels/lanes.h). Everything else is here. */
@@ -17,7 +17,7 @@
 #include <stddef.h>
 
 #include "base/config.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 /* Parameters of the op, in this order; a family may add its own. */
 enum {
@@ -48,7 +48,7 @@ typedef struct {
     size_t (*gradient_reals)(int state);
 
     /* From the parameters: the coefficients of the column, and the transitions
-     * of T 2^k tokens at powers + k * stride, for k < node->levels. */
+     * of T 2^k tokens at powers + k * stride, for k < node->setting.levels. */
     void (*prepare)(const rw_state_space_column *column, const real *const *param,
                     real *coefficients, real *powers, size_t stride);
     /* Moves the state h (N) by one token. */
@@ -80,7 +80,8 @@ typedef struct {
 } rw_state_space;
 
 /* Callbacks of a rw_op, for every family. */
-rw_status rw_state_space_shape(rw_node *node);
+rw_status rw_state_space_shape(const rw_node *node, int *out_width);
+rw_status rw_state_space_sizes(rw_node *node);
 void rw_state_space_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
                             int end, real *scratch);
 void rw_state_space_forward(const rw_call *call);

@@ -36,10 +36,10 @@ static rw_status new_lane(const rw_engine *e, int tag, lane *l)
     size_t map = 0, state = 0, shift = 0, sequences = (size_t)p->micro;
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
-        if (node->op->carry == RW_CARRY_SHIFT && node->state > shift) shift = node->state;
-        if (node->op->carry != RW_CARRY_TREE) continue;
-        if (node->map > map) map = node->map;
-        if (node->state > state) state = node->state;
+        if (node->op->shift && node->size.state > shift) shift = node->size.state;
+        if (!node->op->tree) continue;
+        if (node->size.transition > map) map = node->size.transition;
+        if (node->size.state > state) state = node->size.state;
     }
     RW_TRY(rw_alloc(2 * sequences * shift, sizeof(real), "halos", &l->buffer));
     return rw_scan_new(e->layout, tag, p->micro, p->tree.chunks, map, state, p->options.carry,
@@ -76,13 +76,13 @@ static void advance(const void *context, const real *map, int level, bool transp
                     int end, const real *x, const real *b, real *y)
 {
     const arithmetic *a = context;
-    a->node->op->advance(a->node, a->derived, map, level, transpose, begin, end, x, b, y);
+    a->node->op->tree->advance(a->node, a->derived, map, level, transpose, begin, end, x, b, y);
 }
 
 static void compose(const void *context, const real *left, const real *right, real *out)
 {
     const arithmetic *a = context;
-    a->node->op->compose(a->node, left, right, out);
+    a->node->op->tree->compose(a->node, left, right, out);
 }
 
 static const rw_node *node_of(const rw_pass *w, int i)
@@ -94,24 +94,26 @@ static void start_scan(const rw_pass *w, int i, bool mirrored, rw_range group, l
 {
     const rw_engine *e = w->e;
     const rw_node *node = node_of(w, i);
-    const rw_carry_place *place = &e->plan->carry[i];
+    const rw_carry_place *place = &e->plan->places[i].carry;
     size_t first = (size_t)(group.begin * rw_local_chunks(e->plan));
-    l->arithmetic = (arithmetic){node, e->derived + e->plan->derived[i]};
-    rw_affine affine = {node->map, node->state, node->lanes, &l->arithmetic, advance, compose};
+    l->arithmetic = (arithmetic){node, e->derived + e->plan->places[i].derived};
+    rw_affine affine = {node->size.transition, node->size.state, node->size.slices,
+                        &l->arithmetic,        advance,          compose};
     rw_scan_ends ends = {rw_step_carry_in(w, i, group.begin), rw_step_carry_out(w, i, group.begin)};
     rw_scan_start(l->scan, &affine, group.end - group.begin, mirrored,
                   w->batch->starts ? e->cuts + first : NULL, mirrored ? NULL : &ends,
-                  e->arena + place->map + first * node->map,
-                  e->arena + place->part + first * node->state,
-                  e->arena + (mirrored ? place->gradient : place->value) + first * node->state);
+                  e->arena + place->transition + first * node->size.transition,
+                  e->arena + place->part + first * node->size.state,
+                  e->arena + (mirrored ? place->gradient : place->value) +
+                      first * node->size.state);
 }
 
 /* The last chunk shifts its part into the next step. */
 static void keep_last_part(const rw_pass *w, int i, rw_range group)
 {
     const rw_plan *p = w->e->plan;
-    size_t state = p->nodes[i].state, local = (size_t)rw_local_chunks(p);
-    const real *part = w->e->arena + p->carry[i].part;
+    size_t state = p->nodes[i].size.state, local = (size_t)rw_local_chunks(p);
+    const real *part = w->e->arena + p->places[i].carry.part;
     if (p->chunks.end != p->tree.chunks || !rw_step_carry_out(w, i, 0)) return;
     for (long b = group.begin; b < group.end; b++)
         memcpy(rw_step_carry_out(w, i, b), part + ((size_t)(b + 1) * local - 1) * state,
@@ -121,9 +123,9 @@ static void keep_last_part(const rw_pass *w, int i, rw_range group)
 static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, int tag, lane *l)
 {
     const rw_engine *e = w->e;
-    const rw_carry_place *place = &e->plan->carry[i];
+    const rw_carry_place *place = &e->plan->places[i].carry;
     long local = rw_local_chunks(e->plan);
-    size_t state = node_of(w, i)->state, first = (size_t)(group.begin * local) * state;
+    size_t state = node_of(w, i)->size.state, first = (size_t)(group.begin * local) * state;
     rw_shift_start(&l->shift, e->layout, tag, group.end - group.begin, local, state, mirrored,
                    e->arena + place->part + first,
                    e->arena + (mirrored ? place->gradient : place->value) + first, l->buffer);
@@ -135,13 +137,13 @@ void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)
     const rw_node *node = node_of(w, i);
     lane *l = &w->e->exchange->lanes[group];
     bool last = group == rw_pass_groups(w) - 1;
-    if (rw_runs_in_exchange(node)) {
-        if (last && node->op->carry == RW_CARRY_SEQUENCE) rw_ordered_run(w, i, mirrored);
-        if (last && node->op->carry == RW_CARRY_GLOBAL) rw_global_run(w, i, mirrored);
+    if (rw_runs_in_exchange(node->op)) {
+        if (last && node->op->sequence) rw_ordered_run(w, i, mirrored);
+        if (last && node->op->global) rw_global_run(w, i, mirrored);
         return;
     }
     l->under_way = true;
-    l->shifts = node->op->carry == RW_CARRY_SHIFT;
+    l->shifts = node->op->shift;
     if (l->shifts)
         start_shift(w, i, mirrored, rw_pass_group(w, group), 1 + group, l);
     else

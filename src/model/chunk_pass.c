@@ -41,33 +41,35 @@ static void set_data(const rw_pass *w, rw_call *call, long b, long c)
     const rw_plan *p = w->e->plan;
     const rw_batch *d = w->batch;
     long row = (w->part.begin + b) * d->rows + (c - p->chunks.begin) * p->options.chunk;
-    if (d->tokens) call->tokens = d->tokens + row;
-    if (d->targets) call->targets = d->targets + row;
-    if (d->features) call->features = d->features + row * d->feature_width;
-    if (d->target_features) call->target_features = d->target_features + row * d->target_width;
-    if (w->row_loss) call->row_loss = w->row_loss + row;
+    if (d->tokens) call->data.tokens = d->tokens + row;
+    if (d->targets) call->data.targets = d->targets + row;
+    call->data.feature_width = d->feature_width;
+    call->data.target_width = d->target_width;
+    if (d->features) call->data.features = d->features + row * d->feature_width;
+    if (d->target_features) call->data.target_features = d->target_features + row * d->target_width;
+    if (w->row_loss) call->loss.rows = w->row_loss + row;
     size_t leaf = (size_t)(w->part.begin * rw_local_chunks(p)) + chunk_number(w, b, c);
-    call->loss = w->e->losses + leaf;
-    if (!w->training) call->correct = w->e->corrects + leaf;
+    call->loss.sum = w->e->losses + leaf;
+    if (!w->training) call->loss.correct = w->e->corrects + leaf;
 }
 
 static void set_carry(const rw_pass *w, rw_call *call, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     const rw_node *node = call->node;
-    const rw_carry_place *place = &p->carry[node->index];
+    const rw_carry_place *place = &p->places[node->index].carry;
     size_t n = chunk_number(w, b, c);
     real *arena = w->e->arena;
-    bool ordered = node->op->carry == RW_CARRY_SEQUENCE;
-    call->map = arena + place->map + n * node->map;
+    bool ordered = node->op->sequence;
+    call->carry.transition = arena + place->transition + n * node->size.transition;
     if (ordered)
-        call->saved = arena + place->saved + n * (size_t)p->options.chunk * node->saved;
+        call->carry.saved = arena + place->saved + n * (size_t)p->options.chunk * node->size.saved;
     else
-        call->state = call->dstate_in = arena + place->part + n * node->state;
-    call->state_in =
-        c > 0 ? arena + place->value + n * node->state : rw_step_carry_in(w, node->index, b);
+        call->carry.state = call->carry.dstate_in = arena + place->part + n * node->size.state;
+    call->carry.state_in =
+        c > 0 ? arena + place->value + n * node->size.state : rw_step_carry_in(w, node->index, b);
     if (p->options.training && c < p->tree.chunks - 1)
-        call->dstate_out = arena + place->gradient + n * node->state;
+        call->carry.dstate_out = arena + place->gradient + n * node->size.state;
 }
 
 /* Where node finds value v. */
@@ -75,9 +77,9 @@ static rw_place place_of(const rw_pass *w, const rw_node *node, int v)
 {
     const rw_plan *p = w->e->plan;
     bool made = w->again && w->again[v];
-    if (made || (w->replays && p->made_in[v] == node->block))
-        return (rw_place){false, p->replayed[v], rw_graph_width(p->graph, v)};
-    return p->value[v];
+    if (made || (w->replays && p->values[v].block == node->block))
+        return (rw_place){false, p->values[v].recomputed, rw_graph_width(p->graph, v)};
+    return p->values[v].value;
 }
 
 /* The call of node i on chunk c of sequence b of the micro-batch, forward. */
@@ -86,15 +88,15 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
     const rw_plan *p = w->e->plan;
     const rw_node *node = &p->nodes[i];
     *call = (rw_call){.node = node, .rows = rw_plan_chunk_rows(p, c)};
-    call->sequence = p->sequences.begin + w->part.begin + b;
-    call->position = c * p->options.chunk;
-    call->passed = w->batch->position;
-    call->seed = w->seed;
-    call->step = w->step;
-    call->training = w->training;
-    call->loss_scale = w->loss_scale;
+    call->at.sequence = p->sequences.begin + w->part.begin + b;
+    call->at.position = c * p->options.chunk;
+    call->at.passed = w->batch->position;
+    call->at.seed = w->seed;
+    call->at.step = w->step;
+    call->at.training = w->training;
+    call->loss.scale = w->loss_scale;
     call->scratch = rw_op_scratch(w->e);
-    call->derived = w->e->derived + p->derived[i];
+    call->derived = w->e->derived + p->places[i].derived;
     for (int k = 0; k < node->params; k++)
         call->param[k] = w->e->model->weights + rw_graph_param_at(p->graph, node->param[k])->offset;
     for (int k = 0; k < node->ins; k++) {
@@ -107,7 +109,7 @@ static void set_call(const rw_pass *w, int i, long b, long c, rw_call *call)
         call->out_ld = place.ld;
         call->out = rw_pass_rows(w, &place, b, c);
     }
-    if (node->op->carry != RW_CARRY_NONE) set_carry(w, call, b, c);
+    if (rw_has_carry(node->op)) set_carry(w, call, b, c);
     set_data(w, call, b, c);
 }
 
@@ -115,9 +117,9 @@ static void set_dout(const rw_pass *w, rw_call *call, long b, long c)
 {
     const rw_node *node = call->node;
     if (node->out < 0) return;
-    const rw_place *place = &w->e->plan->gradient[node->out];
-    call->dout_ld = place->ld;
-    call->dout = rw_pass_rows(w, place, b, c);
+    const rw_place *place = &w->e->plan->values[node->out].gradient;
+    call->back.dout_ld = place->ld;
+    call->back.dout = rw_pass_rows(w, place, b, c);
 }
 
 static real *thrown_away(const rw_engine *e)
@@ -133,38 +135,47 @@ static void set_backward(const rw_pass *w, rw_call *call, real *leaf, long b, lo
     const rw_plan *p = w->e->plan;
     const rw_node *node = call->node;
     int i = node->index;
-    call->discards = w->discards;
+    call->back.discards = w->discards;
+    if (w->discards) call->loss.sum = NULL;
     if (w->discards) leaf = thrown_away(w->e);
     for (int k = 0; k < node->ins; k++) {
         int v = node->in[k];
-        if (!p->needs_gradient[v]) continue;
-        bool thrown = w->discards_input && p->made_in[v] != node->block;
+        if (!p->values[v].needs_gradient) continue;
+        bool thrown = w->discards_input && p->values[v].block != node->block;
         rw_place place =
-            thrown ? (rw_place){false, 0, rw_graph_width(p->graph, v)} : p->gradient[v];
-        call->din_ld[k] = place.ld;
-        call->din[k] = rw_pass_rows(w, &place, b, c) + node->in_begin[k];
-        call->din_add[k] = !thrown && p->add[i][k];
+            thrown ? (rw_place){false, 0, rw_graph_width(p->graph, v)} : p->values[v].gradient;
+        call->back.din_ld[k] = place.ld;
+        call->back.din[k] = rw_pass_rows(w, &place, b, c) + node->in_begin[k];
+        call->back.din_add[k] = !thrown && p->places[i].add[k];
     }
     set_dout(w, call, b, c);
-    for (int k = 0; k < node->params; k++) call->dparam[k] = leaf + p->leaf_param[i][k];
-    call->dderived = leaf + p->leaf_derived[i];
+    for (int k = 0; k < node->params; k++) call->back.dparam[k] = leaf + p->places[i].leaf_param[k];
+    call->back.dderived = leaf + p->places[i].leaf_derived;
+}
+
+static void narrow_data(rw_call_data *data, int first)
+{
+    if (data->tokens) data->tokens += first;
+    if (data->targets) data->targets += first;
+    if (data->features) data->features += (size_t)first * (size_t)data->feature_width;
+    if (data->target_features) data->target_features += (size_t)first * (size_t)data->target_width;
 }
 
 /* Restricts a call to rows [first, first + rows). */
-static void narrow(rw_call *call, int first, int rows, int feature_width)
+static void narrow(rw_call *call, int first, int rows)
 {
     const rw_node *node = call->node;
     call->rows = rows;
-    call->position += first;
+    call->at.position += first;
     for (int k = 0; k < node->ins; k++) {
         call->in[k] += (size_t)first * (size_t)call->in_ld[k];
-        if (call->din[k]) call->din[k] += (size_t)first * (size_t)call->din_ld[k];
+        if (call->back.din[k]) call->back.din[k] += (size_t)first * (size_t)call->back.din_ld[k];
     }
     if (call->out) call->out += (size_t)first * (size_t)call->out_ld;
-    if (call->dout) call->dout += (size_t)first * (size_t)call->dout_ld;
-    if (call->saved) call->saved += (size_t)first * node->saved;
-    if (call->tokens) call->tokens += first;
-    if (call->features) call->features += (size_t)first * (size_t)feature_width;
+    if (call->back.dout) call->back.dout += (size_t)first * (size_t)call->back.dout_ld;
+    if (call->carry.saved) call->carry.saved += (size_t)first * node->size.saved;
+    narrow_data(&call->data, first);
+    if (call->loss.rows) call->loss.rows += first;
 }
 
 /* ---- Documents ------------------------------------------------------------- */
@@ -226,13 +237,12 @@ void rw_pass_find_cuts(const rw_pass *w)
 /* Restricts the call of an op with a carry to rows [first, end) of the chunk:
  * only what lies before the first document boundary sees the state at the
  * chunk's start, only what lies after the last one reaches its end. */
-static void narrow_to_piece(const rw_pass *w, rw_call *call, const uint8_t *starts, int first,
-                            int end)
+static void narrow_to_piece(rw_call *call, const uint8_t *starts, int first, int end)
 {
     int all = call->rows;
-    if (first > 0 || (starts && starts[0])) call->state_in = NULL;
-    if (end < all) call->dstate_out = NULL;
-    if (end - first < all) narrow(call, first, end - first, w->batch->feature_width);
+    if (first > 0 || (starts && starts[0])) call->carry.state_in = NULL;
+    if (end < all) call->carry.dstate_out = NULL;
+    if (end - first < all) narrow(call, first, end - first);
 }
 
 /* ---- Segments -------------------------------------------------------------- */
@@ -241,7 +251,7 @@ static void call_forward(const rw_pass *w, int i, long b, long c, int first, int
 {
     rw_call call;
     set_call(w, i, b, c, &call);
-    if (rows < call.rows) narrow(&call, first, rows, w->batch->feature_width);
+    if (rows < call.rows) narrow(&call, first, rows);
     call.node->op->forward(&call);
 }
 
@@ -250,14 +260,14 @@ static void call_backward(const rw_pass *w, int i, real *leaf, long b, long c, i
     rw_call call;
     set_call(w, i, b, c, &call);
     set_backward(w, &call, leaf, b, c);
-    if (rows < call.rows) narrow(&call, first, rows, w->batch->feature_width);
+    if (rows < call.rows) narrow(&call, first, rows);
     call.node->op->backward(&call);
 }
 
 /* Global ops do all their work in the exchange. */
 static bool is_global(const rw_pass *w, int i)
 {
-    return w->e->plan->nodes[i].op->carry == RW_CARRY_GLOBAL;
+    return w->e->plan->nodes[i].op->global;
 }
 
 /* Ops with a carry see one document at a time. */
@@ -269,7 +279,7 @@ static void forward_pieces(const rw_pass *w, int i, long b, long c)
         rw_call call;
         end = piece_end(starts, first, all);
         set_call(w, i, b, c, &call);
-        narrow_to_piece(w, &call, starts, first, end);
+        narrow_to_piece(&call, starts, first, end);
         call.node->op->forward(&call);
     }
 }
@@ -283,7 +293,7 @@ static void backward_pieces(const rw_pass *w, int i, real *leaf, long b, long c)
         end = piece_end(starts, first, all);
         set_call(w, i, b, c, &call);
         set_backward(w, &call, leaf, b, c);
-        narrow_to_piece(w, &call, starts, first, end);
+        narrow_to_piece(&call, starts, first, end);
         call.node->op->backward(&call);
     }
 }
@@ -291,7 +301,7 @@ static void backward_pieces(const rw_pass *w, int i, real *leaf, long b, long c)
 /* Sequence and global carries have theirs in the exchange. */
 static bool runs_in_exchange(const rw_pass *w, int i)
 {
-    return is_global(w, i) || w->e->plan->nodes[i].op->carry == RW_CARRY_SEQUENCE;
+    return is_global(w, i) || w->e->plan->nodes[i].op->sequence;
 }
 
 /* The last chunk's is needed by the next step alone. */
@@ -303,8 +313,8 @@ static void call_summary(const rw_pass *w, int i, long b, long c)
     bool last = c == p->tree.chunks - 1;
     if (runs_in_exchange(w, i) || (last && !p->options.carry)) return;
     set_call(w, i, b, c, &call);
-    narrow_to_piece(w, &call, starts, last_piece(starts, call.rows), call.rows);
-    call.node->op->summary(&call);
+    narrow_to_piece(&call, starts, last_piece(starts, call.rows), call.rows);
+    rw_summary(call.node->op)(&call);
 }
 
 /* The first chunk's is not needed: no gradient goes back to the step before. */
@@ -316,30 +326,32 @@ static void call_adjoint(const rw_pass *w, int i, real *leaf, long b, long c)
     set_call(w, i, b, c, &call);
     set_backward(w, &call, leaf, b, c);
     if (starts && starts[0]) {
-        memset(call.dstate_in, 0, call.node->state * sizeof(real));
+        memset(call.carry.dstate_in, 0, call.node->size.state * sizeof(real));
         return;
     }
-    narrow_to_piece(w, &call, starts, 0, piece_end(starts, 0, call.rows));
-    call.node->op->adjoint(&call);
+    narrow_to_piece(&call, starts, 0, piece_end(starts, 0, call.rows));
+    rw_adjoint(call.node->op)(&call);
 }
 
 void rw_chunk_ordered_call(const rw_pass *w, int i, long b, long c, bool mirrored, real *end,
                            rw_call *call)
 {
     const rw_plan *p = w->e->plan;
-    const rw_carry_place *place = &p->carry[i];
+    const rw_carry_place *place = &p->places[i].carry;
     long next = mirrored ? c - 1 : c + 1;
     bool local = next >= p->chunks.begin && next < p->chunks.end;
     set_call(w, i, b, c, call);
-    call->starts = starts_of(w, b, c);
+    call->carry.starts = starts_of(w, b, c);
     real *slot = w->e->arena + (mirrored ? place->gradient : place->value);
     real *leaves = next == p->tree.chunks ? rw_step_carry_out(w, i, b) : NULL;
-    real *to = local ? slot + chunk_number(w, b, next) * p->nodes[i].state : leaves ? leaves : end;
+    real *to = local    ? slot + chunk_number(w, b, next) * p->nodes[i].size.state
+               : leaves ? leaves
+                        : end;
     if (mirrored) {
         set_dout(w, call, b, c);
-        call->dstate_in = to;
+        call->carry.dstate_in = to;
     } else {
-        call->state = to;
+        call->carry.state = to;
     }
 }
 
@@ -413,11 +425,11 @@ static void make_again(rw_pass *w, const rw_segment *s, long b, long c)
 {
     const rw_plan *p = w->e->plan;
     int all = rw_plan_chunk_rows(p, c);
-    w->again = rw_plan_again(p, (int)(s - p->segments));
+    w->again = rw_plan_recomputes(p, (int)(s - p->segments));
     for (int i = p->segments[s->begin].first; i < s->last; i++) {
         const rw_node *node = &p->nodes[i];
         if (node->out < 0 || !w->again[node->out]) continue;
-        if (rw_has_carry(node))
+        if (rw_has_carry(node->op))
             forward_pieces(w, i, b, c);
         else
             call_forward(w, i, b, c, 0, all);

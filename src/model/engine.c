@@ -12,11 +12,18 @@
 
 /* ---- Making -------------------------------------------------------------- */
 
+static bool same_places(const rw_plan *a, const rw_plan *b)
+{
+    for (int i = 0; i < a->node_count; i++)
+        if (a->places[i].derived != b->places[i].derived) return false;
+    return true;
+}
+
 /* Is what prepare makes at the same places in both? Some of it is never written. */
 static bool same_derived(const rw_plan *a, const rw_plan *b)
 {
     return a->node_count == b->node_count && a->derived_total == b->derived_total &&
-           memcmp(a->derived, b->derived, (size_t)a->node_count * sizeof *a->derived) == 0;
+           same_places(a, b);
 }
 
 /* Memory of the other engine where it is enough, else memory of its own. */
@@ -49,7 +56,7 @@ static rw_status allocate(rw_engine *e)
     size_t threads = (size_t)e->layout->threads, ordered = 0;
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
-        if (node->op->carry == RW_CARRY_SEQUENCE && node->state > ordered) ordered = node->state;
+        if (node->op->sequence && node->size.state > ordered) ordered = node->size.state;
     }
     long local = p->chunks.end - p->chunks.begin;
     long sequences = p->sequences.end - p->sequences.begin;
@@ -229,13 +236,6 @@ static void backward_segment(const rw_pass *w, int s)
 
 /* ---- Parameters: once a step ------------------------------------------------ */
 
-static void params_of(const rw_engine *e, real *base, int i, real **param)
-{
-    const rw_node *node = &e->plan->nodes[i];
-    for (int k = 0; k < node->params; k++)
-        param[k] = base + rw_graph_param_at(e->plan->graph, node->param[k])->offset;
-}
-
 static void prepare(rw_engine *e)
 {
     const rw_plan *p = e->plan;
@@ -243,13 +243,15 @@ static void prepare(rw_engine *e)
         const rw_node *node = &p->nodes[i];
         if (!node->op->prepare) continue;
         real *param[RW_MAX_OP_PARAMS];
-        params_of(e, e->model->weights, i, param);
+        rw_graph_params_of(p->graph, node, e->model->weights, param);
 #pragma omp parallel num_threads(e->layout->threads)
         {
-            rw_range lanes = rw_split(node->lanes, omp_get_num_threads(), omp_get_thread_num());
+            rw_range lanes =
+                rw_split(node->size.slices, omp_get_num_threads(), omp_get_thread_num());
             if (lanes.end > lanes.begin)
-                node->op->prepare(node, (const real *const *)param, e->derived + p->derived[i],
-                                  (int)lanes.begin, (int)lanes.end, rw_op_scratch(e));
+                node->op->prepare(node, (const real *const *)param,
+                                  e->derived + p->places[i].derived, (int)lanes.begin,
+                                  (int)lanes.end, rw_op_scratch(e));
         }
     }
 }
@@ -259,15 +261,15 @@ static void prepare_backward(rw_engine *e, int i, const real *dderived)
     const rw_plan *p = e->plan;
     const rw_node *node = &p->nodes[i];
     real *param[RW_MAX_OP_PARAMS], *dparam[RW_MAX_OP_PARAMS];
-    params_of(e, e->model->weights, i, param);
-    params_of(e, e->model->gradient, i, dparam);
+    rw_graph_params_of(p->graph, node, e->model->weights, param);
+    rw_graph_params_of(p->graph, node, e->model->gradient, dparam);
 #pragma omp parallel num_threads(e->layout->threads)
     {
-        rw_range lanes = rw_split(node->lanes, omp_get_num_threads(), omp_get_thread_num());
+        rw_range lanes = rw_split(node->size.slices, omp_get_num_threads(), omp_get_thread_num());
         if (lanes.end > lanes.begin)
-            node->op->prepare_backward(node, (const real *const *)param, e->derived + p->derived[i],
-                                       dderived, dparam, (int)lanes.begin, (int)lanes.end,
-                                       rw_op_scratch(e));
+            node->op->prepare_backward(node, (const real *const *)param,
+                                       e->derived + p->places[i].derived, dderived, dparam,
+                                       (int)lanes.begin, (int)lanes.end, rw_op_scratch(e));
     }
 }
 
@@ -277,15 +279,15 @@ static void spread(rw_engine *e, int i, const real *total)
     const rw_plan *p = e->plan;
     const rw_node *node = &p->nodes[i];
     real *dparam[RW_MAX_OP_PARAMS];
-    params_of(e, e->model->gradient, i, dparam);
+    rw_graph_params_of(p->graph, node, e->model->gradient, dparam);
     for (int k = 0; k < node->params; k++) {
-        const real *from = total + p->leaf_param[i][k];
+        const real *from = total + p->places[i].leaf_param[k];
         real *to = dparam[k];
         long n = node->param_rows[k] * node->param_cols[k];
 #pragma omp parallel for schedule(static)
         for (long j = 0; j < n; j++) to[j] += from[j];
     }
-    if (node->derived_grad) prepare_backward(e, i, total + p->leaf_derived[i]);
+    if (node->size.derived_grad) prepare_backward(e, i, total + p->places[i].leaf_derived);
 }
 
 /* Finishes the sum over ranks that was started first. Always in the order of
@@ -318,6 +320,14 @@ static double count_targets(const rw_engine *e, const rw_batch *batch)
     /* The ranks of one sp_comm hold different tokens: every rank counts its own. */
     MPI_Allreduce(MPI_IN_PLACE, &counted, 1, MPI_LONG, MPI_SUM, e->layout->world);
     return (double)counted;
+}
+
+static void clear_losses(rw_engine *e)
+{
+    const rw_plan *p = e->plan;
+    size_t n = (size_t)((p->sequences.end - p->sequences.begin) * rw_local_chunks(p));
+    memset(e->losses, 0, n * sizeof *e->losses);
+    memset(e->corrects, 0, n * sizeof *e->corrects);
 }
 
 /* A mean over nothing is no number. */
@@ -363,6 +373,7 @@ bool rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
     out->counted = count_targets(e, batch);
     w.loss_scale = (real)(1 / (out->counted > 0 ? out->counted : 1));
     memset(e->model->gradient, 0, rw_graph_weights(p->graph) * sizeof(real));
+    clear_losses(e);
     rw_gradient_sum_reset(e->sum);
     prepare(e);
     for (int m = 0; m < p->options.accumulate; m++) {
@@ -394,6 +405,7 @@ void rw_engine_evaluate(rw_engine *e, const rw_batch *batch, real *row_loss, rw_
     const rw_plan *p = e->plan;
     rw_pass w = {.e = e, .batch = batch, .row_loss = row_loss};
     out->counted = count_targets(e, batch);
+    clear_losses(e);
     prepare(e);
     for (int m = 0; m < p->options.accumulate; m++) {
         w.part = rw_split(batch->sequences, p->options.accumulate, m);

@@ -26,7 +26,8 @@ rw_span rw_global_extend(const rw_span *span, long memory)
 /* Of the first rank: inputs | output | their gradients. */
 static size_t copied_reals(const rw_plan *p, const rw_node *node)
 {
-    long memory = p->memory[node->index], rows = memory + rw_local_chunks(p) * p->options.chunk;
+    long memory = p->places[node->index].past_rows,
+         rows = memory + rw_local_chunks(p) * p->options.chunk;
     size_t columns = rw_plan_input_width(node) + (size_t)node->out_width;
     return memory ? 2 * (size_t)(p->micro * rows) * columns : 0;
 }
@@ -39,7 +40,7 @@ rw_status rw_global_memory_allocate(rw_engine *e)
     for (int i = 0; i < p->node_count; i++) {
         size_t copied = copied_reals(p, &p->nodes[i]);
         if (copied > reals) reals = copied;
-        if (p->memory[i] > longest) longest = p->memory[i];
+        if (p->places[i].past_rows > longest) longest = p->places[i].past_rows;
     }
     if (longest == 0) return RW_OK;
     if (e->layout->sp_rank == 0)
@@ -109,7 +110,7 @@ static void open_inputs(const rw_pass *w, const rw_global *own, rw_global *g, re
         const int width = g->in_ld[k] = g->node->in_width[k];
         real *at = take(g, next, width);
         g->in[k] = at;
-        if (mirrored && !(g->node->op->keeps_in >> k & 1)) continue;
+        if (mirrored && !(g->node->op->promises.keeps_in >> k & 1)) continue;
         fill_memory(w, g, at, width, column, true);
         copy(own, own_matrix(own, own->in[k], own->in_ld[k]), extended_matrix(g, at, width), width);
     }
@@ -120,7 +121,7 @@ static void open_output(const rw_pass *w, const rw_global *own, rw_global *g, re
 {
     const int width = g->out_ld;
     g->out = take(g, next, width);
-    if (!mirrored || !g->node->op->keeps_out) return;
+    if (!mirrored || !g->node->op->promises.keeps_out) return;
     fill_memory(w, g, g->out, width, 0, false);
     copy(own, own_matrix(own, own->out, width), extended_matrix(g, g->out, width), width);
 }
@@ -207,7 +208,7 @@ static void keep_rows(const rw_pass *w, const rw_global *own, long memory)
 
 rw_global rw_global_memory_open(const rw_pass *w, const rw_global *own, bool mirrored)
 {
-    const long memory = w->e->plan->memory[own->node->index];
+    const long memory = w->e->plan->places[own->node->index].past_rows;
     real *next = w->e->extended;
     rw_global g = *own;
     g.span = rw_global_extend(&own->span, memory);
@@ -230,5 +231,5 @@ void rw_global_memory_close(const rw_pass *w, const rw_global *own, const rw_glo
     if (copied)
         copy(own, extended_matrix(g, g->out, g->out_ld), own_matrix(own, own->out, own->out_ld),
              g->out_ld);
-    keep_rows(w, own, w->e->plan->memory[own->node->index]);
+    keep_rows(w, own, w->e->plan->places[own->node->index].past_rows);
 }

@@ -22,14 +22,16 @@ static rw_span span_of(const rw_engine *e, long sequences)
 static bool has_global(const rw_plan *p)
 {
     for (int i = 0; i < p->node_count; i++)
-        if (p->nodes[i].op->carry == RW_CARRY_GLOBAL) return true;
+        if (p->nodes[i].op->global) return true;
     return false;
 }
 
 static rw_status measure(const rw_node *node, const rw_span *span, size_t *most)
 {
-    if (node->op->fits) RW_TRY(node->op->fits(node, span));
-    size_t reals = node->op->workspace ? node->op->workspace(node, span) : 0;
+    const rw_global_carry *op = node->op->global;
+    if (!op) return RW_OK;
+    if (op->fits) RW_TRY(op->fits(node, span));
+    size_t reals = op->workspace ? op->workspace(node, span) : 0;
     if (reals > *most) *most = reals;
     return RW_OK;
 }
@@ -42,7 +44,7 @@ rw_status rw_global_allocate(rw_engine *e)
     size_t most = 0;
     if (!has_global(p)) return RW_OK;
     for (int i = 0; i < p->node_count; i++) {
-        rw_span extended = rw_global_extend(&span, p->memory[i]);
+        rw_span extended = rw_global_extend(&span, p->places[i].past_rows);
         RW_TRY(measure(&p->nodes[i], &span, &most));
         RW_TRY(measure(&p->nodes[i], &extended, &most));
     }
@@ -78,14 +80,14 @@ static void set_backward(const rw_pass *w, rw_global *g)
     const rw_plan *p = w->e->plan;
     const rw_node *node = g->node;
     long first = p->chunks.begin;
-    g->dout_ld = p->gradient[node->out].ld;
-    g->dout = rw_pass_rows(w, &p->gradient[node->out], 0, first);
+    g->dout_ld = p->values[node->out].gradient.ld;
+    g->dout = rw_pass_rows(w, &p->values[node->out].gradient, 0, first);
     for (int k = 0; k < node->ins; k++) {
-        const rw_place *place = &p->gradient[node->in[k]];
-        if (!p->needs_gradient[node->in[k]]) continue;
+        const rw_place *place = &p->values[node->in[k]].gradient;
+        if (!p->values[node->in[k]].needs_gradient) continue;
         g->din_ld[k] = place->ld;
         g->din[k] = rw_pass_rows(w, place, 0, first) + node->in_begin[k];
-        g->din_add[k] = p->add[node->index][k];
+        g->din_add[k] = p->places[node->index].add[k];
     }
 }
 
@@ -97,14 +99,14 @@ static rw_global call_of(const rw_pass *w, int i, bool mirrored)
     rw_global g = {.node = node, .workspace = e->workspace};
     g.span = span_of(e, w->part.end - w->part.begin);
     g.starts = w->batch->starts ? e->starts : NULL;
-    g.saved = e->arena + p->carry[i].saved;
+    g.saved = e->arena + p->places[i].carry.saved;
     for (int k = 0; k < node->ins; k++) {
-        const rw_place *place = &p->value[node->in[k]];
+        const rw_place *place = &p->values[node->in[k]].value;
         g.in[k] = rw_pass_rows(w, place, 0, p->chunks.begin) + node->in_begin[k];
         g.in_ld[k] = place->ld;
     }
-    g.out_ld = p->value[node->out].ld;
-    g.out = rw_pass_rows(w, &p->value[node->out], 0, p->chunks.begin);
+    g.out_ld = p->values[node->out].value.ld;
+    g.out = rw_pass_rows(w, &p->values[node->out].value, 0, p->chunks.begin);
     if (mirrored) set_backward(w, &g);
     return g;
 }
@@ -112,9 +114,9 @@ static rw_global call_of(const rw_pass *w, int i, bool mirrored)
 void rw_global_run(const rw_pass *w, int i, bool mirrored)
 {
     const rw_op *op = w->e->plan->nodes[i].op;
-    void (*run)(const rw_global *) = mirrored ? op->global_backward : op->global_forward;
+    void (*run)(const rw_global *) = mirrored ? op->global->backward : op->global->forward;
     rw_global own = call_of(w, i, mirrored);
-    if (!w->training || !w->e->plan->memory[i]) {
+    if (!w->training || !w->e->plan->places[i].past_rows) {
         run(&own);
         return;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "tensor/real.h"
 
 void rw_lifetime_use(rw_lifetime *item, int phase, int time)
 {
@@ -68,7 +69,7 @@ rw_status rw_liveness_place(rw_lifetime *items, int count, size_t *total)
     *total = 0;
     for (int i = 0; i < count; i++) {
         if (!items[i].size) continue;
-        items[i].size = (items[i].size + 15) / 16 * 16;
+        items[i].size = rw_whole_lines(items[i].size);
         order[used++] = &items[i];
     }
     qsort(order, (size_t)used, sizeof *order, by_size);

@@ -235,10 +235,7 @@ bool rw_model_sees_ahead(const rw_model *model)
 rw_status rw_model_node(const rw_model *model, int index, rw_node *out)
 {
     *out = *rw_graph_node(model->graph, index);
-    out->chunk = model->chunk;
-    out->levels = 1;
-    if (!out->lanes) out->lanes = 1;
-    return out->op->shape(out);
+    return rw_node_set(out, &(rw_setting){.chunk = model->chunk, .levels = 1});
 }
 
 double rw_model_step_flops(const rw_model *model, long length, double tokens)
@@ -250,7 +247,7 @@ double rw_model_step_flops(const rw_model *model, long length, double tokens)
         rw_node node;
         if (rw_model_node(model, i, &node) != RW_OK) continue;
         /* What sees all rows at once may do more than so much a row. */
-        if (node.op->carry == RW_CARRY_GLOBAL)
+        if (node.op->global)
             each += node.op->flops(&node, whole) / whole * rows;
         else
             each += node.op->flops(&node, rows);

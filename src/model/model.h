@@ -5,7 +5,7 @@
 
 #include "base/config.h"
 #include "data_pipeline/source.h"
-#include "ops/graph.h"
+#include "graph/graph.h"
 
 typedef struct {
     rw_graph *graph;

@@ -13,8 +13,8 @@ typedef struct {
 static void enter(const ordered *o, long b, long c, const real *from)
 {
     const rw_plan *p = o->pass->e->plan;
-    const rw_carry_place *place = &p->carry[o->node];
-    size_t state = p->nodes[o->node].state;
+    const rw_carry_place *place = &p->places[o->node].carry;
+    size_t state = p->nodes[o->node].size.state;
     size_t slot = (size_t)(b * rw_local_chunks(p) + c - p->chunks.begin) * state;
     memcpy(o->pass->e->arena + (o->mirrored ? place->gradient : place->value) + slot, from,
            state * sizeof(real));
@@ -26,7 +26,7 @@ static void run_together(const ordered *o, const rw_team *team, long b, int coun
 {
     const rw_plan *p = o->pass->e->plan;
     const rw_op *op = p->nodes[o->node].op;
-    size_t state = p->nodes[o->node].state;
+    size_t state = p->nodes[o->node].size.state;
     long local = rw_local_chunks(p);
     for (long k = 0; k < local; k++) {
         long c = o->mirrored ? p->chunks.end - 1 - k : p->chunks.begin + k;
@@ -34,10 +34,10 @@ static void run_together(const ordered *o, const rw_team *team, long b, int coun
         for (int i = count - 1; i >= 0; i--) {
             rw_chunk_ordered_call(o->pass, o->node, b + i, c, o->mirrored, out + (size_t)i * state,
                                   &call[i]);
-            call[i].beside = i + 1 < count ? &call[i + 1] : NULL;
-            call[i].team = team;
+            call[i].carry.beside = i + 1 < count ? &call[i + 1] : NULL;
+            call[i].carry.team = team;
         }
-        (o->mirrored ? op->adjoint : op->summary)(call);
+        (o->mirrored ? op->sequence->adjoint : op->sequence->summary)(call);
         rw_pass_progress(o->pass);
     }
 }
@@ -50,7 +50,7 @@ static void take_turn(void *context, rw_range wave, const real *in, real *out)
     const rw_plan *p = o->pass->e->plan;
     const long sequences = wave.end - wave.begin;
     const long first = o->mirrored ? p->chunks.end - 1 : p->chunks.begin;
-    const size_t state = p->nodes[o->node].state;
+    const size_t state = p->nodes[o->node].size.state;
     rw_barrier barrier = {0};
     real *scratch = rw_op_scratch(o->pass->e);
     for (long i = 0; in && i < sequences; i++)
@@ -82,6 +82,6 @@ void rw_ordered_run(const rw_pass *w, int i, bool mirrored)
     rw_engine *e = w->e;
     long sequences = w->part.end - w->part.begin;
     ordered o = {w, i, mirrored};
-    rw_pipeline_run(e->pipeline, sequences, e->plan->nodes[i].state, mirrored,
+    rw_pipeline_run(e->pipeline, sequences, e->plan->nodes[i].size.state, mirrored,
                     wave_of(e->layout, sequences), take_turn, &o);
 }

@@ -24,8 +24,8 @@ int rw_plan_run_end(const rw_plan *plan, int node, int last)
 {
     const rw_node *nodes = plan->nodes;
     int end = node + 1;
-    if (!nodes[node].op->rowwise || rw_has_carry(&nodes[node])) return end;
-    while (end < last && nodes[end].op->rowwise && !rw_has_carry(&nodes[end])) end++;
+    if (!nodes[node].op->promises.rowwise || rw_has_carry(nodes[node].op)) return end;
+    while (end < last && nodes[end].op->promises.rowwise && !rw_has_carry(nodes[end].op)) end++;
     return end;
 }
 
@@ -78,21 +78,22 @@ static rw_status plan_nodes(rw_plan *p)
     p->node_count = rw_graph_nodes(p->graph);
     size_t n = (size_t)p->node_count;
     RW_TRY(rw_alloc(n, sizeof *p->nodes, "the plan", &p->nodes));
-    RW_TRY(rw_alloc(n, sizeof *p->derived, "the plan", &p->derived));
-    RW_TRY(rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *p->made_in, "the plan",
-                    &p->made_in));
+    RW_TRY(rw_alloc(n, sizeof *p->places, "the plan", &p->places));
+    RW_TRY(
+        rw_alloc((size_t)rw_graph_values(p->graph) + 1, sizeof *p->values, "the plan", &p->values));
+    const rw_setting setting = {
+        .chunk = p->options.chunk,
+        .precision = p->options.precision,
+        /* The state after the last chunk may take the whole tree at once. */
+        .levels = p->tree.inner + p->options.carry,
+    };
     for (int i = 0; i < p->node_count; i++) {
         p->nodes[i] = *rw_graph_node(p->graph, i);
-        p->nodes[i].chunk = p->options.chunk;
-        p->nodes[i].precision = p->options.precision;
-        /* The state behind all chunks may take the whole tree at once. */
-        p->nodes[i].levels = p->tree.inner + p->options.carry;
-        if (!p->nodes[i].lanes) p->nodes[i].lanes = 1;
-        RW_TRY(p->nodes[i].op->shape(&p->nodes[i]));
-        if (p->nodes[i].out >= 0) p->made_in[p->nodes[i].out] = p->nodes[i].block;
-        p->derived[i] = p->derived_total;
-        p->derived_total += (p->nodes[i].derived + 15) / 16 * 16;
-        if (p->nodes[i].scratch > p->op_scratch) p->op_scratch = p->nodes[i].scratch;
+        RW_TRY(rw_node_set(&p->nodes[i], &setting));
+        if (p->nodes[i].out >= 0) p->values[p->nodes[i].out].block = p->nodes[i].block;
+        p->places[i].derived = p->derived_total;
+        p->derived_total += rw_whole_lines(p->nodes[i].size.derived);
+        if (p->nodes[i].size.scratch > p->op_scratch) p->op_scratch = p->nodes[i].size.scratch;
     }
     return RW_OK;
 }
@@ -110,7 +111,7 @@ static rw_status refuse_carry(const rw_node *node)
 /* Whole chunks, one at least. */
 static long memory_of(const rw_plan_options *o, const rw_node *node)
 {
-    long rows = node->op->memory(node, o->length);
+    long rows = node->op->global->past_rows(node, o->length);
     long chunks = (rows + o->chunk - 1) / o->chunk;
     if (rows > o->length) return o->length;
     return chunks > 0 ? chunks * o->chunk : o->chunk;
@@ -128,9 +129,9 @@ static rw_status plan_carry(rw_plan *p)
                        o->length, o->chunk);
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
-        if (node->op->carry != RW_CARRY_GLOBAL) continue;
-        if (!node->op->memory) return refuse_carry(node);
-        p->memory[i] = memory_of(o, node);
+        if (!node->op->global) continue;
+        if (!node->op->global->past_rows) return refuse_carry(node);
+        p->places[i].past_rows = memory_of(o, node);
     }
     return RW_OK;
 }
@@ -153,7 +154,7 @@ static bool can_replay(const rw_plan *p, int block)
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
         if (node->block != block) continue;
-        if (rw_runs_in_exchange(node)) return false;
+        if (rw_runs_in_exchange(node->op)) return false;
         if (node->out >= 0 && is_used(p, node->out, block, true) &&
             is_used(p, node->out, block, false))
             return false;
@@ -190,7 +191,7 @@ static rw_status plan_segments(rw_plan *p)
             s++;
             *s = (rw_segment){.first = i, .last = i, .closes = -1, .block = node->block};
         }
-        if (rw_has_carry(node)) {
+        if (rw_has_carry(node->op)) {
             s->closes = i;
             s++;
             *s = (rw_segment){.first = i, .opens = true, .closes = -1, .block = node->block};
@@ -203,7 +204,8 @@ static rw_status plan_segments(rw_plan *p)
         for (end = i; end < p->segment_count && s[end].block == s[i].block;) end++;
         finish_block(p, i, end);
     }
-    return RW_OK;
+    return rw_alloc((size_t)p->segment_count * (size_t)rw_graph_values(p->graph) + 1,
+                    sizeof *p->recomputes, "the plan", &p->recomputes);
 }
 
 /* ---- Gradients: who needs one, who adds, where it goes in a leaf -------- */
@@ -213,8 +215,8 @@ static void find_needs(rw_plan *p)
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
         bool needs = node->params > 0;
-        for (int k = 0; k < node->ins; k++) needs = needs || p->needs_gradient[node->in[k]];
-        if (node->out >= 0) p->needs_gradient[node->out] = needs;
+        for (int k = 0; k < node->ins; k++) needs = needs || p->values[node->in[k]].needs_gradient;
+        if (node->out >= 0) p->values[node->out].needs_gradient = needs;
     }
 }
 
@@ -233,7 +235,7 @@ static rw_status plan_adds(rw_plan *p, bool *const *written, int i)
         if (before && before != node->in_width[k])
             return rw_fail(RW_ERROR, "op %s (node %d) overlaps another use of its input in part",
                            node->op->name, i);
-        p->add[i][k] = before > 0;
+        p->places[i].add[k] = before > 0;
     }
     return RW_OK;
 }
@@ -242,7 +244,7 @@ static rw_status check_written(const rw_plan *p, bool *const *written)
 {
     for (int i = 0; i < p->node_count; i++) {
         int v = p->nodes[i].out;
-        if (v < 0 || !p->needs_gradient[v]) continue;
+        if (v < 0 || !p->values[v].needs_gradient) continue;
         for (int c = 0; c < p->nodes[i].out_width; c++)
             if (!written[v][c])
                 return rw_fail(RW_ERROR, "column %d of the output of op %s (node %d) is not used",
@@ -288,11 +290,11 @@ static void add_to_leaf(rw_plan *p, rw_segment *segment, int i)
 {
     const rw_node *node = &p->nodes[i];
     for (int k = 0; k < node->params; k++) {
-        p->leaf_param[i][k] = segment->leaf;
-        segment->leaf += (size_t)(node->param_rows[k] * node->param_cols[k] + 15) / 16 * 16;
+        p->places[i].leaf_param[k] = segment->leaf;
+        segment->leaf += rw_whole_lines((size_t)(node->param_rows[k] * node->param_cols[k]));
     }
-    p->leaf_derived[i] = segment->leaf;
-    segment->leaf += (node->derived_grad + 15) / 16 * 16;
+    p->places[i].leaf_derived = segment->leaf;
+    segment->leaf += rw_whole_lines(node->size.derived_grad);
 }
 
 static void plan_leaves(rw_plan *p)
@@ -308,21 +310,6 @@ static void plan_leaves(rw_plan *p)
 
 /* ---- The whole ---------------------------------------------------------- */
 
-static rw_status allocate_tables(rw_plan *p)
-{
-    size_t nodes = (size_t)p->node_count, values = (size_t)rw_graph_values(p->graph) + 1;
-    RW_TRY(rw_alloc(values, sizeof *p->value, "the plan", &p->value));
-    RW_TRY(rw_alloc(values, sizeof *p->gradient, "the plan", &p->gradient));
-    RW_TRY(rw_alloc(values, sizeof *p->needs_gradient, "the plan", &p->needs_gradient));
-    RW_TRY(rw_alloc(values, sizeof *p->replayed, "the plan", &p->replayed));
-    RW_TRY(rw_alloc(values * (2 * nodes + 1), sizeof *p->again, "the plan", &p->again));
-    RW_TRY(rw_alloc(nodes, sizeof *p->add, "the plan", &p->add));
-    RW_TRY(rw_alloc(nodes, sizeof *p->leaf_param, "the plan", &p->leaf_param));
-    RW_TRY(rw_alloc(nodes, sizeof *p->leaf_derived, "the plan", &p->leaf_derived));
-    RW_TRY(rw_alloc(nodes, sizeof *p->memory, "the plan", &p->memory));
-    return rw_alloc(nodes, sizeof *p->carry, "the plan", &p->carry);
-}
-
 rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
                       const rw_plan_options *options, rw_plan **out)
 {
@@ -333,7 +320,6 @@ rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
     p->options = *options;
     RW_TRY_DONE(set_ranges(p, layout));
     RW_TRY_DONE(plan_nodes(p));
-    RW_TRY_DONE(allocate_tables(p));
     RW_TRY_DONE(plan_carry(p));
     RW_TRY_DONE(plan_segments(p));
     if (options->training) {
@@ -352,18 +338,9 @@ void rw_plan_destroy(rw_plan **plan)
     rw_plan *p = *plan;
     if (!p) return;
     rw_free(&p->nodes);
-    rw_free(&p->derived);
+    rw_free(&p->places);
+    rw_free(&p->values);
+    rw_free(&p->recomputes);
     rw_free(&p->segments);
-    rw_free(&p->value);
-    rw_free(&p->gradient);
-    rw_free(&p->needs_gradient);
-    rw_free(&p->made_in);
-    rw_free(&p->replayed);
-    rw_free(&p->again);
-    rw_free(&p->add);
-    rw_free(&p->leaf_param);
-    rw_free(&p->leaf_derived);
-    rw_free(&p->carry);
-    rw_free(&p->memory);
     rw_free(plan);
 }

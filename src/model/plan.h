@@ -31,7 +31,7 @@
 #include "model/liveness.h"
 #include "mpi/layout.h"
 #include "mpi/tree.h"
-#include "ops/graph.h"
+#include "graph/graph.h"
 
 /* What of forward is run again in backward, so that less is stored. */
 typedef enum {
@@ -62,8 +62,26 @@ typedef struct {
 /* Where the carry of a node lies in the arena: (sequences, local chunks, n).
  * A sequence carry has no part: its states go straight to value and gradient. */
 typedef struct {
-    size_t map, part, value, gradient, saved;
+    size_t transition, part, value, gradient, saved;
 } rw_carry_place;
+
+/* What the plan decides for a value of the graph. */
+typedef struct {
+    rw_place value, gradient;
+    bool needs_gradient;
+    int block;         /* of the op that computes the value */
+    size_t recomputed; /* offset in scratch when the value is recomputed for backward */
+} rw_value_plan;
+
+/* What the plan decides for a node, beside its sizes. */
+typedef struct {
+    size_t derived;                      /* offset in the derived data */
+    bool add[RW_MAX_INPUTS];             /* din_add */
+    size_t leaf_param[RW_MAX_OP_PARAMS]; /* offsets in the leaf of the node's segment */
+    size_t leaf_derived;
+    rw_carry_place carry;
+    long past_rows; /* rows of earlier steps that a global op reads, or 0 */
+} rw_node_plan;
 
 typedef struct {
     int chunk;      /* tokens of a chunk, T */
@@ -88,23 +106,14 @@ typedef struct {
     int node_count;
     rw_segment *segments;
     int segment_count;
-    rw_place *value, *gradient;             /* by value id */
-    bool *needs_gradient;                   /* by value id */
-    int *made_in;                           /* by value id: the block of its op */
-    size_t *replayed;                       /* by value id: where, in scratch, replay puts it, or
-                                               backward what it makes again */
-    bool *again;                            /* (segments, values): backward of the segment begins
-                                               with making the value again */
-    bool (*add)[RW_MAX_INPUTS];             /* by node: din_add */
-    size_t (*leaf_param)[RW_MAX_OP_PARAMS]; /* by node: offset in its segment's leaf */
-    size_t *leaf_derived;                   /* by node: likewise */
-    size_t *derived;                        /* by node: offset in the derived memory */
-    rw_carry_place *carry;                  /* by node */
-    long *memory;         /* by node: rows of the step before that a global op sees, or 0 */
-    size_t arena;         /* reals of all stored buffers */
-    size_t scratch;       /* reals a thread: scratch values and gradients */
-    size_t op_scratch;    /* reals a thread: working memory of an op, behind those */
-    size_t derived_total; /* reals */
+    rw_value_plan *values; /* by value id */
+    rw_node_plan *places;  /* by node */
+    bool *recomputes;      /* (segments, values): the backward pass of the segment begins with
+                              recomputing the value */
+    size_t arena;          /* reals of all stored buffers */
+    size_t scratch;        /* reals a thread: scratch values and gradients */
+    size_t op_scratch;     /* reals a thread: working memory of an op, behind those */
+    size_t derived_total;  /* reals */
     size_t largest_leaf;
 } rw_plan;
 
@@ -127,14 +136,10 @@ int rw_plan_chunk_rows(const rw_plan *plan, long chunk);
 /* Rowwise nodes that follow one another run together, tile by tile: the end of
  * the run that begins with `node`, within [node, last). */
 int rw_plan_run_end(const rw_plan *plan, int node, int last);
-static inline bool rw_has_carry(const rw_node *node)
+/* The values that the backward pass of segment s recomputes, by value id. */
+static inline bool *rw_plan_recomputes(const rw_plan *plan, int s)
 {
-    return node->op->carry != RW_CARRY_NONE;
-}
-/* The values that backward of segment s makes again, by value id. */
-static inline bool *rw_plan_again(const rw_plan *plan, int s)
-{
-    return plan->again + (size_t)s * (size_t)rw_graph_values(plan->graph);
+    return plan->recomputes + (size_t)s * (size_t)rw_graph_values(plan->graph);
 }
 /* Does the segment run forward in backward alone, chunk by chunk? */
 static inline bool rw_turns_round(const rw_plan *plan, int s)
@@ -145,11 +150,6 @@ static inline bool rw_turns_round(const rw_plan *plan, int s)
 }
 /* Columns of all inputs of a node. */
 size_t rw_plan_input_width(const rw_node *node);
-/* Does the exchange do all the work of the op that has an order? */
-static inline bool rw_runs_in_exchange(const rw_node *node)
-{
-    return node->op->carry == RW_CARRY_SEQUENCE || node->op->carry == RW_CARRY_GLOBAL;
-}
 /* Is node i the carry op that opens segment s? */
 static inline bool rw_opens(const rw_segment *s, int node)
 {

@@ -83,9 +83,9 @@ static void keep_stored(const rw_plan *p, const timetable *t, lifetimes *l, int 
 static bool is_made_again(const rw_plan *p, const rw_node *node, int segment)
 {
     if (p->segments[segment].block != node->block) return false;
-    if (node->op->carry == RW_CARRY_SEQUENCE) return true;
-    if (node->op->keeps_in + 1 != 1u << node->ins) return false;
-    return node->cheap || (node->op->rowwise && !rw_has_carry(node));
+    if (node->op->sequence) return true;
+    if (node->op->promises.keeps_in + 1 != 1u << node->ins) return false;
+    return node->size.cheap || (node->op->promises.rowwise && !rw_has_carry(node->op));
 }
 
 /* What backward reads must be stored, or be made again of what is. */
@@ -96,8 +96,8 @@ static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int 
         keep_stored(p, t, l, v, segment);
         return;
     }
-    rw_plan_again(p, segment)[v] = true;
-    for (int k = 0; k < maker->ins && maker->op->carry != RW_CARRY_SEQUENCE; k++)
+    rw_plan_recomputes(p, segment)[v] = true;
+    for (int k = 0; k < maker->ins && !maker->op->sequence; k++)
         keep(p, t, l, maker->in[k], segment);
 }
 
@@ -115,33 +115,33 @@ static void use_backward(const rw_plan *p, const timetable *t, lifetimes *l, int
     const rw_node *node = &p->nodes[i];
     /* An exchange reads all rows at once. */
     void (*keeps)(const rw_plan *, const timetable *, lifetimes *, int, int) =
-        rw_runs_in_exchange(node) ? keep_stored : keep;
+        rw_runs_in_exchange(node->op) ? keep_stored : keep;
     for (int k = 0; k < node->ins; k++) {
-        if (node->op->keeps_in >> k & 1) keeps(p, t, l, node->in[k], segment);
+        if (node->op->promises.keeps_in >> k & 1) keeps(p, t, l, node->in[k], segment);
         if (writes_inputs) touch_gradient(p, t, l, node->in[k], segment);
     }
     if (node->out < 0) return;
-    if (node->op->keeps_out) keeps(p, t, l, node->out, segment);
+    if (node->op->promises.keeps_out) keeps(p, t, l, node->out, segment);
     touch_gradient(p, t, l, node->out, segment);
 }
 
 static void use_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     const rw_node *node = &p->nodes[i];
-    int segment = t->segment_of[i], summary = rw_has_carry(node) ? t->closed_by[i] : segment;
-    bool global = node->op->carry == RW_CARRY_GLOBAL;
+    int segment = t->segment_of[i], summary = rw_has_carry(node->op) ? t->closed_by[i] : segment;
+    bool global = node->op->global;
     if (node->out >= 0) touch_forward(p, t, l, node->out, segment);
     if (global) touch_forward(p, t, l, node->out, summary);
     for (int k = 0; k < node->ins; k++) {
         touch_forward(p, t, l, node->in[k], summary);
-        if (rw_runs_in_exchange(node))
+        if (rw_runs_in_exchange(node->op))
             l->value_segment[node->in[k]] = -2; /* read there alone, of all chunks */
         else
             touch_forward(p, t, l, node->in[k], segment);
     }
     if (!p->options.training) return;
     use_backward(p, t, l, i, summary, true);
-    if (rw_has_carry(node)) use_backward(p, t, l, i, segment, global);
+    if (rw_has_carry(node->op)) use_backward(p, t, l, i, segment, global);
 }
 
 static void use_between(rw_lifetime *item, int phase, int begin, int end)
@@ -180,7 +180,7 @@ static void use_replayed_node(const rw_plan *p, const timetable *t, lifetimes *l
     int begin = own->begin, last = own->end - 1;
     for (int k = 0; k < node->ins; k++) {
         int v = node->in[k];
-        if (!l->boundary[v] || p->made_in[v] == node->block) continue;
+        if (!l->boundary[v] || p->values[v].block == node->block) continue;
         rw_lifetime_use(&l->value[v], 0, t->forward[begin]);
         rw_lifetime_use(&l->value[v], 0, t->forward[last]);
         if (!p->options.training) continue;
@@ -218,7 +218,7 @@ static void find_boundaries(const rw_plan *p, lifetimes *l)
     for (int i = 0; i < p->node_count; i++)
         for (int k = 0; k < p->nodes[i].ins; k++) {
             int v = p->nodes[i].in[k];
-            if (p->made_in[v] == p->nodes[i].block) continue;
+            if (p->values[v].block == p->nodes[i].block) continue;
             l->boundary[v] = true;
             l->value_segment[v] = l->gradient_segment[v] = -2;
         }
@@ -230,19 +230,19 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
         size_t n = chunks * (size_t)p->options.chunk * (size_t)rw_graph_width(p->graph, v);
         l->value[v].size = l->value_segment[v] == -2 ? n : 0;
-        l->gradient[v].size = p->needs_gradient[v] && l->gradient_segment[v] == -2 ? n : 0;
+        l->gradient[v].size = p->values[v].needs_gradient && l->gradient_segment[v] == -2 ? n : 0;
     }
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
-        if (!rw_has_carry(node)) continue;
-        l->map[i].size = chunks * node->map;
+        if (!rw_has_carry(node->op)) continue;
+        l->map[i].size = chunks * node->size.transition;
         size_t rows = chunks * (size_t)p->options.chunk;
-        if (p->chunks.begin == 0) rows += (size_t)(p->micro * p->memory[i]);
-        l->saved[i].size = rows * node->saved;
-        if (node->op->carry == RW_CARRY_GLOBAL) continue; /* its state is for step alone */
-        l->part[i].size = node->op->carry == RW_CARRY_SEQUENCE ? 0 : chunks * node->state;
-        l->state[i].size = chunks * node->state;
-        l->dstate[i].size = p->options.training ? chunks * node->state : 0;
+        if (p->chunks.begin == 0) rows += (size_t)(p->micro * p->places[i].past_rows);
+        l->saved[i].size = rows * node->size.saved;
+        if (node->op->global) continue; /* its state is for step alone */
+        l->part[i].size = node->op->sequence ? 0 : chunks * node->size.state;
+        l->state[i].size = chunks * node->size.state;
+        l->dstate[i].size = p->options.training ? chunks * node->size.state : 0;
     }
 }
 
@@ -250,8 +250,8 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
  * add to it? */
 static bool shares_gradient(const rw_plan *p, const rw_node *node)
 {
-    return node->op->shares_gradient && !p->add[node->index][0] && node->in[0] != node->in[1] &&
-           node->in_width[0] == rw_graph_width(p->graph, node->in[0]);
+    return node->op->promises.shares_gradient && !p->places[node->index].add[0] &&
+           node->in[0] != node->in[1] && node->in_width[0] == rw_graph_width(p->graph, node->in[0]);
 }
 
 /* Two such gradients that are stored share one buffer: `home` of both is that of the
@@ -274,11 +274,11 @@ static void join_gradients(const rw_plan *p, lifetimes *l)
  * gradient over the columns that it reads, which no other does? */
 static bool is_written_over(const rw_plan *p, const lifetimes *l, int v)
 {
-    if (l->boundary[v] || p->nodes[l->maker[v]].op->keeps_out) return false;
+    if (l->boundary[v] || p->nodes[l->maker[v]].op->promises.keeps_out) return false;
     for (int i = 0; i < p->node_count; i++)
         for (int k = 0; k < p->nodes[i].ins; k++) {
             if (p->nodes[i].in[k] != v) continue;
-            if (!(p->nodes[i].op->in_place >> k & 1) || p->add[i][k]) return false;
+            if (!(p->nodes[i].op->promises.in_place >> k & 1) || p->places[i].add[k]) return false;
         }
     return true;
 }
@@ -303,7 +303,7 @@ static bool is_input_alone(const rw_plan *p, const lifetimes *l, int i, int v)
     for (int n = 0; n < p->node_count; n++)
         for (int k = 0; k < p->nodes[n].ins; k++) uses += p->nodes[n].in[k] == v;
     return uses == 1 && node->in_width[0] == rw_graph_width(p->graph, v) &&
-           !(node->op->keeps_in & 1) && !p->nodes[l->maker[v]].op->keeps_out;
+           !(node->op->promises.keeps_in & 1) && !p->nodes[l->maker[v]].op->promises.keeps_out;
 }
 
 /* What an op that saves in place takes in lies where it will save, if it is made in the
@@ -313,7 +313,7 @@ static void host_inputs(const rw_plan *p, const timetable *t, lifetimes *l)
     for (int v = 0; v < rw_graph_values(p->graph); v++) l->host[v] = -1;
     for (int i = 0; i < p->node_count; i++) {
         int v = p->nodes[i].in[0];
-        if (!p->nodes[i].op->saves_in_place || !is_input_alone(p, l, i, v)) continue;
+        if (!p->nodes[i].op->promises.saves_in_place || !is_input_alone(p, l, i, v)) continue;
         if (t->segment_of[l->maker[v]] != t->closed_by[i]) continue;
         l->host[v] = i;
         l->value[v].size = 0;
@@ -326,15 +326,16 @@ static void take_offsets(rw_plan *p, const lifetimes *l)
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
         int home = l->home[v], width = rw_graph_width(p->graph, v), host = l->host[v];
         const rw_lifetime *gradient = l->in_place[home] ? &l->value[home] : &l->gradient[home];
-        p->value[v] = (rw_place){l->value_segment[v] == -2, l->value[v].offset, width};
-        p->gradient[v] = (rw_place){l->gradient_segment[v] == -2, gradient->offset, width};
+        p->values[v].value = (rw_place){l->value_segment[v] == -2, l->value[v].offset, width};
+        p->values[v].gradient = (rw_place){l->gradient_segment[v] == -2, gradient->offset, width};
         if (host >= 0)
-            p->value[v] = p->gradient[v] =
-                (rw_place){true, l->saved[host].offset, (int)p->nodes[host].saved};
+            p->values[v].value = p->values[v].gradient =
+                (rw_place){true, l->saved[host].offset, (int)p->nodes[host].size.saved};
     }
     for (int i = 0; i < p->node_count; i++)
-        p->carry[i] = (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
-                                       l->dstate[i].offset, l->saved[i].offset};
+        p->places[i].carry =
+            (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
+                             l->dstate[i].offset, l->saved[i].offset};
 }
 
 static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
@@ -360,7 +361,7 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
 
 static void use(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
-    bool carry = rw_has_carry(&p->nodes[i]);
+    bool carry = rw_has_carry(p->nodes[i].op);
     if (recompute_of(p, t, i) == RW_RECOMPUTE_CHUNK) {
         use_replayed_node(p, t, l, i);
         if (carry) use_replayed_carry(p, t, l, i);
@@ -384,7 +385,7 @@ static bool makes_stored(const rw_plan *p, const lifetimes *l, const rw_segment 
 {
     for (int i = s->first; i < s->last; i++) {
         const rw_node *node = &p->nodes[i];
-        if (node->out < 0 || node->op->carry == RW_CARRY_GLOBAL) continue;
+        if (node->out < 0 || node->op->global) continue;
         if (l->value_segment[node->out] == -2 && !l->boundary[node->out]) return true;
     }
     return false;

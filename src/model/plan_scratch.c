@@ -11,7 +11,7 @@ static size_t chunk_reals(const rw_plan *p, int v)
 
 /* Places the scratch values (or gradients) that segment s touches. */
 static rw_status place_segment(rw_plan *p, rw_lifetime *item, const int *only, int s,
-                               rw_place *place)
+                               bool gradients)
 {
     const rw_segment *segment = &p->segments[s];
     int values = rw_graph_values(p->graph), run = 0;
@@ -31,7 +31,8 @@ static rw_status place_segment(rw_plan *p, rw_lifetime *item, const int *only, i
     size_t total;
     RW_TRY(rw_liveness_place(item, values, &total));
     for (int v = 0; v < values; v++)
-        if (only[v] == s) place[v].offset = item[v].offset;
+        if (only[v] == s)
+            (gradients ? &p->values[v].gradient : &p->values[v].value)->offset = item[v].offset;
     if (total > p->scratch) p->scratch = total;
     return RW_OK;
 }
@@ -49,14 +50,14 @@ static void use_replayed(const rw_plan *p, const replay *r, const rw_node *node)
     int backward = r->last - r->run;
     if (node->out >= 0) {
         rw_lifetime_use(&r->value[node->out], 0, r->run);
-        if (node->op->keeps_out) rw_lifetime_use(&r->value[node->out], 0, backward);
+        if (node->op->promises.keeps_out) rw_lifetime_use(&r->value[node->out], 0, backward);
         rw_lifetime_use(&r->gradient[node->out], 0, backward);
     }
     for (int k = 0; k < node->ins; k++) {
         int v = node->in[k];
-        if (p->made_in[v] != node->block) continue;
+        if (p->values[v].block != node->block) continue;
         rw_lifetime_use(&r->value[v], 0, r->run);
-        if (node->op->keeps_in >> k & 1) rw_lifetime_use(&r->value[v], 0, backward);
+        if (node->op->promises.keeps_in >> k & 1) rw_lifetime_use(&r->value[v], 0, backward);
         rw_lifetime_use(&r->gradient[v], 0, backward);
     }
 }
@@ -64,9 +65,10 @@ static void use_replayed(const rw_plan *p, const replay *r, const rw_node *node)
 static void set_sizes(const rw_plan *p, const replay *r, int block)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
-        if (p->made_in[v] != block) continue;
+        if (p->values[v].block != block) continue;
         r->value[v].size = chunk_reals(p, v);
-        if (!p->gradient[v].stored && p->options.training) r->gradient[v].size = chunk_reals(p, v);
+        if (!p->values[v].gradient.stored && p->options.training)
+            r->gradient[v].size = chunk_reals(p, v);
     }
 }
 
@@ -77,7 +79,7 @@ static size_t discarded(const rw_plan *p)
     size_t most = 0;
     for (int v = 0; v < rw_graph_values(p->graph); v++)
         if (chunk_reals(p, v) > most) most = chunk_reals(p, v);
-    return (most + 15) / 16 * 16;
+    return rw_whole_lines(most);
 }
 
 static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
@@ -94,10 +96,11 @@ static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
     set_sizes(p, &r, p->segments[begin].block);
     RW_TRY(rw_liveness_place(item, 2 * values, &total));
     for (int v = 0; v < values; v++) {
-        if (p->made_in[v] != p->segments[begin].block) continue;
-        p->replayed[v] = base + r.value[v].offset;
-        if (!p->value[v].stored) p->value[v].offset = p->replayed[v];
-        if (!p->gradient[v].stored) p->gradient[v].offset = base + r.gradient[v].offset;
+        if (p->values[v].block != p->segments[begin].block) continue;
+        p->values[v].recomputed = base + r.value[v].offset;
+        if (!p->values[v].value.stored) p->values[v].value.offset = p->values[v].recomputed;
+        if (!p->values[v].gradient.stored)
+            p->values[v].gradient.offset = base + r.gradient[v].offset;
     }
     if (base + total > p->scratch) p->scratch = base + total;
     return RW_OK;
@@ -113,14 +116,14 @@ static rw_status place_again(rw_plan *p, rw_lifetime *item)
     for (int v = 0; v < values; v++) {
         item[v] = RW_LIFETIME_NONE;
         for (int s = 0; s < p->segment_count; s++)
-            if (rw_plan_again(p, s)[v]) {
+            if (rw_plan_recomputes(p, s)[v]) {
                 item[v].size = chunk_reals(p, v);
                 rw_lifetime_use(&item[v], 0, s);
             }
     }
     RW_TRY(rw_liveness_place(item, values, &total));
     for (int v = 0; v < values; v++)
-        if (item[v].size) p->replayed[v] = base + item[v].offset;
+        if (item[v].size) p->values[v].recomputed = base + item[v].offset;
     p->scratch = base + total;
     return RW_OK;
 }
@@ -133,9 +136,9 @@ static rw_status place_in(rw_plan *p, rw_lifetime *item, int s, const int *value
     const rw_segment *segment = &p->segments[s];
     if (segment->recompute == RW_RECOMPUTE_CHUNK)
         return s == segment->begin ? place_replay(p, item, s) : RW_OK;
-    RW_TRY(place_segment(p, item, value_segment, s, p->value));
+    RW_TRY(place_segment(p, item, value_segment, s, false));
     if (!p->options.training) return RW_OK;
-    return place_segment(p, item, gradient_segment, s, p->gradient);
+    return place_segment(p, item, gradient_segment, s, true);
 }
 
 rw_status rw_plan_scratch(rw_plan *p, const int *value_segment, const int *gradient_segment)

@@ -17,15 +17,10 @@ struct rw_recurrent {
     long marked_position;
 };
 
-static void params_of(const rw_recurrent *r, const rw_node *node, const real **param)
-{
-    for (int k = 0; k < node->params; k++)
-        param[k] = r->model->weights + rw_graph_param_at(r->model->graph, node->param[k])->offset;
-}
-
 static rw_status plan(rw_recurrent *r, long horizon, size_t *derived, size_t *scratch)
 {
     const rw_graph *g = r->model->graph;
+    const rw_setting setting = {.chunk = r->model->chunk, .horizon = horizon};
     size_t n = (size_t)r->count;
     RW_TRY(rw_alloc(n, sizeof *r->nodes, "generation", &r->nodes));
     RW_TRY(rw_alloc(n, sizeof(size_t), "generation", &r->derived_at));
@@ -33,18 +28,15 @@ static rw_status plan(rw_recurrent *r, long horizon, size_t *derived, size_t *sc
     for (int i = 0; i < r->count; i++) {
         rw_node *node = &r->nodes[i];
         *node = *rw_graph_node(g, i);
-        node->chunk = r->model->chunk;
-        node->horizon = horizon;
-        if (!node->lanes) node->lanes = 1;
         if (node->op->sees_ahead)
             return rw_fail(RW_USAGE, "the model looks at later tokens (bidirectional: true), so "
                                      "that it cannot run token by token");
-        RW_TRY(node->op->shape(node));
+        RW_TRY(rw_node_set(node, &setting));
         r->derived_at[i] = *derived;
         r->state_at[i] = r->states;
-        *derived += (node->derived + 15) / 16 * 16;
-        r->states += node->op->carry == RW_CARRY_NONE ? 0 : (node->state + 15) / 16 * 16;
-        if (node->scratch > *scratch) *scratch = node->scratch;
+        *derived += rw_whole_lines(node->size.derived);
+        if (rw_has_carry(node->op)) r->states += rw_whole_lines(node->size.state);
+        if (node->size.scratch > *scratch) *scratch = node->size.scratch;
     }
     return RW_OK;
 }
@@ -53,7 +45,7 @@ static rw_status allocate(rw_recurrent *r, size_t derived, size_t scratch)
 {
     const rw_graph *g = r->model->graph;
     size_t width = 0, values = (size_t)rw_graph_values(g);
-    for (size_t v = 0; v < values; v++) width += ((size_t)rw_graph_width(g, (int)v) + 15) / 16 * 16;
+    for (size_t v = 0; v < values; v++) width += rw_whole_lines((size_t)rw_graph_width(g, (int)v));
     RW_TRY(rw_alloc(values + 1, sizeof *r->value, "generation", &r->value));
     RW_TRY(rw_alloc(width, sizeof(real), "generation", &r->values));
     RW_TRY(rw_alloc(derived, sizeof(real), "derived parameters", &r->derived));
@@ -62,7 +54,7 @@ static rw_status allocate(rw_recurrent *r, size_t derived, size_t scratch)
     real *next = r->values;
     for (size_t v = 0; v < values; v++) {
         r->value[v] = next;
-        next += ((size_t)rw_graph_width(g, (int)v) + 15) / 16 * 16;
+        next += rw_whole_lines((size_t)rw_graph_width(g, (int)v));
     }
     return RW_OK;
 }
@@ -79,11 +71,11 @@ rw_status rw_recurrent_new(const rw_model *model, long horizon, rw_recurrent **o
     RW_TRY_DONE(allocate(r, derived, scratch));
     for (int i = 0; i < r->count; i++) {
         const rw_node *node = &r->nodes[i];
-        const real *param[RW_MAX_OP_PARAMS];
-        params_of(r, node, param);
+        real *param[RW_MAX_OP_PARAMS];
+        rw_graph_params_of(model->graph, node, model->weights, param);
         if (node->op->prepare)
-            node->op->prepare(node, param, r->derived + r->derived_at[i], 0, node->lanes,
-                              r->scratch);
+            node->op->prepare(node, (const real *const *)param, r->derived + r->derived_at[i], 0,
+                              node->size.slices, r->scratch);
     }
 done:
     if (status != RW_OK) rw_recurrent_destroy(&r);
@@ -128,21 +120,14 @@ void rw_recurrent_step(rw_recurrent *r, int32_t token, const real *features, rea
 {
     for (int i = 0; i < r->count; i++) {
         const rw_node *node = &r->nodes[i];
-        rw_call call = {.node = node, .rows = 1, .position = r->position, .tokens = &token};
-        call.features = features;
-        call.scores = scores;
+        rw_call call = rw_graph_call(r->model->graph, node, 1, r->model->weights, r->value);
+        call.at.position = r->position;
+        call.data.tokens = &token;
+        call.data.features = features;
+        call.loss.scores = scores;
         call.scratch = r->scratch;
         call.derived = r->derived + r->derived_at[i];
-        call.state = r->state + r->state_at[i];
-        params_of(r, node, call.param);
-        for (int k = 0; k < node->ins; k++) {
-            call.in[k] = r->value[node->in[k]] + node->in_begin[k];
-            call.in_ld[k] = rw_graph_width(r->model->graph, node->in[k]);
-        }
-        if (node->out >= 0) {
-            call.out = r->value[node->out];
-            call.out_ld = node->out_width;
-        }
+        call.carry.state = r->state + r->state_at[i];
         if (node->op->step)
             node->op->step(&call);
         else

@@ -34,14 +34,14 @@ static rw_status list_carried(rw_step_carry *s, const rw_plan *p, size_t *place)
     s->sequences = (size_t)(p->sequences.end - p->sequences.begin);
     for (int i = 0; i < p->node_count; i++) {
         s->by_node[i] = -1;
-        if (!rw_has_carry(&p->nodes[i])) continue;
+        if (!rw_has_carry(p->nodes[i].op)) continue;
         rw_carried *c = &s->carried[s->count];
         s->by_node[i] = s->count;
         name_carried(p, i, c);
-        bool global = p->nodes[i].op->carry == RW_CARRY_GLOBAL;
-        long rows = s->rows[s->count] = global ? p->memory[i] : 1;
-        c->state =
-            global ? (size_t)rows * (rw_plan_input_width(&p->nodes[i]) + 1) : p->nodes[i].state;
+        bool global = p->nodes[i].op->global;
+        long rows = s->rows[s->count] = global ? p->places[i].past_rows : 1;
+        c->state = global ? (size_t)rows * (rw_plan_input_width(&p->nodes[i]) + 1)
+                          : p->nodes[i].size.state;
         place[s->count++] = s->total;
         s->total += s->sequences * c->state;
         RW_TRY(rw_check_message((double)(s->sequences * c->state), "a state between steps",

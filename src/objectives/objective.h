@@ -4,7 +4,7 @@
 #define RW_OBJECTIVE_H
 
 #include "data_pipeline/task.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 typedef struct {
     const char *name;

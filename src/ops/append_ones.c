@@ -8,14 +8,13 @@ typedef struct {
     int heads;
 } attributes;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->heads < 1 || node->in_width[0] % attr->heads != 0)
         return rw_fail(RW_USAGE, "append_ones: %d heads do not divide %d columns; choose a divisor",
                        attr->heads, node->in_width[0]);
-    node->out_width = node->in_width[0] + attr->heads;
-    node->lanes = 1;
+    *out_width = node->in_width[0] + attr->heads;
     return RW_OK;
 }
 
@@ -37,12 +36,12 @@ static void backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->in_width[0] / attr->heads;
-    if (!call->din[0]) return;
+    if (!call->back.din[0]) return;
     for (int t = 0; t < call->rows; t++) {
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
-        real *dx = rw_row_out(call->din[0], call->din_ld[0], t);
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
+        real *dx = rw_row_out(call->back.din[0], call->back.din_ld[0], t);
         for (int h = 0; h < attr->heads; h++, dx += n, dy += n + 1)
-            for (int i = 0; i < n; i++) dx[i] = rw_put(call->din_add[0], dx[i], dy[i]);
+            for (int i = 0; i < n; i++) dx[i] = rw_put(call->back.din_add[0], dx[i], dy[i]);
     }
 }
 
@@ -71,7 +70,7 @@ static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
 const rw_op rw_op_append_ones = {
     .name = "append_ones",
     .doc = "a column of ones behind the columns of each head",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = shape,
     .forward = forward,
     .backward = backward,

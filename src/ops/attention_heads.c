@@ -53,13 +53,13 @@ void rw_attention_heads_forward(const rw_attention_plan *plan, const rw_global *
     const rw_attention_work work = gather_inputs(plan, g);
     rw_attention_forward(&work, to_whole(plan, WHOLE_OUT), to_whole(plan, WHOLE_LOGS));
     scatter(plan, WHOLE_OUT, g->out, g->out_ld, false);
-    scatter(plan, WHOLE_LOGS, g->saved, (int)g->node->saved, false);
+    scatter(plan, WHOLE_LOGS, g->saved, (int)g->node->size.saved, false);
 }
 
 void rw_attention_heads_backward(const rw_attention_plan *plan, const rw_global *g)
 {
     static const int gradients[] = {WHOLE_DQ, WHOLE_DK, WHOLE_DV}; /* by input */
-    const int heads = (int)g->node->saved;
+    const int heads = (int)g->node->size.saved;
     rw_attention_work work = gather_inputs(plan, g);
     work.dout = gather(plan, WHOLE_OUT, g->dout, g->dout_ld);
     work.logs = gather(plan, WHOLE_LOGS, g->saved, heads);

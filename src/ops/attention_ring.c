@@ -81,7 +81,7 @@ static void pack_queries(const wave *w)
     const rw_attention_plan *p = w->plan;
     const rw_global *g = w->g;
     const size_t width = rw_attention_queries_width(p);
-    const int columns = p->group * p->width, heads = (int)g->node->saved;
+    const int columns = p->group * p->width, heads = (int)g->node->size.saved;
     size_t at = 0;
     pack(w, g->in[ATTENTION_Q], g->in_ld[ATTENTION_Q], columns, width, at);
     pack(w, g->dout, g->dout_ld, columns, width, at += (size_t)columns);
@@ -166,7 +166,7 @@ static void wave_forward(wave *w)
     const int columns = p->group * p->width;
     w->work.q = own(w, g->in[ATTENTION_Q], g->in_ld[ATTENTION_Q], columns);
     w->target[0] = to_own(w, g->out, g->out_ld, columns, false);
-    w->target[1] = to_own(w, g->saved, (int)g->node->saved, p->group, false);
+    w->target[1] = to_own(w, g->saved, (int)g->node->size.saved, p->group, false);
     w->pass = pass_forward;
     pack_keys(w);
     travel(w, true);
@@ -176,7 +176,7 @@ static void wave_backward(wave *w)
 {
     const rw_attention_plan *p = w->plan;
     const rw_global *g = w->g;
-    const int columns = p->group * p->width, heads = (int)g->node->saved;
+    const int columns = p->group * p->width, heads = (int)g->node->size.saved;
     w->work.q = own(w, g->in[ATTENTION_Q], g->in_ld[ATTENTION_Q], columns);
     w->work.dout = own(w, g->dout, g->dout_ld, columns);
     w->work.logs = own(w, g->saved, heads, p->group);

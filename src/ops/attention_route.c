@@ -100,7 +100,7 @@ static void take_all(rw_attention_plan *plan, const rw_node *node, real *memory)
     const rw_span *span = plan->span;
     const bool ring = plan->route == RW_ATTENTION_RING;
     const rw_attention_options *options = node->attributes;
-    const size_t blocks = (size_t)rw_attention_blocks(&plan->mask), heads = node->saved;
+    const size_t blocks = (size_t)rw_attention_blocks(&plan->mask), heads = node->size.saved;
     plan->first = take(plan, memory, (size_t)span->most * blocks * sizeof(long));
     plan->dots = take_reals(plan, memory, (size_t)(span->most * span->stride) * heads);
     if (ring) set_wave(plan, (size_t)options->ring_reals);

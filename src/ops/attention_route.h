@@ -22,7 +22,7 @@
 #define RW_ATTENTION_ROUTE_H
 
 #include "ops/attention_pass.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 typedef enum { RW_ATTENTION_ALONE, RW_ATTENTION_HEADS, RW_ATTENTION_RING } rw_attention_route;
 

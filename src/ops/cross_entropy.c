@@ -7,7 +7,7 @@
 #include "tensor/target.h"
 #include "kernels/elementary.h"
 #include "kernels/gemm.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 #include "ops/projected_loss.h"
 #include "ops/weight_product.h"
 
@@ -50,19 +50,19 @@ static bool is_best(const real *logits, int vocab, int32_t target)
 
 static bool counts(const rw_call *call, int t)
 {
-    return call->targets[t] != RW_IGNORE;
+    return call->data.targets[t] != RW_IGNORE;
 }
 
 static double row_loss(const rw_call *call, int t, real *logits)
 {
     const int vocab = (int)call->node->param_rows[0];
-    const int32_t target = call->targets[t];
-    if (call->correct) *call->correct += is_best(logits, vocab, target);
+    const int32_t target = call->data.targets[t];
+    if (call->loss.correct) *call->loss.correct += is_best(logits, vocab, target);
     real max = row_max(logits, vocab), at_target = logits[target] - max;
     real sum = exponentials(logits, vocab, max);
-    real factor = call->loss_scale / sum;
+    real factor = call->loss.scale / sum;
     for (int v = 0; v < vocab; v++) logits[v] *= factor;
-    logits[target] -= call->loss_scale;
+    logits[target] -= call->loss.scale;
     return log((double)sum) - (double)at_target;
 }
 
@@ -70,7 +70,6 @@ static const rw_projected_loss loss = {.counts = counts, .row_loss = row_loss};
 
 static void forward(const rw_call *call)
 {
-    if (call->correct) *call->correct = 0;
     rw_projected_loss_forward(&loss, call);
 }
 
@@ -91,12 +90,11 @@ static double naive_logit(const rw_call *call, int t, int v)
 static void reference(const rw_call *call)
 {
     int vocab = (int)call->node->param_rows[0];
-    *call->loss = 0;
     for (int t = 0; t < call->rows; t++) {
-        if (call->targets[t] == RW_IGNORE) continue;
+        if (call->data.targets[t] == RW_IGNORE) continue;
         double sum = 0;
         for (int v = 0; v < vocab; v++) sum += exp(naive_logit(call, t, v));
-        *call->loss += log(sum) - naive_logit(call, t, call->targets[t]);
+        *call->loss.sum += log(sum) - naive_logit(call, t, call->data.targets[t]);
     }
 }
 
@@ -105,7 +103,7 @@ static void step(const rw_call *call)
 {
     int vocab = (int)call->node->param_rows[0], width = call->node->in_width[0];
     rw_gemm(false, true, 1, vocab, width, 1, call->in[0], call->in_ld[0], call->param[0], width, 0,
-            call->scores, vocab);
+            call->loss.scores, vocab);
 }
 
 static double flops(const rw_node *node, int rows)
@@ -123,8 +121,9 @@ const rw_op rw_op_cross_entropy = {
     .name = "cross_entropy",
     .doc = "output projection, softmax and negative log-likelihood in one",
     .is_loss = true,
-    .keeps_in = 1,
+    .promises = {.keeps_in = 1},
     .shape = rw_projected_loss_shape,
+    .sizes = rw_projected_loss_sizes,
     .prepare = rw_weight_product_prepare,
     .forward = forward,
     .backward = backward,

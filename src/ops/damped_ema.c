@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "kernels/lanes.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 extern const rw_op rw_op_damped_ema;
 
@@ -112,19 +112,24 @@ static column column_at(const rw_node *node, const real *derived, int index)
 
 static size_t powers_at(const rw_node *node, int level)
 {
-    return (size_t)node->lanes * column_reals(node) + (size_t)level * node->state;
+    return (size_t)node->size.slices * column_reals(node) + (size_t)level * node->size.state;
 }
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
+{
+    *out_width = node->in_width[0];
+    return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
 {
     const size_t averages = (size_t)averages_of(node);
-    node->out_width = node->in_width[0];
-    node->lanes = (node->out_width + RW_LANES - 1) / RW_LANES;
-    node->map = 0;
-    node->state = averages * (size_t)node->out_width;
-    node->derived = powers_at(node, node->levels);
-    node->derived_grad = (size_t)node->lanes * column_reals(node);
-    node->scratch = (2 * (size_t)node->chunk + 5 * averages) * RW_LANES;
+    node->size.slices = (node->out_width + RW_LANES - 1) / RW_LANES;
+    node->size.transition = 0;
+    node->size.state = averages * (size_t)node->out_width;
+    node->size.derived = powers_at(node, node->setting.levels);
+    node->size.derived_grad = (size_t)node->size.slices * column_reals(node);
+    node->size.scratch = (2 * (size_t)node->setting.chunk + 5 * averages) * RW_LANES;
     return RW_OK;
 }
 
@@ -155,8 +160,8 @@ static average average_of(const rw_node *node, const real *const *param, int cha
 static void prepare_powers(const rw_node *node, double q, real *derived, int channel, int n)
 {
     real *first = derived + (size_t)n * (size_t)node->out_width + channel;
-    for (int level = 0; level < node->levels; level++) {
-        double power = pow(q, ldexp(node->chunk, level));
+    for (int level = 0; level < node->setting.levels; level++) {
+        double power = pow(q, ldexp(node->setting.chunk, level));
         first[powers_at(node, level)] = (real)(power < 1e-30 ? 0 : power);
     }
 }
@@ -212,7 +217,7 @@ typedef struct {
 
 static workspace workspace_of(const rw_call *call)
 {
-    const size_t tokens = (size_t)call->node->chunk * RW_LANES;
+    const size_t tokens = (size_t)call->node->setting.chunk * RW_LANES;
     const size_t state = (size_t)averages_of(call->node) * RW_LANES;
     workspace at = {.x = call->scratch};
     at.y = at.x + tokens;
@@ -237,12 +242,12 @@ static void summary(const rw_call *call)
 {
     const int width = call->node->out_width;
     workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->lanes; lane++) {
+    for (int lane = 0; lane < call->node->size.slices; lane++) {
         column at = column_at(call->node, call->derived, lane);
         rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w.x);
         pack_state(&at, NULL, width, w.h);
         run(&at, call->rows, w.x, NULL, w.h);
-        rw_lanes_unpack(at.averages, at.width, w.h, call->state + at.channel, width);
+        rw_lanes_unpack(at.averages, at.width, w.h, call->carry.state + at.channel, width);
     }
 }
 
@@ -259,7 +264,7 @@ static void output(const rw_call *call, const real *state, real *end)
 {
     const int width = call->node->out_width;
     workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->lanes; lane++) {
+    for (int lane = 0; lane < call->node->size.slices; lane++) {
         column at = column_at(call->node, call->derived, lane);
         rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w.x);
         pack_state(&at, state, width, w.h);
@@ -272,24 +277,24 @@ static void output(const rw_call *call, const real *state, real *end)
 
 static void forward(const rw_call *call)
 {
-    output(call, call->state_in, NULL);
+    output(call, call->carry.state_in, NULL);
 }
 
 static void step(const rw_call *call)
 {
-    output(call, call->state, call->state);
+    output(call, call->carry.state, call->carry.state);
 }
 
 static void adjoint(const rw_call *call)
 {
     const int width = call->node->out_width;
     workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->lanes; lane++) {
+    for (int lane = 0; lane < call->node->size.slices; lane++) {
         column at = column_at(call->node, call->derived, lane);
-        rw_lanes_pack(call->rows, at.width, call->dout + at.channel, call->dout_ld, w.y);
+        rw_lanes_pack(call->rows, at.width, call->back.dout + at.channel, call->back.dout_ld, w.y);
         pack_state(&at, NULL, width, w.g);
         run_back(&at, call->rows, w.y, NULL, w.g);
-        rw_lanes_unpack(at.averages, at.width, w.g, call->dstate_in + at.channel, width);
+        rw_lanes_unpack(at.averages, at.width, w.g, call->carry.dstate_in + at.channel, width);
     }
 }
 
@@ -310,31 +315,34 @@ static void backward_column(const rw_call *call, const workspace *w, int lane)
     const int width = call->node->out_width;
     column at = column_at(call->node, call->derived, lane);
     rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w->x);
-    rw_lanes_pack(call->rows, at.width, call->dout + at.channel, call->dout_ld, w->y);
-    pack_state(&at, call->state_in, width, w->h);
-    pack_state(&at, call->dstate_out, width, w->g);
+    rw_lanes_pack(call->rows, at.width, call->back.dout + at.channel, call->back.dout_ld, w->y);
+    pack_state(&at, call->carry.state_in, width, w->h);
+    pack_state(&at, call->carry.dstate_out, width, w->g);
     pack_state(&at, NULL, width, w->tangent);
     pack_state(&at, NULL, width, w->sum_tangent);
     pack_state(&at, NULL, width, w->sum_state);
     run_tangent(&at, call->rows, w->x, w->y, w->h, w->tangent, w->sum_tangent, w->sum_state);
-    add_gradient(&at, w, call->dderived + (size_t)lane * column_reals(call->node));
-    if (!call->din[0]) return;
+    add_gradient(&at, w, call->back.dderived + (size_t)lane * column_reals(call->node));
+    if (!call->back.din[0]) return;
     run_back(&at, call->rows, w->y, w->x, w->g);
-    real *dx = call->din[0] + at.channel;
-    if (call->din_add[0])
-        rw_lanes_unpack_add(call->rows, at.width, w->x, dx, call->din_ld[0]);
+    real *dx = call->back.din[0] + at.channel;
+    if (call->back.din_add[0])
+        rw_lanes_unpack_add(call->rows, at.width, w->x, dx, call->back.din_ld[0]);
     else
-        rw_lanes_unpack(call->rows, at.width, w->x, dx, call->din_ld[0]);
+        rw_lanes_unpack(call->rows, at.width, w->x, dx, call->back.din_ld[0]);
 }
 
 static void backward(const rw_call *call)
 {
     workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->lanes; lane++) backward_column(call, &w, lane);
-    if (call->din[0]) add_residual(call, call->dout, call->dout_ld, call->din[0], call->din_ld[0]);
+    for (int lane = 0; lane < call->node->size.slices; lane++) backward_column(call, &w, lane);
+    if (call->back.din[0])
+        add_residual(call, call->back.dout, call->back.dout_ld, call->back.din[0],
+                     call->back.din_ld[0]);
     for (long t = 0; t < call->rows; t++) {
-        const real *x = call->in[0] + t * call->in_ld[0], *dy = call->dout + t * call->dout_ld;
-        for (int d = 0; d < call->node->out_width; d++) call->dparam[OMEGA][d] += dy[d] * x[d];
+        const real *x = call->in[0] + t * call->in_ld[0],
+                   *dy = call->back.dout + t * call->back.dout_ld;
+        for (int d = 0; d < call->node->out_width; d++) call->back.dparam[OMEGA][d] += dy[d] * x[d];
     }
 }
 
@@ -422,18 +430,16 @@ const rw_op rw_op_damped_ema = {
     .name = "damped_ema",
     .doc = "damped exponential moving averages of each channel, learned decays",
     .source = "Ma et al. 2022, Mega: moving average equipped gated attention, equations 4 to 6",
-    .carry = RW_CARRY_TREE,
-    .keeps_in = 1,
+    .promises = {.keeps_in = 1},
     .shape = shape,
+    .sizes = sizes,
     .prepare = prepare,
     .prepare_backward = prepare_backward,
     .forward = forward,
     .backward = backward,
     .reference = reference,
     .step = step,
-    .summary = summary,
-    .adjoint = adjoint,
-    .advance = advance,
+    .tree = &(const rw_tree_carry){.summary = summary, .adjoint = adjoint, .advance = advance},
     .flops = flops,
     .sample = sample,
 };

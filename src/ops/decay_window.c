@@ -14,7 +14,7 @@ typedef struct {
     double length, slow, fast, shift;
 } attributes;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     const int width = node->in_width[0];
@@ -25,9 +25,13 @@ static rw_status shape(rw_node *node)
                        attr->length, attr->slow, attr->fast);
     if (node->params != 1 || node->param_cols[0] != width)
         return rw_fail(RW_USAGE, "a window over %d columns needs as many biases", width);
-    node->out_width = width;
-    node->lanes = 1;
-    node->derived = (size_t)width; /* log of what a token decays by */
+    *out_width = width;
+    return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
+{
+    node->size.derived = (size_t)node->out_width; /* log of what a token decays by */
     return RW_OK;
 }
 
@@ -57,9 +61,9 @@ static void forward(const rw_call *call)
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
         real *y = rw_row_out(call->out, call->out_ld, t);
-        window_row(n, (real)(call->position + t), (real)attr->shift, call->derived,
+        window_row(n, (real)(call->at.position + t), (real)attr->shift, call->derived,
                    rw_row(call->in[0], call->in_ld[0], t), y);
-        for (int i = 0; call->position + t == 0 && i < n; i++) y[i] += call->param[0][i];
+        for (int i = 0; call->at.position + t == 0 && i < n; i++) y[i] += call->param[0][i];
     }
 }
 
@@ -74,11 +78,12 @@ static void backward(const rw_call *call)
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
-        if (call->din[0])
-            gradient_row(n, (real)(call->position + t), (real)attr->shift, call->derived, dy,
-                         call->din_add[0], rw_row_out(call->din[0], call->din_ld[0], t));
-        for (int i = 0; call->position + t == 0 && i < n; i++) call->dparam[0][i] += dy[i];
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
+        if (call->back.din[0])
+            gradient_row(n, (real)(call->at.position + t), (real)attr->shift, call->derived, dy,
+                         call->back.din_add[0],
+                         rw_row_out(call->back.din[0], call->back.din_ld[0], t));
+        for (int i = 0; call->at.position + t == 0 && i < n; i++) call->back.dparam[0][i] += dy[i];
     }
 }
 
@@ -116,8 +121,9 @@ const rw_op rw_op_decay_window = {
     .name = "decay_window",
     .doc = "a filter: rows times a window that decays with the lag, with a bias at lag 0",
     .source = "Poli et al. 2023, Hyena Hierarchy, section 3.3, equation 7",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = shape,
+    .sizes = sizes,
     .prepare = prepare,
     .forward = forward,
     .backward = backward,

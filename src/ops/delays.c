@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "mpi/halo.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 extern const rw_op rw_op_delays;
 
@@ -42,10 +42,10 @@ static long delays_memory(const rw_node *node, long length)
 static long kept_rows(const rw_node *node)
 {
     long reach = reach_of(node);
-    return reach < node->horizon ? reach : node->horizon;
+    return reach < node->setting.horizon ? reach : node->setting.horizon;
 }
 
-static rw_status delays_shape(rw_node *node)
+static rw_status delays_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = attributes_of(node);
     if (attr->taps < 2 || attr->dilation < 1)
@@ -53,9 +53,13 @@ static rw_status delays_shape(rw_node *node)
                        "a convolution of %d taps, %ld tokens apart, looks at no earlier token; "
                        "set taps to at least 2 and dilation to at least 1",
                        attr->taps, attr->dilation);
-    node->out_width = attr->taps * node->in_width[0];
-    node->lanes = 1;
-    node->state = (size_t)kept_rows(node) * (size_t)node->in_width[0];
+    *out_width = attr->taps * node->in_width[0];
+    return RW_OK;
+}
+
+static rw_status delays_sizes(rw_node *node)
+{
+    node->size.state = (size_t)kept_rows(node) * (size_t)node->in_width[0];
     return RW_OK;
 }
 
@@ -262,14 +266,14 @@ static void delays_step(const rw_call *call)
     const long kept = kept_rows(call->node);
     memcpy(call->out, call->in[0], width * sizeof(real));
     for (int k = 1; k < attr->taps; k++) {
-        const long t = call->position - k * attr->dilation;
+        const long t = call->at.position - k * attr->dilation;
         real *y = call->out + (size_t)k * width;
         if (t >= 0)
-            memcpy(y, call->state + (size_t)(t % kept) * width, width * sizeof *y);
+            memcpy(y, call->carry.state + (size_t)(t % kept) * width, width * sizeof *y);
         else
             memset(y, 0, width * sizeof *y);
     }
-    memcpy(call->state + (size_t)(call->position % kept) * width, call->in[0],
+    memcpy(call->carry.state + (size_t)(call->at.position % kept) * width, call->in[0],
            width * sizeof(real));
 }
 
@@ -309,14 +313,14 @@ const rw_op rw_op_delays = {
     .doc = "each row beside the rows 1, 2, ... dilations before it",
     .source = "Bai, Kolter, Koltun 2018, An empirical evaluation of generic convolutional and "
               "recurrent networks for sequence modeling, section 3.2",
-    .carry = RW_CARRY_GLOBAL,
     .shape = delays_shape,
+    .sizes = delays_sizes,
     .reference = delays_reference,
     .step = delays_step,
-    .memory = delays_memory,
-    .workspace = delays_workspace,
-    .global_forward = delays_forward,
-    .global_backward = delays_backward,
+    .global = &(const rw_global_carry){.past_rows = delays_memory,
+                                       .workspace = delays_workspace,
+                                       .forward = delays_forward,
+                                       .backward = delays_backward},
     .flops = delays_flops,
     .sample = delays_sample,
 };

@@ -16,7 +16,7 @@ typedef struct {
     int heads;
 } attributes;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->heads < 1 || node->in_width[0] % attr->heads != 0 ||
@@ -24,8 +24,7 @@ static rw_status shape(rw_node *node)
         return rw_fail(RW_USAGE,
                        "divide_by_last: %d columns are not %d heads of at least 2 columns each",
                        node->in_width[0], attr->heads);
-    node->out_width = node->in_width[0] - attr->heads;
-    node->lanes = 1;
+    *out_width = node->in_width[0] - attr->heads;
     return RW_OK;
 }
 
@@ -56,12 +55,13 @@ static void backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width / attr->heads;
-    if (!call->din[0]) return;
+    if (!call->back.din[0]) return;
     for (int t = 0; t < call->rows; t++)
         for (int h = 0; h < attr->heads; h++)
             gradient_head(n, rw_row(call->in[0], call->in_ld[0], t) + h * (n + 1),
-                          rw_row(call->dout, call->dout_ld, t) + h * n, call->din_add[0],
-                          rw_row_out(call->din[0], call->din_ld[0], t) + h * (n + 1));
+                          rw_row(call->back.dout, call->back.dout_ld, t) + h * n,
+                          call->back.din_add[0],
+                          rw_row_out(call->back.din[0], call->back.din_ld[0], t) + h * (n + 1));
 }
 
 static void reference(const rw_call *call)
@@ -92,8 +92,7 @@ const rw_op rw_op_divide_by_last = {
     .name = "divide_by_last",
     .doc = "the columns of each head over the head's last column",
     .source = "Katharopoulos et al. 2020, Transformers are RNNs, equation 9",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -24,14 +24,14 @@ typedef struct {
  * 2^44 groups of columns in a sequence. */
 static rw_random stream_of(const rw_call *call)
 {
-    return rw_random_stream(call->seed, RW_RANDOM_DROPOUT,
-                            call->step << 20 | (uint64_t)call->node->index);
+    return rw_random_stream(call->at.seed, RW_RANDOM_DROPOUT,
+                            call->at.step << 20 | (uint64_t)call->node->index);
 }
 
 static uint64_t first_group(const rw_call *call, int t)
 {
     const uint64_t groups = (uint64_t)(call->node->out_width + SHARE - 1) / SHARE;
-    return ((uint64_t)call->sequence << 44) + (uint64_t)(call->position + t) * groups;
+    return ((uint64_t)call->at.sequence << 44) + (uint64_t)(call->at.position + t) * groups;
 }
 
 static void draw(int n, rw_random stream, uint64_t group, uint16_t out[PART])
@@ -63,10 +63,10 @@ static void drop(const rw_call *call, const real *x, int x_ld, bool add, real *y
     for (int t = 0; t < call->rows; t++)
         for (int begin = 0; begin < width; begin += PART) {
             const int n = width - begin < PART ? width - begin : PART;
-            if (call->training)
+            if (call->at.training)
                 draw(n, stream, first_group(call, t) + (uint64_t)begin / SHARE, drawn);
-            drop_part(n, drawn, call->training ? *given : keep_all, rw_row(x, x_ld, t) + begin, add,
-                      rw_row_out(y, y_ld, t) + begin);
+            drop_part(n, drawn, call->at.training ? *given : keep_all, rw_row(x, x_ld, t) + begin,
+                      add, rw_row_out(y, y_ld, t) + begin);
         }
 }
 
@@ -77,8 +77,9 @@ static void forward(const rw_call *call)
 
 static void backward(const rw_call *call)
 {
-    if (!call->din[0]) return;
-    drop(call, call->dout, call->dout_ld, call->din_add[0], call->din[0], call->din_ld[0]);
+    if (!call->back.din[0]) return;
+    drop(call, call->back.dout, call->back.dout_ld, call->back.din_add[0], call->back.din[0],
+         call->back.din_ld[0]);
 }
 
 static void reference(const rw_call *call)
@@ -87,13 +88,14 @@ static void reference(const rw_call *call)
     const int width = call->node->in_width[0];
     for (int t = 0; t < call->rows; t++)
         for (int i = 0; i < width; i++) {
-            const uint64_t group = ((uint64_t)call->sequence << 44) +
-                                   (uint64_t)(call->position + t) * (uint64_t)((width + 3) / 4) +
+            const uint64_t group = ((uint64_t)call->at.sequence << 44) +
+                                   (uint64_t)(call->at.position + t) * (uint64_t)((width + 3) / 4) +
                                    (uint64_t)i / 4;
-            const rw_random stream = rw_random_stream(
-                call->seed, RW_RANDOM_DROPOUT, call->step << 20 | (uint64_t)call->node->index);
+            const rw_random stream =
+                rw_random_stream(call->at.seed, RW_RANDOM_DROPOUT,
+                                 call->at.step << 20 | (uint64_t)call->node->index);
             const unsigned drawn = rw_random_bits(stream, group) >> 16 * (i % 4) & 0xffff;
-            const double factor = !call->training ? 1 : drawn < a->threshold ? 0 : a->scale;
+            const double factor = !call->at.training ? 1 : drawn < a->threshold ? 0 : a->scale;
             rw_row_out(call->out, call->out_ld, t)[i] =
                 (real)(factor * rw_row(call->in[0], call->in_ld[0], t)[i]);
         }
@@ -113,7 +115,7 @@ const rw_op rw_op_dropout = {
     .name = "dropout",
     .doc = "drops elements at random in training, scales up the others",
     .source = "Srivastava et al. 2014, Dropout, section 10 (inverted scaling)",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

@@ -4,7 +4,7 @@
 #define RW_ELEMENTWISE_H
 
 #include "kernels/elementary.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 /* Operations that an exponential counts for in `flops`: those of the
  * polynomial in kernels/elementary.h. */
@@ -66,11 +66,11 @@ static inline __attribute__((always_inline)) void rw_map(const rw_call *call, rw
 static inline __attribute__((always_inline)) void rw_map_backward(const rw_call *call,
                                                                   rw_element *slope)
 {
-    if (!call->din[0]) return;
+    if (!call->back.din[0]) return;
     for (int t = 0; t < call->rows; t++)
         rw_map_row_backward(call->node->out_width, slope, rw_row(call->in[0], call->in_ld[0], t),
-                            rw_row(call->dout, call->dout_ld, t), call->din_add[0],
-                            rw_row_out(call->din[0], call->din_ld[0], t));
+                            rw_row(call->back.dout, call->back.dout_ld, t), call->back.din_add[0],
+                            rw_row_out(call->back.din[0], call->back.din_ld[0], t));
 }
 
 /* The same for references: in double, with the functions of libm. */
@@ -83,15 +83,14 @@ static inline void rw_map_reference(const rw_call *call, double (*f)(double x))
 }
 
 /* rw_op.shape of an op whose output is as wide as all its inputs. */
-static inline rw_status rw_elementwise_shape(rw_node *node)
+static inline rw_status rw_elementwise_shape(const rw_node *node, int *out_width)
 {
     for (int i = 1; i < node->ins; i++)
         if (node->in_width[i] != node->in_width[0])
             return rw_fail(RW_USAGE,
-                           "%s: inputs 0 and %d have %d and %d columns; give both as many",
-                           node->op->name, i, node->in_width[0], node->in_width[i]);
-    node->out_width = node->in_width[0];
-    node->lanes = 1;
+                           "%s: the inputs have %d and %d columns; they must have the same number",
+                           node->op->name, node->in_width[0], node->in_width[i]);
+    *out_width = node->in_width[0];
     return RW_OK;
 }
 

@@ -1,11 +1,11 @@
 /* Embedding: y[t] = table[token[t]]. */
 #include <string.h>
 
-#include "ops/layers.h"
+#include "graph/layers.h"
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
-    node->out_width = (int)node->param_cols[0];
+    *out_width = (int)node->param_cols[0];
     return RW_OK;
 }
 
@@ -14,15 +14,15 @@ static void forward(const rw_call *call)
     size_t width = (size_t)call->node->out_width;
     for (int t = 0; t < call->rows; t++)
         memcpy(call->out + (size_t)t * (size_t)call->out_ld,
-               call->param[0] + (size_t)call->tokens[t] * width, width * sizeof(real));
+               call->param[0] + (size_t)call->data.tokens[t] * width, width * sizeof(real));
 }
 
 static void backward(const rw_call *call)
 {
     int width = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
-        real *row = call->dparam[0] + (size_t)call->tokens[t] * (size_t)width;
-        const real *dout = call->dout + (size_t)t * (size_t)call->dout_ld;
+        real *row = call->back.dparam[0] + (size_t)call->data.tokens[t] * (size_t)width;
+        const real *dout = call->back.dout + (size_t)t * (size_t)call->back.dout_ld;
         for (int d = 0; d < width; d++) row[d] += dout[d];
     }
 }
@@ -32,7 +32,7 @@ static void reference(const rw_call *call)
     for (int t = 0; t < call->rows; t++)
         for (int d = 0; d < call->node->out_width; d++)
             call->out[t * call->out_ld + d] =
-                call->param[0][call->tokens[t] * call->node->out_width + d];
+                call->param[0][call->data.tokens[t] * call->node->out_width + d];
 }
 
 static double flops(const rw_node *node, int rows)
@@ -58,7 +58,7 @@ static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
 const rw_op rw_op_embedding = {
     .name = "embedding",
     .doc = "a learned vector for each token",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -1,15 +1,15 @@
 /* Features: the real inputs of the data, as a value of the graph. */
 #include <string.h>
 
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 typedef struct {
     int width;
 } attributes;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
-    node->out_width = ((const attributes *)node->attributes)->width;
+    *out_width = ((const attributes *)node->attributes)->width;
     return RW_OK;
 }
 
@@ -17,8 +17,8 @@ static void forward(const rw_call *call)
 {
     size_t width = (size_t)call->node->out_width;
     for (int t = 0; t < call->rows; t++)
-        memcpy(call->out + (size_t)t * (size_t)call->out_ld, call->features + (size_t)t * width,
-               width * sizeof(real));
+        memcpy(call->out + (size_t)t * (size_t)call->out_ld,
+               call->data.features + (size_t)t * width, width * sizeof(real));
 }
 
 /* Data has no gradient. */
@@ -31,7 +31,7 @@ static void reference(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         for (int d = 0; d < call->node->out_width; d++)
-            call->out[t * call->out_ld + d] = call->features[t * call->node->out_width + d];
+            call->out[t * call->out_ld + d] = call->data.features[t * call->node->out_width + d];
 }
 
 static double flops(const rw_node *node, int rows)
@@ -52,7 +52,7 @@ static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
 const rw_op rw_op_features = {
     .name = "features",
     .doc = "the real-valued inputs of the data",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -24,15 +24,20 @@ static int head_width(const rw_node *node)
     return node->out_width / attr->heads;
 }
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
-    RW_TRY(rw_norm_shape(node, 2));
-    if (attr->heads < 1 || node->out_width % attr->heads != 0)
+    RW_TRY(rw_elementwise_shape(node, out_width));
+    if (attr->heads < 1 || *out_width % attr->heads != 0)
         return rw_fail(RW_USAGE,
                        "gated_head_norm: %d heads do not divide %d columns; choose a divisor",
-                       attr->heads, node->out_width);
+                       attr->heads, *out_width);
     return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
+{
+    return rw_norm_sizes(node, 2);
 }
 
 static real inverse_root(int n, const real *x)
@@ -88,18 +93,18 @@ static void head_backward(const rw_call *call, int t, int begin, int n)
 {
     const real *x = rw_row(call->in[0], call->in_ld[0], t) + begin;
     const real *z = rw_row(call->in[1], call->in_ld[1], t) + begin;
-    const real *dy = rw_row(call->dout, call->dout_ld, t) + begin;
+    const real *dy = rw_row(call->back.dout, call->back.dout_ld, t) + begin;
     const real *w = call->param[0] + begin;
-    real *s = call->scratch, *u = s + n, *dw = call->dparam[0] + begin;
+    real *s = call->scratch, *u = s + n, *dw = call->back.dparam[0] + begin;
     const real r = inverse_root(n, x);
     gate_row(n, z, dy, s, u);
     for (int i = 0; i < n; i++) dw[i] += u[i] * (x[i] * r);
-    if (call->din[1])
-        gate_gradient_row(n, r, x, z, w, s, dy, call->din_add[1],
-                          rw_row_out(call->din[1], call->din_ld[1], t) + begin);
-    if (call->din[0])
-        input_gradient_row(n, r, x, w, u, call->din_add[0],
-                           rw_row_out(call->din[0], call->din_ld[0], t) + begin);
+    if (call->back.din[1])
+        gate_gradient_row(n, r, x, z, w, s, dy, call->back.din_add[1],
+                          rw_row_out(call->back.din[1], call->back.din_ld[1], t) + begin);
+    if (call->back.din[0])
+        input_gradient_row(n, r, x, w, u, call->back.din_add[0],
+                           rw_row_out(call->back.din[0], call->back.din_ld[0], t) + begin);
 }
 
 static void backward(const rw_call *call)
@@ -143,9 +148,9 @@ const rw_op rw_op_gated_head_norm = {
     .name = "gated_head_norm",
     .doc = "y = x / rms(x) * weight * silu(gate), head by head",
     .source = "Yang et al. 2023, Gated linear attention transformers, section 4.4",
-    .rowwise = true,
-    .keeps_in = 1u << 0 | 1u << 1,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0 | 1u << 1},
     .shape = shape,
+    .sizes = sizes,
     .forward = forward,
     .backward = backward,
     .reference = reference,

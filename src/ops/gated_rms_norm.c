@@ -67,12 +67,12 @@ static void backward(const rw_call *call)
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
         const real *z = rw_row(call->in[1], call->in_ld[1], t);
         gate_row(n, x, z, s, u);
-        norm_gradient_row(n, u, call->param[0], rw_row(call->dout, call->dout_ld, t), g,
-                          call->dparam[0]);
+        norm_gradient_row(n, u, call->param[0], rw_row(call->back.dout, call->back.dout_ld, t), g,
+                          call->back.dparam[0]);
         /* What is not wanted goes where nobody looks any more. */
-        real *dx = call->din[0] ? rw_row_out(call->din[0], call->din_ld[0], t) : u;
-        real *dz = call->din[1] ? rw_row_out(call->din[1], call->din_ld[1], t) : s;
-        input_gradient_row(n, g, s, x, z, call->din_add, dx, dz);
+        real *dx = call->back.din[0] ? rw_row_out(call->back.din[0], call->back.din_ld[0], t) : u;
+        real *dz = call->back.din[1] ? rw_row_out(call->back.din[1], call->back.din_ld[1], t) : s;
+        input_gradient_row(n, g, s, x, z, call->back.din_add, dx, dz);
     }
 }
 
@@ -95,9 +95,9 @@ static void reference(const rw_call *call)
     }
 }
 
-static rw_status shape(rw_node *node)
+static rw_status sizes(rw_node *node)
 {
-    return rw_norm_shape(node, 3);
+    return rw_norm_sizes(node, 3);
 }
 
 static double flops(const rw_node *node, int rows)
@@ -116,10 +116,9 @@ const rw_op rw_op_gated_rms_norm = {
     .name = "gated_rms_norm",
     .doc = "y = u / rms(u) * weight, u = x silu(gate)",
     .source = "Dao and Gu 2024, Transformers are SSMs, section 7.1",
-    .rowwise = true,
-    .keeps_in = 1u << 0 | 1u << 1,
-    .in_place = 1u << 0 | 1u << 1,
-    .shape = shape,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0 | 1u << 1, .in_place = 1u << 0 | 1u << 1},
+    .shape = rw_elementwise_shape,
+    .sizes = sizes,
     .forward = forward,
     .backward = backward,
     .reference = reference,

@@ -10,15 +10,14 @@ extern const rw_op rw_op_hyena_gate;
 
 enum { GATE_INPUT, GATE_FILTER };
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const int width = node->in_width[GATE_FILTER];
     if (node->in_width[GATE_INPUT] != 3 * width)
         return rw_fail(RW_USAGE,
                        "a gate beside a filter of %d columns needs three times as many, not %d",
                        width, node->in_width[GATE_INPUT]);
-    node->out_width = 3 * width;
-    node->lanes = 1;
+    *out_width = 3 * width;
     return RW_OK;
 }
 
@@ -60,16 +59,16 @@ static void input_gradient_row(int n, const real *x, const real *dy, bool add, r
 static void backward(const rw_call *call)
 {
     const int n = call->node->in_width[GATE_FILTER];
-    real *dx = call->din[GATE_INPUT], *dh = call->din[GATE_FILTER];
+    real *dx = call->back.din[GATE_INPUT], *dh = call->back.din[GATE_FILTER];
     for (int t = 0; t < call->rows; t++) {
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
         if (dh)
-            filter_gradient_row(n, dy, call->din_add[GATE_FILTER],
-                                rw_row_out(dh, call->din_ld[GATE_FILTER], t));
+            filter_gradient_row(n, dy, call->back.din_add[GATE_FILTER],
+                                rw_row_out(dh, call->back.din_ld[GATE_FILTER], t));
         if (dx)
             input_gradient_row(n, rw_row(call->in[GATE_INPUT], call->in_ld[GATE_INPUT], t), dy,
-                               call->din_add[GATE_INPUT],
-                               rw_row_out(dx, call->din_ld[GATE_INPUT], t));
+                               call->back.din_add[GATE_INPUT],
+                               rw_row_out(dx, call->back.din_ld[GATE_INPUT], t));
     }
 }
 
@@ -103,9 +102,7 @@ const rw_op rw_op_hyena_gate = {
     .name = "hyena_gate",
     .doc = "y = [v x1 | x2 | h] of [v | x1 | x2] and h",
     .source = "Poli et al. 2023, Hyena Hierarchy, definition 3.1",
-    .rowwise = true,
-    .keeps_in = 1u << GATE_INPUT,
-    .shares_gradient = true,
+    .promises = {.rowwise = true, .keeps_in = 1u << GATE_INPUT, .shares_gradient = true},
     .shape = shape,
     .forward = forward,
     .backward = backward,

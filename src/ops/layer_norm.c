@@ -56,12 +56,12 @@ static void backward(const rw_call *call)
     const int n = call->node->out_width;
     real *h = call->scratch, *g = call->scratch + n;
     for (int t = 0; t < call->rows; t++) {
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
         const real r = standardise_row(n, rw_row(call->in[0], call->in_ld[0], t), h);
-        param_gradient_row(n, h, dy, call->dparam[0], call->dparam[1]);
-        if (call->din[0])
-            input_gradient_row(n, r, h, call->param[0], dy, g, call->din_add[0],
-                               rw_row_out(call->din[0], call->din_ld[0], t));
+        param_gradient_row(n, h, dy, call->back.dparam[0], call->back.dparam[1]);
+        if (call->back.din[0])
+            input_gradient_row(n, r, h, call->param[0], dy, g, call->back.din_add[0],
+                               rw_row_out(call->back.din[0], call->back.din_ld[0], t));
     }
 }
 
@@ -80,9 +80,9 @@ static void reference(const rw_call *call)
     }
 }
 
-static rw_status shape(rw_node *node)
+static rw_status sizes(rw_node *node)
 {
-    return rw_norm_shape(node, 2);
+    return rw_norm_sizes(node, 2);
 }
 
 static double flops(const rw_node *node, int rows)
@@ -99,9 +99,9 @@ const rw_op rw_op_layer_norm = {
     .name = "layer_norm",
     .doc = "y = (x - mean) / deviation * weight + bias",
     .source = "Ba, Kiros and Hinton 2016, Layer normalization, equation 4",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
-    .shape = shape,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
+    .shape = rw_elementwise_shape,
+    .sizes = sizes,
     .forward = forward,
     .backward = backward,
     .reference = reference,

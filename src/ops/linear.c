@@ -1,12 +1,12 @@
 /* y = x W^T (+ bias): the matrix product. Not rowwise: BLAS wants whole chunks. */
 #include <math.h>
 
-#include "ops/layers.h"
+#include "graph/layers.h"
 #include "ops/weight_product.h"
 
 extern const rw_op rw_op_linear;
 
-static rw_status linear_shape(rw_node *node)
+static rw_status linear_shape(const rw_node *node, int *out_width)
 {
     if (node->ins != 1 || node->params < 1 || node->params > 2)
         return rw_fail(RW_USAGE,
@@ -21,9 +21,14 @@ static rw_status linear_shape(rw_node *node)
     if (node->params == 2 && node->param_rows[1] * node->param_cols[1] != node->param_rows[0])
         return rw_fail(RW_USAGE, "linear: the bias has %ld elements for %ld outputs",
                        node->param_rows[1] * node->param_cols[1], node->param_rows[0]);
-    node->out_width = (int)node->param_rows[0];
-    rw_weight_product_shape(node);
-    node->scratch = rw_weight_product_room(node, node->chunk);
+    *out_width = (int)node->param_rows[0];
+    return RW_OK;
+}
+
+static rw_status linear_sizes(rw_node *node)
+{
+    rw_weight_product_sizes(node);
+    node->size.scratch = rw_weight_product_room(node, node->setting.chunk);
     return RW_OK;
 }
 
@@ -39,19 +44,20 @@ static void linear_forward(const rw_call *call)
 
 static void linear_backward(const rw_call *call)
 {
-    int out = call->node->out_width, ld = call->dout_ld;
+    int out = call->node->out_width, ld = call->back.dout_ld;
     const rw_weight_gradient gradient = {.rows = call->rows,
                                          .x = call->in[0],
                                          .ldx = call->in_ld[0],
-                                         .dy = call->dout,
+                                         .dy = call->back.dout,
                                          .lddy = ld,
-                                         .dx = call->din[0],
-                                         .lddx = call->din_ld[0],
-                                         .add = call->din_add[0]};
+                                         .dx = call->back.din[0],
+                                         .lddx = call->back.din_ld[0],
+                                         .add = call->back.din_add[0]};
     rw_weight_product_backward(call, &gradient, call->scratch);
-    if (call->discards) return;
+    if (call->back.discards) return;
     for (int t = 0; call->node->params == 2 && t < call->rows; t++)
-        for (int j = 0; j < out; j++) call->dparam[1][j] += call->dout[(size_t)t * ld + j];
+        for (int j = 0; j < out; j++)
+            call->back.dparam[1][j] += call->back.dout[(size_t)t * ld + j];
 }
 
 static void linear_reference(const rw_call *call)
@@ -105,9 +111,9 @@ static rw_status linear_sample(rw_graph *graph, rw_value x, rw_value *y)
 const rw_op rw_op_linear = {
     .name = "linear",
     .doc = "y = x W^T + b",
-    .carry = RW_CARRY_NONE,
-    .keeps_in = 1,
+    .promises = {.keeps_in = 1},
     .shape = linear_shape,
+    .sizes = linear_sizes,
     .prepare = rw_weight_product_prepare,
     .forward = linear_forward,
     .backward = linear_backward,

@@ -8,7 +8,7 @@
  * before, as far as the filter has lags: one window. */
 #include <string.h>
 
-#include "ops/layers.h"
+#include "graph/layers.h"
 #include "ops/long_paths.h"
 
 extern const rw_op rw_op_long_convolution;
@@ -17,16 +17,20 @@ typedef struct {
     rw_convolve_exchange exchange;
 } attributes;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const int width = node->in_width[RW_LONG_INPUT];
     if (node->ins != RW_LONG_INPUTS || node->in_width[RW_LONG_FILTER] != width)
         return rw_fail(RW_USAGE,
                        "a long convolution over %d columns needs a filter of as many, not %d",
                        width, node->in_width[RW_LONG_FILTER]);
-    node->out_width = width;
-    node->lanes = 1;
-    node->state = 2 * (size_t)node->horizon * (size_t)width;
+    *out_width = width;
+    return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
+{
+    node->size.state = 2 * (size_t)node->setting.horizon * (size_t)node->out_width;
     return RW_OK;
 }
 
@@ -99,8 +103,9 @@ static void global_backward(const rw_global *call)
 static void step(const rw_call *call)
 {
     const size_t width = (size_t)call->node->out_width;
-    const long t = call->position;
-    real *u = call->state, *h = u + (size_t)call->node->horizon * width, *y = call->out;
+    const long t = call->at.position;
+    real *u = call->carry.state, *h = u + (size_t)call->node->setting.horizon * width,
+         *y = call->out;
     memcpy(u + (size_t)t * width, call->in[RW_LONG_INPUT], width * sizeof(real));
     memcpy(h + (size_t)t * width, call->in[RW_LONG_FILTER], width * sizeof(real));
     memset(y, 0, width * sizeof(real));
@@ -144,18 +149,18 @@ const rw_op rw_op_long_convolution = {
     .name = "long_convolution",
     .doc = "causal convolution with a filter as long as the sequence, by fast transform",
     .source = "Poli et al. 2023, Hyena Hierarchy, section 3; Romero et al. 2022, CKConv, section 3",
-    .carry = RW_CARRY_GLOBAL,
-    .keeps_in = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER,
-    .in_place = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER,
+    .promises = {.keeps_in = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER,
+                 .in_place = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER},
     .spreads_rounding = true,
     .shape = shape,
-    .fits = fits,
+    .sizes = sizes,
+    .global = &(const rw_global_carry){.past_rows = memory,
+                                       .fits = fits,
+                                       .workspace = workspace,
+                                       .forward = global_forward,
+                                       .backward = global_backward},
     .reference = reference,
     .step = step,
-    .memory = memory,
-    .workspace = workspace,
-    .global_forward = global_forward,
-    .global_backward = global_backward,
     .flops = flops,
     .sample = sample,
 };

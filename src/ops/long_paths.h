@@ -14,7 +14,7 @@
 #ifndef RW_LONG_PATHS_H
 #define RW_LONG_PATHS_H
 
-#include "ops/op.h"
+#include "graph/op.h"
 
 enum { RW_LONG_INPUT, RW_LONG_FILTER, RW_LONG_INPUTS };
 

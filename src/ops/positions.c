@@ -13,7 +13,7 @@ typedef struct {
 /* The lowest frequency, nearly a constant, as in the authors' code. */
 static const double lowest = 1e-4;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->length < 1 || attr->bands < 1)
@@ -21,8 +21,7 @@ static rw_status shape(rw_node *node)
                        "positions: a filter of %ld lags with %d frequencies; both must be at "
                        "least 1",
                        attr->length, attr->bands);
-    node->out_width = 1 + 2 * attr->bands;
-    node->lanes = 1;
+    *out_width = 1 + 2 * attr->bands;
     return RW_OK;
 }
 
@@ -50,7 +49,7 @@ static void forward(const rw_call *call)
     const attributes *attr = call->node->attributes;
     const double step = step_of(attr->bands);
     for (int t = 0; t < call->rows; t++) {
-        const double turns = (double)(call->position + t) / (double)attr->length;
+        const double turns = (double)(call->at.position + t) / (double)attr->length;
         real *row = rw_row_out(call->out, call->out_ld, t);
         row[0] = (real)turns;
         wave_row(attr->bands, turns, step, row + 1, row + 1 + attr->bands);
@@ -97,7 +96,7 @@ const rw_op rw_op_positions = {
     .name = "positions",
     .doc = "features of a row's place in the sequence",
     .source = "Poli et al. 2023, Hyena Hierarchy, section 3.3 and appendix D.3",
-    .rowwise = true,
+    .promises = {.rowwise = true},
     .shape = shape,
     .forward = forward,
     .backward = backward,

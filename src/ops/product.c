@@ -37,17 +37,18 @@ static void backward(const rw_call *call)
 {
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
-        const real *dy = rw_row(call->dout, call->dout_ld, t), *in[2];
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t), *in[2];
         real *din[2];
         for (int k = 0; k < 2; k++) {
             in[k] = rw_row(call->in[k], call->in_ld[k], t);
-            din[k] = call->din[k] ? rw_row_out(call->din[k], call->din_ld[k], t) : NULL;
+            din[k] =
+                call->back.din[k] ? rw_row_out(call->back.din[k], call->back.din_ld[k], t) : NULL;
         }
         if (din[0] && din[1])
-            gradient_rows(n, in[0], in[1], dy, call->din_add, din[0], din[1]);
+            gradient_rows(n, in[0], in[1], dy, call->back.din_add, din[0], din[1]);
         else
             for (int k = 0; k < 2; k++)
-                if (din[k]) gradient_row(n, in[1 - k], dy, call->din_add[k], din[k]);
+                if (din[k]) gradient_row(n, in[1 - k], dy, call->back.din_add[k], din[k]);
     }
 }
 
@@ -74,9 +75,7 @@ static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
 const rw_op rw_op_product = {
     .name = "product",
     .doc = "y = a b, element by element",
-    .rowwise = true,
-    .keeps_in = 1u << 0 | 1u << 1,
-    .in_place = 1u << 0 | 1u << 1,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0 | 1u << 1, .in_place = 1u << 0 | 1u << 1},
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

@@ -19,10 +19,11 @@ static int scores_of(const rw_node *node)
     return (int)node->param_rows[0];
 }
 
-/* Rows of a block. While a graph is built, node->chunk is zero. */
+/* Rows of a block. While a graph is built, node->setting.chunk is zero. */
 static int block_rows(const rw_node *node)
 {
-    int rows = SCORES / scores_of(node), most = node->chunk > 0 ? node->chunk : MOST_ROWS;
+    int rows = SCORES / scores_of(node),
+        most = node->setting.chunk > 0 ? node->setting.chunk : MOST_ROWS;
     rows = rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
     return rows < most ? rows : most;
 }
@@ -41,15 +42,21 @@ static real *room(const rw_call *call)
     return rows_of_dx(call) + (size_t)block_rows(call->node) * (size_t)call->node->in_width[0];
 }
 
-rw_status rw_projected_loss_shape(rw_node *node)
+rw_status rw_projected_loss_shape(const rw_node *node, int *out_width)
 {
-    const size_t rows = (size_t)block_rows(node);
     if (node->param_cols[0] != node->in_width[0])
         return rw_fail(RW_USAGE, "the output projection takes width %ld, its input has %d",
                        node->param_cols[0], node->in_width[0]);
-    rw_weight_product_shape(node);
-    node->scratch = rows * (size_t)scores_of(node) + 2 * rows * (size_t)node->in_width[0] +
-                    rw_weight_product_room(node, (int)rows);
+    *out_width = 0;
+    return RW_OK;
+}
+
+rw_status rw_projected_loss_sizes(rw_node *node)
+{
+    const size_t rows = (size_t)block_rows(node);
+    rw_weight_product_sizes(node);
+    node->size.scratch = rows * (size_t)scores_of(node) + 2 * rows * (size_t)node->in_width[0] +
+                         rw_weight_product_room(node, (int)rows);
     return RW_OK;
 }
 
@@ -89,16 +96,15 @@ static void block_loss(const rw_projected_loss *loss, const rw_call *call, const
     rw_weight_product(call, b->count, b->x, b->ldx, false, call->scratch, scores, room(call));
     for (int i = 0; i < b->count; i++) {
         double of_row = loss->row_loss(call, b->row[i], rw_row_out(call->scratch, scores, i));
-        if (call->row_loss) call->row_loss[b->row[i]] = (real)of_row;
-        *call->loss += of_row;
+        if (call->loss.rows) call->loss.rows[b->row[i]] = (real)of_row;
+        if (call->loss.sum) *call->loss.sum += of_row;
     }
 }
 
 void rw_projected_loss_forward(const rw_projected_loss *loss, const rw_call *call)
 {
     block b;
-    *call->loss = 0;
-    if (call->row_loss) memset(call->row_loss, 0, (size_t)call->rows * sizeof *call->row_loss);
+    if (call->loss.rows) memset(call->loss.rows, 0, (size_t)call->rows * sizeof *call->loss.rows);
     for (int t = 0; t < call->rows;) {
         t = next_block(loss, call, t, &b);
         if (b.count > 0) block_loss(loss, call, &b);
@@ -110,7 +116,7 @@ static void copy_gradient(const rw_call *call, const block *b, bool back)
 {
     const int width = call->node->in_width[0];
     for (int i = 0; i < b->count; i++) {
-        real *there = rw_row_out(call->din[0], call->din_ld[0], b->row[i]);
+        real *there = rw_row_out(call->back.din[0], call->back.din_ld[0], b->row[i]);
         real *here = rw_row_out(rows_of_dx(call), width, i);
         memcpy(back ? there : here, back ? here : there, (size_t)width * sizeof(real));
     }
@@ -123,15 +129,15 @@ static void block_backward(const rw_call *call, const block *b)
                                    .ldx = b->ldx,
                                    .dy = call->scratch,
                                    .lddy = scores_of(call->node),
-                                   .add = call->din_add[0]};
-    const bool apart = call->din[0] && !are_neighbours(b);
+                                   .add = call->back.din_add[0]};
+    const bool apart = call->back.din[0] && !are_neighbours(b);
     if (apart) {
         if (gradient.add) copy_gradient(call, b, false);
         gradient.dx = rows_of_dx(call);
         gradient.lddx = call->node->in_width[0];
-    } else if (call->din[0]) {
-        gradient.dx = rw_row_out(call->din[0], call->din_ld[0], b->row[0]);
-        gradient.lddx = call->din_ld[0];
+    } else if (call->back.din[0]) {
+        gradient.dx = rw_row_out(call->back.din[0], call->back.din_ld[0], b->row[0]);
+        gradient.lddx = call->back.din_ld[0];
     }
     rw_weight_product_backward(call, &gradient, room(call));
     if (apart) copy_gradient(call, b, true);
@@ -140,18 +146,17 @@ static void block_backward(const rw_call *call, const block *b)
 /* Rows without a target have no gradient. */
 static void clear_others(const rw_projected_loss *loss, const rw_call *call)
 {
-    if (!call->din[0] || call->din_add[0]) return;
+    if (!call->back.din[0] || call->back.din_add[0]) return;
     for (int t = 0; t < call->rows; t++)
         if (!loss->counts(call, t))
-            memset(rw_row_out(call->din[0], call->din_ld[0], t), 0,
+            memset(rw_row_out(call->back.din[0], call->back.din_ld[0], t), 0,
                    (size_t)call->node->in_width[0] * sizeof(real));
 }
 
 void rw_projected_loss_backward(const rw_projected_loss *loss, const rw_call *call)
 {
     block b;
-    *call->loss = 0;
-    if (call->row_loss) memset(call->row_loss, 0, (size_t)call->rows * sizeof *call->row_loss);
+    if (call->loss.rows) memset(call->loss.rows, 0, (size_t)call->rows * sizeof *call->loss.rows);
     clear_others(loss, call);
     for (int t = 0; t < call->rows;) {
         t = next_block(loss, call, t, &b);

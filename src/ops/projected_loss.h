@@ -8,12 +8,12 @@
 #ifndef RW_PROJECTED_LOSS_H
 #define RW_PROJECTED_LOSS_H
 
-#include "ops/op.h"
+#include "graph/op.h"
 
 typedef struct {
     /* Has row t of the call a target? */
     bool (*counts)(const rw_call *call, int t);
-    /* The loss of row t. Leaves the row's gradient, times call->loss_scale, in place of its
+    /* The loss of row t. Leaves the row's gradient, times call->loss.scale, in place of its
      * scores. */
     double (*row_loss)(const rw_call *call, int t, real *scores);
     /* Backward: adds the gradient of a row's scores to further parameters. NULL: none. */
@@ -21,9 +21,10 @@ typedef struct {
 } rw_projected_loss;
 
 /* rw_op.shape. Error: RW_USAGE if W does not fit the input. */
-rw_status rw_projected_loss_shape(rw_node *node);
+rw_status rw_projected_loss_shape(const rw_node *node, int *out_width);
+rw_status rw_projected_loss_sizes(rw_node *node);
 
-/* rw_op.forward: the sum of the losses, and call->row_loss where wanted. */
+/* rw_op.forward: the sum of the losses, and call->loss.rows where wanted. */
 void rw_projected_loss_forward(const rw_projected_loss *loss, const rw_call *call);
 
 /* rw_op.backward: the same, then for gradients P of the scores dx = P W and dW += P^T x. */

@@ -20,17 +20,18 @@ static void gradient_row(int n, const real *restrict dy, bool add, real *restric
 
 static bool is_there(const rw_call *call, int k)
 {
-    return call->din[k] == call->dout && !call->din_add[k];
+    return call->back.din[k] == call->back.dout && !call->back.din_add[k];
 }
 
 /* One input after the other: both may be the same value. */
 static void backward(const rw_call *call)
 {
     for (int k = 0; k < 2; k++) {
-        if (!call->din[k] || is_there(call, k)) continue;
+        if (!call->back.din[k] || is_there(call, k)) continue;
         for (int t = 0; t < call->rows; t++)
-            gradient_row(call->node->out_width, rw_row(call->dout, call->dout_ld, t),
-                         call->din_add[k], rw_row_out(call->din[k], call->din_ld[k], t));
+            gradient_row(call->node->out_width, rw_row(call->back.dout, call->back.dout_ld, t),
+                         call->back.din_add[k],
+                         rw_row_out(call->back.din[k], call->back.din_ld[k], t));
     }
 }
 
@@ -57,8 +58,7 @@ static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
 const rw_op rw_op_residual = {
     .name = "residual",
     .doc = "y = a + b",
-    .rowwise = true,
-    .shares_gradient = true,
+    .promises = {.rowwise = true, .shares_gradient = true},
     .shape = rw_elementwise_shape,
     .forward = forward,
     .backward = backward,

@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "mpi/row_exchange.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 extern const rw_op rw_op_reverse;
 
-static rw_status reverse_shape(rw_node *node)
+static rw_status reverse_shape(const rw_node *node, int *out_width)
 {
-    node->out_width = node->in_width[0];
+    *out_width = node->in_width[0];
     return RW_OK;
 }
 
@@ -91,13 +91,12 @@ const rw_op rw_op_reverse = {
     .name = "reverse",
     .doc = "the rows of each document in reverse order",
     .source = "Schuster and Paliwal 1997, Bidirectional recurrent neural networks",
-    .carry = RW_CARRY_GLOBAL,
     .sees_ahead = true,
     .shape = reverse_shape,
     .reference = reverse_reference,
-    .workspace = reverse_workspace,
-    .global_forward = reverse_forward,
-    .global_backward = reverse_backward,
+    .global = &(const rw_global_carry){.workspace = reverse_workspace,
+                                       .forward = reverse_forward,
+                                       .backward = reverse_backward},
     .flops = reverse_flops,
     .sample = rw_reverse,
 };

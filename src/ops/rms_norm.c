@@ -37,12 +37,12 @@ static void backward(const rw_call *call)
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
         const real r = rw_inverse_root(n, rw_row_dot(n, x, x));
-        weight_gradient_row(n, r, x, dy, call->dparam[0]);
-        if (call->din[0])
-            input_gradient_row(n, r, x, call->param[0], dy, call->scratch, call->din_add[0],
-                               rw_row_out(call->din[0], call->din_ld[0], t));
+        weight_gradient_row(n, r, x, dy, call->back.dparam[0]);
+        if (call->back.din[0])
+            input_gradient_row(n, r, x, call->param[0], dy, call->scratch, call->back.din_add[0],
+                               rw_row_out(call->back.din[0], call->back.din_ld[0], t));
     }
 }
 
@@ -59,9 +59,9 @@ static void reference(const rw_call *call)
     }
 }
 
-static rw_status shape(rw_node *node)
+static rw_status sizes(rw_node *node)
 {
-    return rw_norm_shape(node, 1);
+    return rw_norm_sizes(node, 1);
 }
 
 static double flops(const rw_node *node, int rows)
@@ -78,9 +78,9 @@ const rw_op rw_op_rms_norm = {
     .name = "rms_norm",
     .doc = "y = x / rms(x) * weight",
     .source = "Zhang and Sennrich 2019, Root mean square layer normalization, equation 4",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
-    .shape = shape,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
+    .shape = rw_elementwise_shape,
+    .sizes = sizes,
     .forward = forward,
     .backward = backward,
     .reference = reference,

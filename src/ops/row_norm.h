@@ -15,11 +15,10 @@ static inline real rw_inverse_root(int n, real sum)
     return (real)(1 / sqrt((double)sum / n + RW_NORM_EPSILON));
 }
 
-/* rw_op.shape of a normalisation whose backward works on `rows` rows of scratch. */
-static inline rw_status rw_norm_shape(rw_node *node, int rows)
+/* rw_op.sizes of a normalisation whose backward works on `rows` rows of scratch. */
+static inline rw_status rw_norm_sizes(rw_node *node, int rows)
 {
-    RW_TRY(rw_elementwise_shape(node));
-    node->scratch = (size_t)rows * (size_t)node->out_width;
+    node->size.scratch = (size_t)rows * (size_t)node->out_width;
     return RW_OK;
 }
 

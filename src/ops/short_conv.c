@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "kernels/depthwise.h"
-#include "ops/layers.h"
+#include "graph/layers.h"
 
 extern const rw_op rw_op_short_conv;
 
@@ -14,28 +14,34 @@ typedef struct {
     bool silu;
 } attributes;
 
-static rw_status short_conv_shape(rw_node *node)
+static rw_status short_conv_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     int width = node->in_width[0];
     if (attr->taps < 2)
         return rw_fail(RW_USAGE, "a short convolution needs at least 2 taps, not %d", attr->taps);
-    /* The next chunk needs taps-1 rows, of this chunk alone. */
-    if (node->chunk > 0 && node->chunk < attr->taps - 1)
-        return rw_fail(RW_USAGE,
-                       "a short convolution of %d taps reaches back over more than one chunk of %d "
-                       "tokens; set model.chunk to at least %d or use fewer taps",
-                       attr->taps, node->chunk, attr->taps - 1);
     if (node->params != 2 || node->param_rows[0] != width || node->param_cols[0] != attr->taps)
         return rw_fail(RW_USAGE,
                        "a short convolution of %d taps over width %d needs a weight "
                        "(%d, %d) and a bias",
                        attr->taps, width, width, attr->taps);
-    node->out_width = width;
-    node->lanes = 1;
-    node->cheap = !attr->silu;
-    node->state = (size_t)(attr->taps - 1) * (size_t)width;
-    node->scratch = rw_depthwise_scratch_reals(attr->taps);
+    *out_width = width;
+    return RW_OK;
+}
+
+static rw_status short_conv_sizes(rw_node *node)
+{
+    const attributes *attr = node->attributes;
+    const int width = node->in_width[0];
+    /* The next chunk needs taps-1 rows, of this chunk alone. */
+    if (node->setting.chunk < attr->taps - 1)
+        return rw_fail(RW_USAGE,
+                       "a short convolution of %d taps reaches back over more than one chunk of %d "
+                       "tokens; set model.chunk to at least %d or use fewer taps",
+                       attr->taps, node->setting.chunk, attr->taps - 1);
+    node->size.cheap = !attr->silu;
+    node->size.state = (size_t)(attr->taps - 1) * (size_t)width;
+    node->size.scratch = rw_depthwise_scratch_reals(attr->taps);
     return RW_OK;
 }
 
@@ -49,7 +55,7 @@ static rw_depthwise convolution(const rw_call *call)
         .silu = attr->silu,
         .weight = call->param[0],
         .bias = call->param[1],
-        .before = call->state_in,
+        .before = call->carry.state_in,
         .x = call->in[0],
         .ldx = call->in_ld[0],
     };
@@ -64,27 +70,28 @@ static void short_conv_forward(const rw_call *call)
 static void short_conv_backward(const rw_call *call)
 {
     rw_depthwise conv = convolution(call);
-    rw_depthwise_grad grad = {.x = call->din[0],
-                              .ldx = call->din_ld[0],
-                              .add = call->din_add[0],
-                              .weight = call->dparam[0],
-                              .bias = call->dparam[1]};
-    rw_depthwise_backward(&conv, call->dout, call->dout_ld, call->dstate_out, &grad, call->scratch);
+    rw_depthwise_grad grad = {.x = call->back.din[0],
+                              .ldx = call->back.din_ld[0],
+                              .add = call->back.din_add[0],
+                              .weight = call->back.dparam[0],
+                              .bias = call->back.dparam[1]};
+    rw_depthwise_backward(&conv, call->back.dout, call->back.dout_ld, call->carry.dstate_out, &grad,
+                          call->scratch);
 }
 
 static void short_conv_adjoint(const rw_call *call)
 {
     rw_depthwise conv = convolution(call);
-    rw_depthwise_grad grad = {.before = call->dstate_in};
+    rw_depthwise_grad grad = {.before = call->carry.dstate_in};
     /* Only the first taps-1 outputs see rows before the chunk. */
     if (conv.rows > conv.taps - 1) conv.rows = conv.taps - 1;
-    rw_depthwise_backward(&conv, call->dout, call->dout_ld, NULL, &grad, call->scratch);
+    rw_depthwise_backward(&conv, call->back.dout, call->back.dout_ld, NULL, &grad, call->scratch);
 }
 
 static void short_conv_summary(const rw_call *call)
 {
     rw_depthwise conv = convolution(call);
-    rw_depthwise_tail(&conv, call->state);
+    rw_depthwise_tail(&conv, call->carry.state);
 }
 
 static void short_conv_step(const rw_call *call)
@@ -92,10 +99,10 @@ static void short_conv_step(const rw_call *call)
     rw_depthwise conv = convolution(call);
     size_t width = (size_t)conv.channels, kept = (size_t)(conv.taps - 2) * width;
     conv.rows = 1;
-    conv.before = call->state;
+    conv.before = call->carry.state;
     rw_depthwise_forward(&conv, call->out, call->out_ld, call->scratch);
-    memmove(call->state, call->state + width, sizeof(real) * kept);
-    memcpy(call->state + kept, call->in[0], sizeof(real) * width);
+    memmove(call->carry.state, call->carry.state + width, sizeof(real) * kept);
+    memcpy(call->carry.state + kept, call->in[0], sizeof(real) * width);
 }
 
 static void short_conv_reference(const rw_call *call)
@@ -138,16 +145,14 @@ const rw_op rw_op_short_conv = {
     .doc = "causal depthwise convolution over a few tokens, with bias and SiLU",
     .source = "Fu et al. 2023, Hungry Hungry Hippos, section 3 (shift); Gu and Dao 2023, Mamba, "
               "section 3.4",
-    .carry = RW_CARRY_SHIFT,
-    .keeps_in = 1,
-    .in_place = 1,
+    .promises = {.keeps_in = 1, .in_place = 1},
     .shape = short_conv_shape,
+    .sizes = short_conv_sizes,
     .forward = short_conv_forward,
     .backward = short_conv_backward,
     .reference = short_conv_reference,
     .step = short_conv_step,
-    .summary = short_conv_summary,
-    .adjoint = short_conv_adjoint,
+    .shift = &(const rw_shift_carry){.summary = short_conv_summary, .adjoint = short_conv_adjoint},
     .flops = short_conv_flops,
     .sample = short_conv_sample,
 };

@@ -4,10 +4,9 @@
 
 extern const rw_op rw_op_sine;
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
-    node->out_width = node->in_width[0];
-    node->lanes = 1;
+    *out_width = node->in_width[0];
     if (node->params != 1 || node->param_cols[0] != node->out_width)
         return rw_fail(RW_USAGE, "sine of width %d needs as many frequencies", node->out_width);
     return RW_OK;
@@ -43,11 +42,11 @@ static void backward(const rw_call *call)
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
-        frequency_gradient_row(n, call->param[0], x, dy, call->dparam[0]);
-        if (call->din[0])
-            input_gradient_row(n, call->param[0], x, dy, call->din_add[0],
-                               rw_row_out(call->din[0], call->din_ld[0], t));
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
+        frequency_gradient_row(n, call->param[0], x, dy, call->back.dparam[0]);
+        if (call->back.din[0])
+            input_gradient_row(n, call->param[0], x, dy, call->back.din_add[0],
+                               rw_row_out(call->back.din[0], call->back.din_ld[0], t));
     }
 }
 
@@ -74,8 +73,7 @@ const rw_op rw_op_sine = {
     .doc = "y = sin(w x), w learned",
     .source = "Sitzmann et al. 2020, Implicit neural representations with periodic activation "
               "functions; Poli et al. 2023, Hyena Hierarchy, section 3.3",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = shape,
     .forward = forward,
     .backward = backward,

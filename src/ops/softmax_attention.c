@@ -19,11 +19,11 @@ extern const rw_op rw_op_softmax_attention;
 static long cache_rows(const rw_node *node)
 {
     const rw_attention_options *options = node->attributes;
-    bool short_window = options->window > 0 && options->window < node->horizon;
-    return short_window ? options->window : node->horizon;
+    bool short_window = options->window > 0 && options->window < node->setting.horizon;
+    return short_window ? options->window : node->setting.horizon;
 }
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const rw_attention_options *options = node->attributes;
     const int q = node->in_width[ATTENTION_Q], k = node->in_width[ATTENTION_K];
@@ -34,10 +34,17 @@ static rw_status shape(rw_node *node)
                        "softmax_attention: %d heads of queries in %d columns and %d of keys in %d; "
                        "the second number of heads must divide the first, and all heads be as wide",
                        heads, q, kv, k);
-    node->out_width = q;
-    node->saved = (size_t)heads;
-    node->state = 2 * (size_t)k * (size_t)cache_rows(node); /* (cache rows, k | v) */
-    node->scratch = (size_t)cache_rows(node);
+    *out_width = q;
+    return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
+{
+    const rw_attention_options *options = node->attributes;
+    const size_t k = (size_t)node->in_width[ATTENTION_K];
+    node->size.saved = (size_t)options->heads;
+    node->size.state = 2 * k * (size_t)cache_rows(node); /* (cache rows, k | v) */
+    node->size.scratch = (size_t)cache_rows(node);
     return RW_OK;
 }
 
@@ -75,7 +82,7 @@ static void use_inputs(const rw_attention_plan *plan, const rw_global *g, rw_att
 
 static void alone_forward(const rw_attention_plan *plan, const rw_global *g)
 {
-    const int columns = plan->group * plan->width, heads = (int)g->node->saved;
+    const int columns = plan->group * plan->width, heads = (int)g->node->size.saved;
     rw_attention_work work = plan->work;
     use_inputs(plan, g, &work);
     rw_attention_forward(&work, rw_attention_to_place(plan, g->out, g->out_ld, columns, false),
@@ -90,7 +97,7 @@ static rw_attention_target to_gradient(const rw_attention_plan *plan, const rw_g
 
 static void alone_backward(const rw_attention_plan *plan, const rw_global *g)
 {
-    const int columns = plan->group * plan->width, heads = (int)g->node->saved;
+    const int columns = plan->group * plan->width, heads = (int)g->node->size.saved;
     rw_attention_work work = plan->work;
     use_inputs(plan, g, &work);
     work.dout = rw_attention_in_place(plan, g->dout, g->dout_ld, columns);
@@ -118,7 +125,7 @@ static void global_forward(const rw_global *g)
 /* D of each row and head, where it was before anything travels. */
 static void set_dots(const rw_attention_plan *plan, const rw_global *g)
 {
-    const long rows = rw_span_count(&g->span), heads = (long)g->node->saved;
+    const long rows = rw_span_count(&g->span), heads = (long)g->node->size.saved;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(g->span.layout->threads)
     for (long s = 0; s < g->span.sequences; s++)
         for (long r = 0; r < rows; r++) {
@@ -173,12 +180,12 @@ static void step(const rw_call *call)
     const int k = node->in_width[ATTENTION_K], d = k / options->kv_heads;
     const int group = options->heads / options->kv_heads;
     const long rows = cache_rows(node);
-    real *row = call->state + 2 * (size_t)k * (size_t)(call->position % rows);
+    real *row = call->carry.state + 2 * (size_t)k * (size_t)(call->at.position % rows);
     memcpy(row, call->in[ATTENTION_K], (size_t)k * sizeof(real));
     memcpy(row + k, call->in[ATTENTION_V], (size_t)k * sizeof(real));
-    const long count = call->position + 1 < rows ? call->position + 1 : rows;
+    const long count = call->at.position + 1 < rows ? call->at.position + 1 : rows;
     for (int h = 0; h < options->heads; h++)
-        step_head(node, call->in[ATTENTION_Q] + h * d, call->state + h / group * d, count, d,
+        step_head(node, call->in[ATTENTION_Q] + h * d, call->carry.state + h / group * d, count, d,
                   call->scratch, call->out + h * d);
 }
 
@@ -241,16 +248,16 @@ const rw_op rw_op_softmax_attention = {
     .doc = "causal softmax attention, grouped heads, optional window",
     .source = "Vaswani et al. 2017, Attention is all you need, equation 1; Dao 2023, "
               "FlashAttention-2; Ainslie et al. 2023, GQA",
-    .carry = RW_CARRY_GLOBAL,
-    .keeps_in = 1u << ATTENTION_Q | 1u << ATTENTION_K | 1u << ATTENTION_V,
-    .keeps_out = true,
+    .promises = {.keeps_in = 1u << ATTENTION_Q | 1u << ATTENTION_K | 1u << ATTENTION_V,
+                 .keeps_out = true},
     .shape = shape,
+    .sizes = sizes,
     .reference = reference,
     .step = step,
-    .memory = memory,
-    .workspace = workspace,
-    .global_forward = global_forward,
-    .global_backward = global_backward,
+    .global = &(const rw_global_carry){.past_rows = memory,
+                                       .workspace = workspace,
+                                       .forward = global_forward,
+                                       .backward = global_backward},
     .flops = flops,
     .sample = sample,
 };

@@ -3,7 +3,7 @@
  * is NAN does not count. */
 #include <math.h>
 
-#include "ops/layers.h"
+#include "graph/layers.h"
 #include "ops/projected_loss.h"
 #include "ops/weight_product.h"
 
@@ -14,7 +14,7 @@ static int features_of(const rw_call *call)
 
 static const real *target_of(const rw_call *call, int t)
 {
-    return call->target_features + (size_t)t * (size_t)features_of(call);
+    return call->data.target_features + (size_t)t * (size_t)features_of(call);
 }
 
 static bool counts(const rw_call *call, int t)
@@ -30,14 +30,14 @@ static double row_loss(const rw_call *call, int t, real *prediction)
     for (int f = 0; f < features; f++) {
         real error = prediction[f] + bias[f] - target[f];
         sum += (double)error * (double)error;
-        prediction[f] = 2 * call->loss_scale * error / (real)features;
+        prediction[f] = 2 * call->loss.scale * error / (real)features;
     }
     return sum / features;
 }
 
 static void row_backward(const rw_call *call, const real *gradient)
 {
-    for (int f = 0; f < features_of(call); f++) call->dparam[1][f] += gradient[f];
+    for (int f = 0; f < features_of(call); f++) call->back.dparam[1][f] += gradient[f];
 }
 
 static const rw_projected_loss loss = {
@@ -56,15 +56,14 @@ static void backward(const rw_call *call)
 static void reference(const rw_call *call)
 {
     int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
-    *call->loss = 0;
     for (int t = 0; t < call->rows; t++) {
-        if (isnan(call->target_features[t * features])) continue;
+        if (isnan(call->data.target_features[t * features])) continue;
         for (int f = 0; f < features; f++) {
-            double error = call->param[1][f] - call->target_features[t * features + f];
+            double error = call->param[1][f] - call->data.target_features[t * features + f];
             for (int d = 0; d < width; d++)
                 error += (double)call->in[0][t * call->in_ld[0] + d] *
                          (double)call->param[0][f * width + d];
-            *call->loss += error * error / features;
+            *call->loss.sum += error * error / features;
         }
     }
 }
@@ -72,9 +71,9 @@ static void reference(const rw_call *call)
 /* The prediction of one token. */
 static void step(const rw_call *call)
 {
-    rw_weight_product(call, 1, call->in[0], call->in_ld[0], false, call->scores, features_of(call),
-                      NULL);
-    for (int f = 0; f < features_of(call); f++) call->scores[f] += call->param[1][f];
+    rw_weight_product(call, 1, call->in[0], call->in_ld[0], false, call->loss.scores,
+                      features_of(call), NULL);
+    for (int f = 0; f < features_of(call); f++) call->loss.scores[f] += call->param[1][f];
 }
 
 static double flops(const rw_node *node, int rows)
@@ -92,8 +91,9 @@ const rw_op rw_op_squared_error = {
     .name = "squared_error",
     .doc = "output projection and mean squared error in one",
     .is_loss = true,
-    .keeps_in = 1,
+    .promises = {.keeps_in = 1},
     .shape = rw_projected_loss_shape,
+    .sizes = rw_projected_loss_sizes,
     .prepare = rw_weight_product_prepare,
     .forward = forward,
     .backward = backward,

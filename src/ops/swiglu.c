@@ -28,13 +28,13 @@ static void gradient_row(int n, const real *restrict a, const real *restrict b,
 
 static void backward(const rw_call *call)
 {
-    if (!call->din[0]) return;
+    if (!call->back.din[0]) return;
     const int half = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
-        real *dx = rw_row_out(call->din[0], call->din_ld[0], t);
-        gradient_row(half, x, x + half, rw_row(call->dout, call->dout_ld, t), call->din_add[0], dx,
-                     dx + half);
+        real *dx = rw_row_out(call->back.din[0], call->back.din_ld[0], t);
+        gradient_row(half, x, x + half, rw_row(call->back.dout, call->back.dout_ld, t),
+                     call->back.din_add[0], dx, dx + half);
     }
 }
 
@@ -49,13 +49,12 @@ static void reference(const rw_call *call)
         }
 }
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     if (node->in_width[0] % 2 != 0)
         return rw_fail(RW_USAGE, "swiglu: %d columns have no halves; give it an even width",
                        node->in_width[0]);
-    node->out_width = node->in_width[0] / 2;
-    node->lanes = 1;
+    *out_width = node->in_width[0] / 2;
     return RW_OK;
 }
 
@@ -68,8 +67,7 @@ const rw_op rw_op_swiglu = {
     .name = "swiglu",
     .doc = "y = silu(left half of the columns) * right half",
     .source = "Shazeer 2020, GLU variants improve transformer, equation 6",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = shape,
     .forward = forward,
     .backward = backward,

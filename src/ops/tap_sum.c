@@ -9,7 +9,7 @@ extern const rw_op rw_op_tap_sum;
 
 enum { WEIGHT, BIAS, PARAMS };
 
-static rw_status tap_sum_shape(rw_node *node)
+static rw_status tap_sum_shape(const rw_node *node, int *out_width)
 {
     const long taps = node->param_rows[WEIGHT], width = node->param_cols[WEIGHT];
     if (node->in_width[0] != taps * width || node->param_cols[BIAS] != width)
@@ -17,8 +17,7 @@ static rw_status tap_sum_shape(rw_node *node)
                        "tap_sum: weight (%ld, %ld) and bias of %ld do not fit %d columns; give "
                        "taps times width columns",
                        taps, width, node->param_cols[BIAS], node->in_width[0]);
-    node->out_width = (int)width;
-    node->lanes = 1;
+    *out_width = (int)width;
     return RW_OK;
 }
 
@@ -50,13 +49,13 @@ static void tap_sum_backward(const rw_call *call)
     const int n = call->node->out_width, taps = (int)call->node->param_rows[WEIGHT];
     for (int t = 0; t < call->rows; t++) {
         const real *x = rw_row(call->in[0], call->in_ld[0], t);
-        const real *dy = rw_row(call->dout, call->dout_ld, t);
-        for (int i = 0; i < n; i++) call->dparam[BIAS][i] += dy[i];
+        const real *dy = rw_row(call->back.dout, call->back.dout_ld, t);
+        for (int i = 0; i < n; i++) call->back.dparam[BIAS][i] += dy[i];
         for (int k = 0; k < taps; k++)
-            add_product_row(n, x + k * n, dy, call->dparam[WEIGHT] + k * n);
-        for (int k = 0; k < taps && call->din[0]; k++)
-            input_gradient_row(n, call->param[WEIGHT] + k * n, dy, call->din_add[0],
-                               rw_row_out(call->din[0], call->din_ld[0], t) + k * n);
+            add_product_row(n, x + k * n, dy, call->back.dparam[WEIGHT] + k * n);
+        for (int k = 0; k < taps && call->back.din[0]; k++)
+            input_gradient_row(n, call->param[WEIGHT] + k * n, dy, call->back.din_add[0],
+                               rw_row_out(call->back.din[0], call->back.din_ld[0], t) + k * n);
     }
 }
 
@@ -96,8 +95,7 @@ const rw_op rw_op_tap_sum = {
     .name = "tap_sum",
     .doc = "weighted sum of equal groups of columns, channel by channel, with bias",
     .source = "Chollet 2017, Xception: deep learning with depthwise separable convolutions",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = tap_sum_shape,
     .forward = tap_sum_forward,
     .backward = tap_sum_backward,

@@ -25,16 +25,20 @@ static int head_width(const rw_node *node)
     return node->in_width[0] / attr->heads;
 }
 
-static rw_status shape(rw_node *node)
+static rw_status shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->heads < 1 || node->in_width[0] % attr->heads != 0)
         return rw_fail(RW_USAGE,
                        "taylor_features: %d heads do not divide %d columns; choose a divisor",
                        attr->heads, node->in_width[0]);
-    node->out_width = attr->heads * features_of(head_width(node));
-    node->lanes = 1;
-    node->scratch = (size_t)head_width(node);
+    *out_width = attr->heads * features_of(head_width(node));
+    return RW_OK;
+}
+
+static rw_status sizes(rw_node *node)
+{
+    node->size.scratch = (size_t)head_width(node);
     return RW_OK;
 }
 
@@ -81,13 +85,14 @@ static void backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int d = head_width(call->node), n = features_of(d);
-    if (!call->din[0]) return;
+    if (!call->back.din[0]) return;
     for (int t = 0; t < call->rows; t++)
         for (int h = 0; h < attr->heads; h++) {
-            real *dx = rw_row_out(call->din[0], call->din_ld[0], t) + h * d;
+            real *dx = rw_row_out(call->back.din[0], call->back.din_ld[0], t) + h * d;
             gradient_row(d, rw_row(call->in[0], call->in_ld[0], t) + h * d,
-                         rw_row(call->dout, call->dout_ld, t) + h * n, call->scratch);
-            for (int i = 0; i < d; i++) dx[i] = rw_put(call->din_add[0], dx[i], call->scratch[i]);
+                         rw_row(call->back.dout, call->back.dout_ld, t) + h * n, call->scratch);
+            for (int i = 0; i < d; i++)
+                dx[i] = rw_put(call->back.din_add[0], dx[i], call->scratch[i]);
         }
 }
 
@@ -123,9 +128,9 @@ const rw_op rw_op_taylor_features = {
     .name = "taylor_features",
     .doc = "features of each head whose products are 1 + u + u^2/2, u = x.y / sqrt d",
     .source = "Arora et al. 2024, Simple linear attention language models, section 4.1 (Based)",
-    .rowwise = true,
-    .keeps_in = 1u << 0,
+    .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = shape,
+    .sizes = sizes,
     .forward = forward,
     .backward = backward,
     .reference = reference,

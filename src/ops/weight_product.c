@@ -22,7 +22,7 @@ static int ins(const rw_node *node)
  * long. So it is computed with more rows of W, which are zero, aside. */
 static bool widened(const rw_node *node)
 {
-    return node->precision == RW_PRECISION_BF16 && outs(node) % LINE;
+    return node->setting.precision == RW_PRECISION_BF16 && outs(node) % LINE;
 }
 
 static int wide_outs(const rw_node *node)
@@ -34,7 +34,7 @@ static int wide_outs(const rw_node *node)
  * rows; lanes are its rows. */
 static bool packed(const rw_node *node)
 {
-    return node->precision == RW_PRECISION_FLOAT32;
+    return node->setting.precision == RW_PRECISION_FLOAT32;
 }
 
 static size_t forward_reals(const rw_node *node)
@@ -42,15 +42,15 @@ static size_t forward_reals(const rw_node *node)
     return rw_packed_reals(ins(node), outs(node));
 }
 
-void rw_weight_product_shape(rw_node *node)
+void rw_weight_product_sizes(rw_node *node)
 {
     if (packed(node)) {
-        node->derived = forward_reals(node) + rw_packed_reals(outs(node), ins(node));
-        node->lanes = rw_panels(outs(node)) + rw_panels(ins(node));
+        node->size.derived = forward_reals(node) + rw_packed_reals(outs(node), ins(node));
+        node->size.slices = rw_panels(outs(node)) + rw_panels(ins(node));
     } else {
-        node->derived =
-            rw_rounded_reals(node->precision, (size_t)wide_outs(node) * (size_t)ins(node));
-        node->lanes = outs(node);
+        node->size.derived =
+            rw_rounded_reals(node->setting.precision, (size_t)wide_outs(node) * (size_t)ins(node));
+        node->size.slices = outs(node);
     }
 }
 
@@ -67,8 +67,8 @@ static void round_rows(const rw_node *node, const real *weight, int begin, int e
 {
     const int in = ins(node), out = outs(node);
     const size_t first = (size_t)out * (size_t)in;
-    rw_round(node->precision, end - begin, in, weight + (size_t)begin * (size_t)in, in, begin,
-             derived);
+    rw_round(node->setting.precision, end - begin, in, weight + (size_t)begin * (size_t)in, in,
+             begin, derived);
     if (end == out && widened(node))
         memset((rw_bf16 *)(void *)derived + first, 0,
                (size_t)(wide_outs(node) - out) * (size_t)in * sizeof(rw_bf16));
@@ -87,7 +87,7 @@ void rw_weight_product_prepare(const rw_node *node, const real *const *param, re
 double rw_weight_product_bytes(const rw_node *node, int rows, bool backward)
 {
     double in = ins(node), weight = in * outs(node), bias = node->params > 1 ? outs(node) : 0;
-    double read = packed(node) ? weight : (double)node->derived;
+    double read = packed(node) ? weight : (double)node->size.derived;
     double moved = read + bias + rows * (in + node->out_width);
     if (backward) moved += weight + bias + rows * in;
     return moved * (double)sizeof(real);
@@ -95,7 +95,7 @@ double rw_weight_product_bytes(const rw_node *node, int rows, bool backward)
 
 static size_t reals(const rw_node *node, int rows, int columns)
 {
-    return rw_rounded_reals(node->precision, (size_t)rows * (size_t)columns);
+    return rw_rounded_reals(node->setting.precision, (size_t)rows * (size_t)columns);
 }
 
 static int least(int a, int b)
@@ -115,8 +115,8 @@ size_t rw_weight_product_room(const rw_node *node, int rows)
 static const real *rounded(const rw_call *call, int rows, int columns, const real *from, int *ld,
                            real *room)
 {
-    if (call->node->precision == RW_PRECISION_FLOAT32) return from;
-    rw_round(call->node->precision, rows, columns, from, *ld, 0, room);
+    if (call->node->setting.precision == RW_PRECISION_FLOAT32) return from;
+    rw_round(call->node->setting.precision, rows, columns, from, *ld, 0, room);
     *ld = columns;
     return room;
 }
@@ -133,7 +133,7 @@ static void widened_product(const rw_call *call, int rows, const real *x, bool a
     const int in = ins(call->node), wide = wide_outs(call->node);
     for (int i = 0; i < rows; i += ASIDE) {
         const int some = least(rows - i, ASIDE);
-        rw_rounded_product(call->node->precision, false, true, some, wide, in,
+        rw_rounded_product(call->node->setting.precision, false, true, some, wide, in,
                            x + reals(call->node, i, in), in, call->derived, in, false, aside, wide);
         take_rows(some, outs(call->node), aside, wide, add, y + (size_t)i * (size_t)ldy, ldy);
     }
@@ -152,8 +152,8 @@ void rw_weight_product(const rw_call *call, int rows, const real *x, int ldx, bo
         widened_product(call, rows, from, add, y, ldy, room + reals(call->node, rows, in));
         return;
     }
-    rw_rounded_product(call->node->precision, false, true, rows, out, in, from, ldx, call->derived,
-                       in, add, y, ldy);
+    rw_rounded_product(call->node->setting.precision, false, true, rows, out, in, from, ldx,
+                       call->derived, in, add, y, ldy);
 }
 
 /* dx of rounded dy. */
@@ -165,7 +165,7 @@ static void input_gradient(const rw_call *call, const rw_weight_gradient *g, con
         rw_panel_product(g->rows, in, out, dy, lddy, call->derived + forward_reals(call->node),
                          g->add, g->dx, g->lddx);
     else
-        rw_rounded_product(call->node->precision, false, false, g->rows, in, out, dy, lddy,
+        rw_rounded_product(call->node->setting.precision, false, false, g->rows, in, out, dy, lddy,
                            call->derived, in, g->add, g->dx, g->lddx);
 }
 
@@ -174,8 +174,8 @@ void rw_weight_product_backward(const rw_call *call, const rw_weight_gradient *g
     int in = ins(call->node), out = outs(call->node), lddy = g->lddy, ldx = g->ldx;
     const real *dy = rounded(call, g->rows, out, g->dy, &lddy, room);
     if (g->dx) input_gradient(call, g, dy, lddy);
-    if (call->discards) return;
+    if (call->back.discards) return;
     const real *x = rounded(call, g->rows, in, g->x, &ldx, room + reals(call->node, g->rows, out));
-    rw_rounded_product(call->node->precision, true, false, out, in, g->rows, dy, lddy, x, ldx, true,
-                       call->dparam[0], in);
+    rw_rounded_product(call->node->setting.precision, true, false, out, in, g->rows, dy, lddy, x,
+                       ldx, true, call->back.dparam[0], in);
 }

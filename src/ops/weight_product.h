@@ -4,11 +4,11 @@
 #ifndef RW_WEIGHT_PRODUCT_H
 #define RW_WEIGHT_PRODUCT_H
 
-#include "ops/op.h"
+#include "graph/op.h"
 
-/* Part of the op's `shape`: sets node->derived to hold W as the products want it, packed
- * (kernels/panel_product.h) or rounded, and node->lanes. */
-void rw_weight_product_shape(rw_node *node);
+/* Part of the op's `sizes`: sets node->size.derived to hold W as the products want it, packed
+ * (kernels/panel_product.h) or rounded, and node->size.slices. */
+void rw_weight_product_sizes(rw_node *node);
 /* The op's `prepare`: packs or rounds W, once a step for all chunks. */
 void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
                                int begin, int end, real *scratch);
@@ -23,8 +23,8 @@ size_t rw_weight_product_room(const rw_node *node, int rows);
 void rw_weight_product(const rw_call *call, int rows, const real *x, int ldx, bool add, real *y,
                        int ldy, real *room);
 
-/* dx = dy W, or with `add` dx + dy W, unless dx is NULL; and unless call->discards,
- * dW += dy^T x into call->dparam[0]. x, dx (rows, in); dy (rows, out). */
+/* dx = dy W, or with `add` dx + dy W, unless dx is NULL; and unless call->back.discards,
+ * dW += dy^T x into call->back.dparam[0]. x, dx (rows, in); dy (rows, out). */
 typedef struct {
     int rows;
     const real *x, *dy;

@@ -2,6 +2,8 @@
 #ifndef RW_REAL_H
 #define RW_REAL_H
 
+#include <stddef.h>
+
 #ifdef RW_DOUBLE
 typedef double real;
 #define RW_REAL_NAME "float64"
@@ -11,6 +13,12 @@ typedef float real;
 #define RW_REAL_NAME "float32"
 #define RW_MPI_REAL  MPI_FLOAT
 #endif
+
+/* n reals, rounded up to whole cache lines of a build for float. */
+static inline size_t rw_whole_lines(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
 
 /* Number of reals in one vector register of the build's instruction set. */
 #if defined(__AVX512F__)

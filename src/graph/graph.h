@@ -8,7 +8,7 @@
 #define RW_GRAPH_H
 
 #include "base/random.h"
-#include "ops/op.h"
+#include "graph/op.h"
 
 /* How a parameter is treated by the optimizer. */
 typedef enum {
@@ -87,6 +87,17 @@ rw_status rw_graph_vector(rw_graph *graph, const char *name, const char *suffix,
 rw_status rw_graph_apply(rw_graph *graph, const rw_op *op, const void *attributes,
                          size_t attribute_bytes, const rw_value *in, int ins, const int *params,
                          int param_count, rw_value *out);
+
+/* Prepares a node to run with a setting: op->sizes. Error: RW_USAGE for a setting with which the
+ * op cannot run. */
+rw_status rw_node_set(rw_node *node, const rw_setting *setting);
+
+/* The parameters of a node in `weights`, all weights of the model, or in their gradient. */
+void rw_graph_params_of(const rw_graph *graph, const rw_node *node, real *weights, real **param);
+/* A forward call of `node` on whole values: value[id] is (rows, width). What else the op reads
+ * is for the caller to set. */
+rw_call rw_graph_call(const rw_graph *graph, const rw_node *node, int rows, real *weights,
+                      real *const *value);
 
 /* Columns of a value (no op, no copy). */
 rw_value rw_columns(rw_value value, int begin, int width);

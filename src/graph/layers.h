@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "ops/graph.h"
+#include "graph/graph.h"
 
 /* y = x W^T (+ bias): W `name`.weight (width, x.width), normal with deviation
  * gain / sqrt(x.width); `name`.bias starts at zero. */

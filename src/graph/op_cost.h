@@ -5,7 +5,7 @@
 #ifndef RW_OP_COST_H
 #define RW_OP_COST_H
 
-#include "ops/op.h"
+#include "graph/op.h"
 
 typedef struct {
     double flops, bytes;

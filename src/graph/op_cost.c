@@ -1,4 +1,4 @@
-#include "ops/op_cost.h"
+#include "graph/op_cost.h"
 
 /* Reals of the parameters, and of what prepare made of them. */
 static double weights_of(const rw_node *node, size_t derived)
@@ -22,37 +22,28 @@ static double columns(const rw_node *node, unsigned which)
  * more; times: how often states, and the saved rows of a sequence carry, are read or written. */
 static double carry_reals(const rw_node *node, double rows, double read, int times)
 {
-    double handed = (double)node->map + times * (double)node->state;
-    double saved = rows * (double)node->saved;
-    switch (node->op->carry) {
-    case RW_CARRY_NONE:
-        return 0;
-    case RW_CARRY_SHIFT:
-        return handed;
-    case RW_CARRY_TREE:
-        return handed + rows * read;
-    case RW_CARRY_SEQUENCE:
-        return handed + times * saved;
-    case RW_CARRY_GLOBAL:
-        return saved;
-    }
-    return 0;
+    double handed = (double)node->size.transition + times * (double)node->size.state;
+    double saved = rows * (double)node->size.saved;
+    if (node->op->shift) return handed;
+    if (node->op->tree) return handed + rows * read;
+    if (node->op->sequence) return handed + times * saved;
+    return node->op->global ? saved : 0;
 }
 
 /* saved: written by summary, read by forward. */
 static double forward_reals(const rw_node *node, double rows)
 {
     double in = columns(node, ~0u);
-    return weights_of(node, node->derived) + rows * (in + node->out_width) +
+    return weights_of(node, node->size.derived) + rows * (in + node->out_width) +
            carry_reals(node, rows, in, 2);
 }
 
 /* saved: read and changed by adjoint, read by backward. */
 static double backward_reals(const rw_node *node, double rows)
 {
-    double kept = columns(node, node->op->keeps_in) + node->out_width; /* dout */
-    if (node->op->keeps_out) kept += node->out_width;
-    return weights_of(node, node->derived) + weights_of(node, node->derived_grad) +
+    double kept = columns(node, node->op->promises.keeps_in) + node->out_width; /* dout */
+    if (node->op->promises.keeps_out) kept += node->out_width;
+    return weights_of(node, node->size.derived) + weights_of(node, node->size.derived_grad) +
            rows * (kept + columns(node, ~0u)) + carry_reals(node, rows, kept, 3);
 }
 

@@ -1,4 +1,4 @@
-#include "ops/graph.h"
+#include "graph/graph.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -95,7 +95,7 @@ rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index)
     grow(&graph->growth, p);
     p->offset = graph->weights;
     /* Each parameter starts on a cache line of its own. */
-    graph->weights += (size_t)(p->rows * p->cols + 15) / 16 * 16;
+    graph->weights += rw_whole_lines((size_t)(p->rows * p->cols));
     *index = graph->param_count++;
     return RW_OK;
 }
@@ -178,12 +178,41 @@ rw_status rw_graph_apply(rw_graph *graph, const rw_op *op, const void *attribute
     node->attributes = graph->attributes[graph->node_count] = copy;
     graph->node_count++;
     connect(graph, node, in, ins, params, param_count);
-    RW_TRY(op->shape(node));
+    RW_TRY(op->shape(node, &node->out_width));
     if (!op->is_loss) {
         RW_TRY(new_value(graph, node->out_width, &node->out));
         *out = (rw_value){node->out, 0, node->out_width};
     }
     return RW_OK;
+}
+
+rw_status rw_node_set(rw_node *node, const rw_setting *setting)
+{
+    node->setting = *setting;
+    node->size = (rw_sizes){.slices = 1};
+    return node->op->sizes ? node->op->sizes(node) : RW_OK;
+}
+
+void rw_graph_params_of(const rw_graph *graph, const rw_node *node, real *weights, real **param)
+{
+    for (int k = 0; k < node->params; k++)
+        param[k] = weights + graph->params[node->param[k]].offset;
+}
+
+rw_call rw_graph_call(const rw_graph *graph, const rw_node *node, int rows, real *weights,
+                      real *const *value)
+{
+    rw_call call = {.node = node, .rows = rows};
+    rw_graph_params_of(graph, node, weights, (real **)call.param);
+    for (int k = 0; k < node->ins; k++) {
+        call.in[k] = value[node->in[k]] + node->in_begin[k];
+        call.in_ld[k] = graph->widths[node->in[k]];
+    }
+    if (node->out >= 0) {
+        call.out = value[node->out];
+        call.out_ld = node->out_width;
+    }
+    return call;
 }
 
 rw_value rw_columns(rw_value value, int begin, int width)
