@@ -10,11 +10,21 @@ static size_t padded(size_t bytes)
     return (bytes + RW_ALIGNMENT - 1) / RW_ALIGNMENT * RW_ALIGNMENT / sizeof(real);
 }
 
-/* Workspace: | requests: receive of each rank, send to each rank | rows received | rows to send |
- */
 static size_t request_reals(const rw_halo *halo)
 {
     return padded(2 * (size_t)halo->span->layout->sp * sizeof(MPI_Request));
+}
+
+/* The workspace: | requests: receive from each rank, send to each rank | rows received | rows to
+ * send |. Workspaces come from rw_alloc, which aligns them for any type. */
+typedef struct {
+    MPI_Request *requests;
+    real *rows;
+} memory;
+
+static memory memory_of(const rw_halo *halo, real *workspace)
+{
+    return (memory){(void *)workspace, workspace + request_reals(halo)};
 }
 
 static long at_most(long value, long most)
@@ -86,8 +96,9 @@ void rw_halo_start(const rw_halo *halo, const real *x, int ld, real *workspace)
     double start = rw_comm_begin();
     const rw_layout *layout = halo->span->layout;
     int me = layout->sp_rank;
-    MPI_Request *request = (MPI_Request *)workspace;
-    real *buffer = workspace + request_reals(halo);
+    const memory m = memory_of(halo, workspace);
+    MPI_Request *request = m.requests;
+    real *buffer = m.rows;
     MPI_Datatype row; /* counts of rows stay far from the limit of int */
     MPI_Type_contiguous(halo->width, RW_MPI_REAL, &row);
     MPI_Type_commit(&row);
@@ -138,8 +149,9 @@ void rw_halo_finish(const rw_halo *halo, real *out, real *workspace)
 {
     double start = MPI_Wtime();
     int ranks = halo->span->layout->sp;
-    const real *from = workspace + request_reals(halo);
-    MPI_Waitall(2 * ranks, (MPI_Request *)workspace, MPI_STATUSES_IGNORE);
+    const memory m = memory_of(halo, workspace);
+    const real *from = m.rows;
+    MPI_Waitall(2 * ranks, m.requests, MPI_STATUSES_IGNORE);
     rw_comm_waited(start);
     rw_comm_end(rw_halo_bytes(halo, halo->span->layout->sp_rank));
     for (int owner = 0; owner < ranks; owner++) from += unpack(halo, owner, from, out);

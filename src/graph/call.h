@@ -57,12 +57,9 @@ typedef struct {
     const real *dstate_out; /* d loss / d (state at the end of the chunk); NULL: zero */
     real *dstate_in;        /* adjoint writes it: d loss / d state_in */
 
-    /* Sequence carry. summary and adjoint get whole chunks, and in `beside` the same chunk of
-     * further sequences, at most RW_MAX_TOGETHER in all, to be advanced together. The bits of
-     * each sequence are the bits of a call of its own. */
+    /* Sequence carry. summary and adjoint get whole chunks. */
     real *saved;           /* (rows, size.saved) */
     const uint8_t *starts; /* (rows) 1: the state is reset to zero before this row; NULL: never */
-    const rw_call *beside; /* NULL: no further sequence */
     const rw_team *team;   /* each thread makes the call, does its part of all rows and returns
                               when all threads are done; NULL: one thread alone */
 } rw_call_carry;

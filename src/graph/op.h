@@ -67,8 +67,10 @@ typedef struct {
 } rw_tree_carry;
 
 typedef struct {
-    void (*summary)(const rw_call *call);
-    void (*adjoint)(const rw_call *call); /* writes no gradient but dstate_in, and saved */
+    /* The same chunk of `count` sequences, at most RW_MAX_TOGETHER, to be advanced together. The
+     * bits of each sequence are the bits of a call of its own. */
+    void (*summary)(const rw_call *calls, int count);
+    void (*adjoint)(const rw_call *calls, int count); /* writes dstate_in, and may write saved */
 } rw_sequence_carry;
 
 typedef struct {
@@ -164,21 +166,15 @@ static inline bool rw_runs_in_exchange(const rw_op *op)
     return op->sequence || op->global;
 }
 
-/* The callbacks of an op with a shift, tree or sequence carry; else NULL. */
+/* The callbacks of an op with a shift or tree carry; else NULL. */
 static inline void (*rw_summary(const rw_op *op))(const rw_call *call)
 {
-    return op->tree       ? op->tree->summary
-           : op->shift    ? op->shift->summary
-           : op->sequence ? op->sequence->summary
-                          : NULL;
+    return op->tree ? op->tree->summary : op->shift ? op->shift->summary : NULL;
 }
 
 static inline void (*rw_adjoint(const rw_op *op))(const rw_call *call)
 {
-    return op->tree       ? op->tree->adjoint
-           : op->shift    ? op->shift->adjoint
-           : op->sequence ? op->sequence->adjoint
-                          : NULL;
+    return op->tree ? op->tree->adjoint : op->shift ? op->shift->adjoint : NULL;
 }
 
 #endif

@@ -219,22 +219,32 @@ static rw_call call_of(const rw_op_rig *r, long slot)
     return c;
 }
 
-/* Slots [first, first + count), advanced together. */
-static void run_together(const rw_op_rig *r, long first, int count, void (*work)(const rw_call *))
-{
-    rw_call calls[RW_MAX_TOGETHER];
-    for (int i = 0; i < count; i++) calls[i] = call_of(r, first + i);
-    for (int i = 0; i + 1 < count; i++) calls[i].carry.beside = &calls[i + 1];
-    work(calls);
-}
-
-static void run_slots(const rw_op_rig *r, int together, void (*work)(const rw_call *))
+static void run_slots(const rw_op_rig *r, void (*work)(const rw_call *))
 {
     if (!work) return;
 #pragma omp parallel num_threads(r->layout->threads)
     {
-        rw_range mine = rw_split(r->slots / together, omp_get_num_threads(), omp_get_thread_num());
-        for (long i = mine.begin; i < mine.end; i++) run_together(r, i * together, together, work);
+        rw_range mine = rw_split(r->slots, omp_get_num_threads(), omp_get_thread_num());
+        for (long i = mine.begin; i < mine.end; i++) {
+            const rw_call call = call_of(r, i);
+            work(&call);
+        }
+    }
+}
+
+/* RW_MAX_TOGETHER slots at a time. */
+static void run_in_order(const rw_op_rig *r, void (*work)(const rw_call *calls, int count))
+{
+#pragma omp parallel num_threads(r->layout->threads)
+    {
+        rw_range mine =
+            rw_split(r->slots / RW_MAX_TOGETHER, omp_get_num_threads(), omp_get_thread_num());
+        for (long i = mine.begin; i < mine.end; i++) {
+            rw_call calls[RW_MAX_TOGETHER];
+            for (int k = 0; k < RW_MAX_TOGETHER; k++)
+                calls[k] = call_of(r, i * RW_MAX_TOGETHER + k);
+            work(calls, RW_MAX_TOGETHER);
+        }
     }
 }
 
@@ -254,12 +264,6 @@ static rw_global global_of(const rw_op_rig *r)
     return g;
 }
 
-/* The recurrence of several sequences is advanced together, if it has an order. */
-static int together(const rw_op_rig *r)
-{
-    return r->node.op->sequence ? RW_MAX_TOGETHER : 1;
-}
-
 void rw_op_rig_forward(rw_op_rig *r)
 {
     const rw_op *op = r->node.op;
@@ -268,8 +272,9 @@ void rw_op_rig_forward(rw_op_rig *r)
         op->global->forward(&g);
         return;
     }
-    run_slots(r, together(r), rw_summary(op));
-    run_slots(r, 1, op->forward);
+    if (op->sequence) run_in_order(r, op->sequence->summary);
+    run_slots(r, rw_summary(op));
+    run_slots(r, op->forward);
 }
 
 void rw_op_rig_backward(rw_op_rig *r)
@@ -280,8 +285,9 @@ void rw_op_rig_backward(rw_op_rig *r)
         op->global->backward(&g);
         return;
     }
-    run_slots(r, together(r), rw_adjoint(op));
-    run_slots(r, 1, op->backward);
+    if (op->sequence) run_in_order(r, op->sequence->adjoint);
+    run_slots(r, rw_adjoint(op));
+    run_slots(r, op->backward);
 }
 
 void rw_op_rig_prepare(rw_op_rig *r)

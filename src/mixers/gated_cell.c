@@ -102,13 +102,6 @@ void rw_gated_cell_prepare(const rw_node *node, const real *const *param, real *
 
 /* ---- The recurrence --------------------------------------------------------- */
 
-static int list_calls(const rw_call *call, const rw_call **list)
-{
-    int count = 0;
-    for (; call; call = call->carry.beside) list[count++] = call;
-    return count;
-}
-
 static real *kept_of(const rw_call *call, int row)
 {
     return call->carry.saved + (size_t)row * call->node->size.saved;
@@ -196,18 +189,18 @@ typedef struct {
     real *row[RW_MAX_TOGETHER], *next[RW_MAX_TOGETHER];
 } token;
 
-static void advance(const rw_call *const *call, int count, int row, rw_range units,
-                    real *const *product, const token *now)
+static void advance(const rw_call *calls, int count, int row, rw_range units, real *const *product,
+                    const token *now)
 {
-    const rw_node *node = call[0]->node;
+    const rw_node *node = calls[0].node;
     const rw_cell *cell = cell_of(node);
     const int hidden = hidden_of(node), gates = node->in_width[0];
-    product_of(node, units, hidden, cell->gates, call[0]->derived, count, row, now->h, product);
+    product_of(node, units, hidden, cell->gates, calls[0].derived, count, row, now->h, product);
     for (int i = 0; i < count; i++) {
         real *last = product[i] + gates - hidden, *kept = now->row[i];
         for (long j = units.begin; node->params > RW_CELL_BIAS && j < units.end; j++)
-            last[j] += call[i]->param[RW_CELL_BIAS][j];
-        const real *in = call[i]->in[0] + (size_t)row * (size_t)call[i]->in_ld[0];
+            last[j] += calls[i].param[RW_CELL_BIAS][j];
+        const real *in = calls[i].in[0] + (size_t)row * (size_t)calls[i].in_ld[0];
         if (in != kept) copy_planes(node, units, cell->gates, in, kept);
         cell->forward(hidden, length_of(units), product[i] + units.begin,
                       now->memory[i] + units.begin, kept + units.begin,
@@ -224,26 +217,24 @@ static void hand_over(const rw_node *node, rw_range units, const real *h, const 
                 state + memory_in_state(node));
 }
 
-void rw_gated_cell_summary(const rw_call *call)
+void rw_gated_cell_summary(const rw_call *calls, int count)
 {
-    const rw_node *node = call->node;
-    const rw_range units = units_of(call);
-    const rw_call *all[RW_MAX_TOGETHER];
+    const rw_node *node = calls->node;
+    const rw_range units = units_of(calls);
     token now;
-    int count = list_calls(call, all);
-    workspace w = workspace_of(call);
-    for (int t = 0; t < call->rows; t++) {
+    workspace w = workspace_of(calls);
+    for (int t = 0; t < calls->rows; t++) {
         for (int i = 0; i < count; i++) {
-            const real *state = entering(all[i], t, w.zero);
+            const real *state = entering(&calls[i], t, w.zero);
             now.h[i] = state ? state : w.h[(t - 1) & 1][i];
-            now.memory[i] = memory_before(all[i], t, w.zero);
-            now.row[i] = kept_of(all[i], t);
+            now.memory[i] = memory_before(&calls[i], t, w.zero);
+            now.row[i] = kept_of(&calls[i], t);
             now.next[i] = w.h[t & 1][i];
         }
-        advance(all, count, t, units, w.product, &now);
-        for (int i = 0; i < count && t == call->rows - 1; i++)
-            hand_over(node, units, now.next[i], now.row[i], all[i]->carry.state);
-        meet(call);
+        advance(calls, count, t, units, w.product, &now);
+        for (int i = 0; i < count && t == calls->rows - 1; i++)
+            hand_over(node, units, now.next[i], now.row[i], calls[i].carry.state);
+        meet(calls);
     }
 }
 
@@ -265,7 +256,7 @@ void rw_gated_cell_step(const rw_call *call)
                  .memory = {call->carry.state + memory_in_state(node)},
                  .row = {w.row},
                  .next = {call->out}};
-    advance(&call, 1, 0, units, w.product, &now);
+    advance(call, 1, 0, units, w.product, &now);
     hand_over(node, units, call->out, w.row, call->carry.state);
 }
 
@@ -300,31 +291,31 @@ static void finish_row(const rw_call *call, int row, rw_range units, const works
         for (long j = units.begin; j < units.end; j++) dstate[j] += dh[j];
 }
 
-void rw_gated_cell_adjoint(const rw_call *call)
+void rw_gated_cell_adjoint(const rw_call *calls, int count)
 {
-    const rw_node *node = call->node;
-    const rw_range units = units_of(call);
-    const rw_call *all[RW_MAX_TOGETHER];
+    const rw_node *node = calls->node;
+    const rw_range units = units_of(calls);
     const real *dproduct[RW_MAX_TOGETHER];
-    int count = list_calls(call, all), hidden = hidden_of(node), gates = node->in_width[0];
+    int hidden = hidden_of(node), gates = node->in_width[0];
     const int states = cell_of(node)->states;
-    const real *weight = call->derived + rw_packed_reals(hidden, gates);
-    workspace w = workspace_of(call);
+    const real *weight = calls->derived + rw_packed_reals(hidden, gates);
+    workspace w = workspace_of(calls);
     for (int i = 0; i < count; i++)
         copy_planes(node, units, states,
-                    all[i]->carry.dstate_out ? all[i]->carry.dstate_out : w.zero, w.dstate[i]);
-    for (int t = call->rows - 1; t >= 0; t--) {
+                    calls[i].carry.dstate_out ? calls[i].carry.dstate_out : w.zero, w.dstate[i]);
+    for (int t = calls->rows - 1; t >= 0; t--) {
         for (int i = 0; i < count; i++) {
-            cell_backward(all[i], t, units, w.zero, w.dstate[i]);
-            dproduct[i] = dproduct_of(all[i], t);
+            cell_backward(&calls[i], t, units, w.zero, w.dstate[i]);
+            dproduct[i] = dproduct_of(&calls[i], t);
         }
-        meet(call);
+        meet(calls);
         product_of(node, units, gates, 1, weight, count, t, dproduct, w.product);
-        for (int i = 0; i < count; i++) finish_row(all[i], t, units, &w, w.product[i], w.dstate[i]);
+        for (int i = 0; i < count; i++)
+            finish_row(&calls[i], t, units, &w, w.product[i], w.dstate[i]);
     }
     for (int i = 0; i < count; i++)
-        copy_planes(node, units, states, w.dstate[i], all[i]->carry.dstate_in);
-    meet(call);
+        copy_planes(node, units, states, w.dstate[i], calls[i].carry.dstate_in);
+    meet(calls);
 }
 
 static void input_gradient(const rw_call *call)

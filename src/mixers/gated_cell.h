@@ -57,9 +57,9 @@ rw_status rw_gated_cell_shape(const rw_node *node, int *out_width);
 rw_status rw_gated_cell_sizes(rw_node *node);
 void rw_gated_cell_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
                            int end, real *scratch);
-void rw_gated_cell_summary(const rw_call *call);
+void rw_gated_cell_summary(const rw_call *calls, int count);
 void rw_gated_cell_forward(const rw_call *call);
-void rw_gated_cell_adjoint(const rw_call *call);
+void rw_gated_cell_adjoint(const rw_call *calls, int count);
 void rw_gated_cell_backward(const rw_call *call);
 void rw_gated_cell_step(const rw_call *call);
 double rw_gated_cell_flops(const rw_node *node, int rows);

@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/global_run.h"
-#include "model/ordered_run.h"
 #include "model/step_carry.h"
 #include "mpi/shift.h"
 #include "mpi/tree_scan.h"
@@ -22,15 +20,15 @@ typedef struct {
     rw_scan *scan;
     rw_shift shift;
     real *buffer; /* of shifts */
-} lane;
+} transfer;
 
 struct rw_carry_exchange {
-    lane lanes[RW_MAX_GROUPS];
+    transfer transfers[RW_MAX_GROUPS];
 };
 
 /* ---- Making -------------------------------------------------------------- */
 
-static rw_status new_lane(const rw_engine *e, int tag, lane *l)
+static rw_status new_transfer(const rw_engine *e, int tag, transfer *l)
 {
     const rw_plan *p = e->plan;
     size_t map = 0, state = 0, shift = 0, sequences = (size_t)p->micro;
@@ -52,7 +50,7 @@ rw_status rw_carry_exchange_new(const rw_engine *e, rw_carry_exchange **out)
     rw_carry_exchange *x = NULL;
     int groups = rw_plan_groups(e->layout, e->plan->micro);
     RW_TRY(rw_alloc(1, sizeof *x, "exchanges", &x));
-    for (int g = 0; g < groups; g++) RW_TRY_DONE(new_lane(e, 1 + g, &x->lanes[g]));
+    for (int g = 0; g < groups; g++) RW_TRY_DONE(new_transfer(e, 1 + g, &x->transfers[g]));
 done:
     if (status != RW_OK) rw_carry_exchange_destroy(&x);
     *out = x;
@@ -64,8 +62,8 @@ void rw_carry_exchange_destroy(rw_carry_exchange **exchange)
     rw_carry_exchange *x = *exchange;
     if (!x) return;
     for (int g = 0; g < RW_MAX_GROUPS; g++) {
-        rw_scan_destroy(&x->lanes[g].scan);
-        rw_free(&x->lanes[g].buffer);
+        rw_scan_destroy(&x->transfers[g].scan);
+        rw_free(&x->transfers[g].buffer);
     }
     rw_free(exchange);
 }
@@ -90,7 +88,7 @@ static const rw_node *node_of(const rw_pass *w, int i)
     return &w->e->plan->nodes[i];
 }
 
-static void start_scan(const rw_pass *w, int i, bool mirrored, rw_range group, lane *l)
+static void start_scan(const rw_pass *w, int i, bool mirrored, rw_range group, transfer *l)
 {
     const rw_engine *e = w->e;
     const rw_node *node = node_of(w, i);
@@ -120,7 +118,8 @@ static void keep_last_part(const rw_pass *w, int i, rw_range group)
                state * sizeof(real));
 }
 
-static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, int tag, lane *l)
+static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, int tag,
+                        transfer *l)
 {
     const rw_engine *e = w->e;
     const rw_carry_place *place = &e->plan->places[i].carry;
@@ -135,13 +134,7 @@ static void start_shift(const rw_pass *w, int i, bool mirrored, rw_range group, 
 void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)
 {
     const rw_node *node = node_of(w, i);
-    lane *l = &w->e->exchange->lanes[group];
-    bool last = group == rw_pass_groups(w) - 1;
-    if (rw_runs_in_exchange(node->op)) {
-        if (last && node->op->sequence) rw_ordered_run(w, i, mirrored);
-        if (last && node->op->global) rw_global_run(w, i, mirrored);
-        return;
-    }
+    transfer *l = &w->e->exchange->transfers[group];
     l->under_way = true;
     l->shifts = node->op->shift;
     if (l->shifts)
@@ -152,7 +145,7 @@ void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)
 
 void rw_carry_exchange_finish(const rw_pass *w, int group)
 {
-    lane *l = &w->e->exchange->lanes[group];
+    transfer *l = &w->e->exchange->transfers[group];
     if (!l->under_way) return;
     l->under_way = false;
     if (l->shifts)
@@ -164,7 +157,7 @@ void rw_carry_exchange_finish(const rw_pass *w, int group)
 void rw_carry_exchange_progress(rw_carry_exchange *x)
 {
     for (int g = 0; g < RW_MAX_GROUPS; g++) {
-        lane *l = &x->lanes[g];
+        transfer *l = &x->transfers[g];
         if (l->under_way && l->shifts) rw_shift_progress(&l->shift);
         if (l->under_way && !l->shifts) rw_scan_progress(l->scan);
     }
@@ -173,7 +166,7 @@ void rw_carry_exchange_progress(rw_carry_exchange *x)
 long rw_carry_exchange_late_chunk(const rw_pass *w, bool mirrored, int group)
 {
     rw_range sequences = rw_pass_group(w, group);
-    const lane *l = &w->e->exchange->lanes[group];
+    const transfer *l = &w->e->exchange->transfers[group];
     if (!l->under_way || !l->shifts || sequences.end - sequences.begin != 1) return -1;
     return mirrored ? rw_local_chunks(w->e->plan) - 1 : 0;
 }

@@ -10,7 +10,7 @@
 #ifndef RW_CARRY_EXCHANGE_H
 #define RW_CARRY_EXCHANGE_H
 
-#include "model/chunk_pass.h"
+#include "model/pass.h"
 
 /* One exchange under way, by group. */
 typedef struct rw_carry_exchange rw_carry_exchange;
@@ -19,8 +19,7 @@ void rw_carry_exchange_destroy(rw_carry_exchange **exchange);
 
 /* All three: collective over layout->sp_comm, by the thread that calls MPI.
  * Starts that of node i (mirrored: of gradients) for a group of the pass, whose
- * chunks have all been computed. Sequence and global carries are run when the
- * last group is there. */
+ * chunks have all been computed. */
 void rw_carry_exchange_start(const rw_pass *pass, int i, bool mirrored, int group);
 /* Waits for that of a group, if it is under way. */
 void rw_carry_exchange_finish(const rw_pass *pass, int group);

@@ -49,14 +49,6 @@ void rw_engine_let_stop(rw_engine *engine, bool (*stop)(void *state), void *stat
  * nothing. Collective over the layout. */
 void rw_engine_carry_on(rw_engine *engine);
 
-/* A state that is carried on. */
-typedef struct {
-    char name[128]; /* unique: blocks.0.ssd */
-    size_t state;   /* reals of a sequence */
-    real *data;     /* (local sequences, state): with which the next step begins; the
-                      same on all ranks of sp_comm, to be saved and restored */
-} rw_carried;
-
 /* All of them, owned by the engine; returns their number: 0 without `carry`. */
 int rw_engine_carried(const rw_engine *engine, const rw_carried **out);
 

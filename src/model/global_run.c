@@ -3,13 +3,14 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "model/global_memory.h"
+#include "model/past_rows.h"
 #include "mpi/swap.h"
 
 static rw_span span_of(const rw_engine *e, long sequences)
 {
     const rw_plan *p = e->plan;
-    rw_range rows = rw_engine_rows(e);
+    const long begin = p->chunks.begin * p->options.chunk;
+    const rw_range rows = {begin, begin + rw_plan_rows(p)};
     return (rw_span){.layout = e->layout,
                      .sequences = sequences,
                      .most = p->micro,
@@ -44,11 +45,11 @@ rw_status rw_global_allocate(rw_engine *e)
     size_t most = 0;
     if (!has_global(p)) return RW_OK;
     for (int i = 0; i < p->node_count; i++) {
-        rw_span extended = rw_global_extend(&span, p->places[i].past_rows);
+        rw_span extended = rw_past_rows_extend(&span, p->places[i].past_rows);
         RW_TRY(measure(&p->nodes[i], &span, &most));
         RW_TRY(measure(&p->nodes[i], &extended, &most));
     }
-    RW_TRY(rw_global_memory_allocate(e));
+    RW_TRY(rw_past_rows_allocate(e));
     RW_TRY(rw_alloc(most, sizeof(real), "work memory of global ops", &e->workspace));
     return rw_alloc((size_t)(p->micro * p->options.length), 1, "documents", &e->starts);
 }
@@ -120,7 +121,7 @@ void rw_global_run(const rw_pass *w, int i, bool mirrored)
         run(&own);
         return;
     }
-    rw_global extended = rw_global_memory_open(w, &own, mirrored);
+    rw_global extended = rw_past_rows_open(w, &own, mirrored);
     run(&extended);
-    rw_global_memory_close(w, &own, &extended, mirrored);
+    rw_past_rows_close(w, &own, &extended, mirrored);
 }

@@ -2,7 +2,7 @@
 #ifndef RW_GLOBAL_RUN_H
 #define RW_GLOBAL_RUN_H
 
-#include "model/chunk_pass.h"
+#include "model/pass.h"
 
 /* Allocates what the plan's global ops need besides the arena. Not collective. */
 rw_status rw_global_allocate(rw_engine *engine);

@@ -33,8 +33,8 @@ struct rw_gradient_sum {
 
 /* ---- Sizes --------------------------------------------------------------- */
 
-/* Peak depth of the threads' and the rank's stacks, found by playing through
- * all pushes of a step. */
+/* The largest depths of the stacks of the threads and of the rank: all pushes of a step, without
+ * values. */
 typedef struct {
     int thread, rank;
 } depths;
@@ -64,12 +64,13 @@ static void push_thread(const rw_plan *p, const rw_layout *layout, rw_range grou
     }
 }
 
-static depths find_depths(const rw_plan *p, const rw_layout *layout)
+static rw_status find_depths(const rw_plan *p, const rw_layout *layout, depths *d)
 {
-    static rw_tree_node nodes[2][RW_TREE_MAX_DEPTH];
-    rw_tree_stack rank = {nodes[0], 0, RW_TREE_MAX_DEPTH},
-                  thread = {nodes[1], 0, RW_TREE_MAX_DEPTH};
-    depths d = {0, 0};
+    rw_tree_node *nodes;
+    RW_TRY(rw_alloc(2 * RW_TREE_MAX_DEPTH, sizeof *nodes, "gradient sums", &nodes));
+    rw_tree_stack rank = {nodes, 0, RW_TREE_MAX_DEPTH};
+    rw_tree_stack thread = {nodes + RW_TREE_MAX_DEPTH, 0, RW_TREE_MAX_DEPTH};
+    *d = (depths){0, 0};
     for (int m = 0; m < p->options.accumulate; m++) {
         rw_range part = rw_split(p->sequences.end - p->sequences.begin, p->options.accumulate, m);
         int groups = rw_plan_groups(layout, part.end - part.begin);
@@ -77,10 +78,11 @@ static depths find_depths(const rw_plan *p, const rw_layout *layout)
             rw_range group = rw_split(part.end - part.begin, groups, g);
             rw_range own = {part.begin + group.begin, part.begin + group.end};
             for (int t = 0; t < layout->threads; t++)
-                push_thread(p, layout, own, t, &thread, &rank, &d);
+                push_thread(p, layout, own, t, &thread, &rank, d);
         }
     }
-    return d;
+    rw_free(&nodes);
+    return RW_OK;
 }
 
 static rw_status new_nodes(sum_stack *s, int depth)
@@ -99,8 +101,8 @@ static rw_status new_thread_stacks(rw_gradient_sum *s, int depth)
     return RW_OK;
 }
 
-/* The sums of a segment are taken before its place is needed again: the segment that is at
- * work has one, and those whose sums are under way. Micro-batches add to the sums of all. */
+/* A buffer is needed for the current segment and for each segment whose reduction is still in
+ * flight. With several micro-batches, every segment needs its own. */
 static rw_status new_segment_stacks(rw_gradient_sum *s, int depth)
 {
     const rw_plan *p = s->plan;
@@ -126,7 +128,8 @@ rw_status rw_gradient_sum_new(const rw_plan *plan, const rw_layout *layout, rw_g
     RW_TRY(rw_alloc(1, sizeof *s, "gradient sums", &s));
     s->plan = plan;
     s->layout = layout;
-    depths d = find_depths(plan, layout);
+    depths d;
+    RW_TRY_DONE(find_depths(plan, layout, &d));
     RW_TRY_DONE(rw_alloc(threads, sizeof *s->thread, "gradient sums", &s->thread));
     RW_TRY_DONE(rw_alloc(segments, sizeof *s->segment, "gradient sums", &s->segment));
     RW_TRY_DONE(rw_alloc(segments, sizeof *s->place, "gradient sums", &s->place));

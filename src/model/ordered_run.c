@@ -3,6 +3,9 @@
 #include <omp.h>
 #include <string.h>
 
+#include "model/chunk_call.h"
+#include "model/progress.h"
+
 typedef struct {
     const rw_pass *pass;
     int node;
@@ -30,14 +33,13 @@ static void run_together(const ordered *o, const rw_team *team, long b, int coun
     long local = rw_local_chunks(p);
     for (long k = 0; k < local; k++) {
         long c = o->mirrored ? p->chunks.end - 1 - k : p->chunks.begin + k;
-        rw_call call[RW_MAX_TOGETHER];
-        for (int i = count - 1; i >= 0; i--) {
+        rw_call calls[RW_MAX_TOGETHER];
+        for (int i = 0; i < count; i++) {
             rw_chunk_ordered_call(o->pass, o->node, b + i, c, o->mirrored, out + (size_t)i * state,
-                                  &call[i]);
-            call[i].carry.beside = i + 1 < count ? &call[i + 1] : NULL;
-            call[i].carry.team = team;
+                                  &calls[i]);
+            calls[i].carry.team = team;
         }
-        (o->mirrored ? op->sequence->adjoint : op->sequence->summary)(call);
+        (o->mirrored ? op->sequence->adjoint : op->sequence->summary)(calls, count);
         rw_pass_progress(o->pass);
     }
 }

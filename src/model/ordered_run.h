@@ -4,7 +4,7 @@
 #ifndef RW_ORDERED_RUN_H
 #define RW_ORDERED_RUN_H
 
-#include "model/chunk_pass.h"
+#include "model/pass.h"
 
 /* Runs node i over the micro-batch: summary of each chunk, first to last, or,
  * mirrored, adjoint of each, last to first. Collective over layout->sp_comm. */

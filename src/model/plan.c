@@ -7,6 +7,11 @@ int rw_plan_groups(const rw_layout *layout, long sequences)
     return layout->sp > 1 && sequences > 1 ? RW_MAX_GROUPS : 1;
 }
 
+size_t rw_plan_thread_scratch(const rw_plan *plan)
+{
+    return rw_whole_lines(plan->scratch) + rw_whole_lines(plan->op_scratch) + 16;
+}
+
 long rw_plan_rows(const rw_plan *plan)
 {
     long begin = plan->chunks.begin * plan->options.chunk;

@@ -117,6 +117,14 @@ typedef struct {
     size_t largest_leaf;
 } rw_plan;
 
+/* A state that goes from step to step (data.carry). */
+typedef struct {
+    char name[128]; /* unique: blocks.0.ssd */
+    size_t state;   /* reals of a sequence */
+    real *data;     /* (local sequences, state): the next step begins with them. The same on all
+                       ranks of sp_comm; checkpoints save and restore them */
+} rw_carried;
+
 /* Not collective; every rank plans the same graph with the same options.
  * Errors (RW_USAGE): more ranks than chunks or sequences, a value nobody uses, an
  * op or a length with which nothing can be carried on. */
@@ -128,6 +136,9 @@ void rw_plan_destroy(rw_plan **plan);
  * several: what crosses the chunks of one travels beside the work on another. */
 enum { RW_MAX_GROUPS = 2 };
 int rw_plan_groups(const rw_layout *layout, long sequences);
+
+/* Reals of scratch of one thread: values and gradients, then the working memory of an op. */
+size_t rw_plan_thread_scratch(const rw_plan *plan);
 
 /* Tokens of this rank of one sequence. */
 long rw_plan_rows(const rw_plan *plan);

@@ -11,7 +11,7 @@
 #ifndef RW_STEP_CARRY_H
 #define RW_STEP_CARRY_H
 
-#include "model/chunk_pass.h"
+#include "model/pass.h"
 
 typedef struct rw_step_carry rw_step_carry;
 

@@ -11,6 +11,7 @@
 #include "kernels/long_fft.h"
 #include "mpi/lane_exchange.h"
 #include "ops/long_paths.h"
+#include "tensor/documents.h"
 
 /* Bytes of a message that take about as long as it takes to send an empty one. */
 enum { WORTH_A_MESSAGE = 1 << 16 };
@@ -165,10 +166,7 @@ static void scatter(const work *w, int i, real *rows, int ld, bool add)
 static long document_end(const work *w, long b, long first)
 {
     const uint8_t *starts = w->call->starts;
-    const uint8_t *next =
-        starts ? memchr(starts + b * w->length + first + 1, 1, (size_t)(w->length - first - 1))
-               : NULL;
-    return next ? next - (starts + b * w->length) : w->length;
+    return rw_document_end(starts ? starts + b * w->length : NULL, first, w->length);
 }
 
 static real *lane_of(const matrix *m, long b, long lane)

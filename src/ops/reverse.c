@@ -6,6 +6,7 @@
 
 #include "mpi/row_exchange.h"
 #include "graph/layers.h"
+#include "tensor/documents.h"
 
 extern const rw_op rw_op_reverse;
 
@@ -29,12 +30,8 @@ static size_t reverse_workspace(const rw_node *node, const rw_span *span)
 static rw_range document_at(const rw_global *g, long b, long r)
 {
     const long length = g->span.length;
-    rw_range document = {0, length};
-    if (!g->starts) return document;
-    const uint8_t *starts = g->starts + b * length;
-    for (document.begin = r; document.begin > 0 && !starts[document.begin];) document.begin--;
-    for (document.end = r + 1; document.end < length && !starts[document.end];) document.end++;
-    return document;
+    const uint8_t *starts = g->starts ? g->starts + b * length : NULL;
+    return (rw_range){rw_document_begin(starts, r), rw_document_end(starts, r, length)};
 }
 
 static void set_keys(const rw_global *g, int64_t *keys)
@@ -51,7 +48,7 @@ static void set_keys(const rw_global *g, int64_t *keys)
 
 static void move(const rw_global *g, const real *from, int from_ld, real *to, int to_ld, bool add)
 {
-    int64_t *keys = (int64_t *)g->workspace;
+    int64_t *keys = (void *)g->workspace; /* | keys | buffer of the exchange | */
     set_keys(g, keys);
     rw_rows_exchange(&g->span, g->node->in_width[0], keys, from, from_ld, to, to_ld, add,
                      g->workspace + key_reals(&g->span));

@@ -1,4 +1,4 @@
-#include "model/global_memory.h"
+#include "model/past_rows.h"
 
 #include <string.h>
 
@@ -9,15 +9,15 @@
  * step before the first, are zero. */
 enum { ABSENT, PRESENT, BEGINS };
 
-rw_span rw_global_extend(const rw_span *span, long memory)
+rw_span rw_past_rows_extend(const rw_span *span, long past)
 {
     rw_span out = *span;
     bool first = span->layout->sp_rank == 0;
-    out.length += memory;
-    out.before = memory;
-    out.rows.begin += first ? 0 : memory;
-    out.rows.end += memory;
-    if (first) out.stride += memory;
+    out.length += past;
+    out.before = past;
+    out.rows.begin += first ? 0 : past;
+    out.rows.end += past;
+    if (first) out.stride += past;
     return out;
 }
 
@@ -26,13 +26,13 @@ rw_span rw_global_extend(const rw_span *span, long memory)
 /* Of the first rank: inputs | output | their gradients. */
 static size_t copied_reals(const rw_plan *p, const rw_node *node)
 {
-    long memory = p->places[node->index].past_rows,
-         rows = memory + rw_local_chunks(p) * p->options.chunk;
+    long past = p->places[node->index].past_rows,
+         rows = past + rw_local_chunks(p) * p->options.chunk;
     size_t columns = rw_plan_input_width(node) + (size_t)node->out_width;
-    return memory ? 2 * (size_t)(p->micro * rows) * columns : 0;
+    return past ? 2 * (size_t)(p->micro * rows) * columns : 0;
 }
 
-rw_status rw_global_memory_allocate(rw_engine *e)
+rw_status rw_past_rows_allocate(rw_engine *e)
 {
     const rw_plan *p = e->plan;
     size_t reals = 0;
@@ -78,8 +78,8 @@ static void copy(const rw_global *own, matrix from, matrix to, int width)
 }
 
 /* Rows of the memory: columns of what came in, or zero. */
-static void fill_memory(const rw_pass *w, const rw_global *g, real *at, int width, size_t column,
-                        bool came_in)
+static void fill_past(const rw_pass *w, const rw_global *g, real *at, int width, size_t column,
+                      bool came_in)
 {
     const size_t each = rw_plan_input_width(g->node) + 1;
     for (long b = 0; b < g->span.sequences; b++) {
@@ -111,7 +111,7 @@ static void open_inputs(const rw_pass *w, const rw_global *own, rw_global *g, re
         real *at = take(g, next, width);
         g->in[k] = at;
         if (mirrored && !(g->node->op->promises.keeps_in >> k & 1)) continue;
-        fill_memory(w, g, at, width, column, true);
+        fill_past(w, g, at, width, column, true);
         copy(own, own_matrix(own, own->in[k], own->in_ld[k]), extended_matrix(g, at, width), width);
     }
 }
@@ -122,7 +122,7 @@ static void open_output(const rw_pass *w, const rw_global *own, rw_global *g, re
     const int width = g->out_ld;
     g->out = take(g, next, width);
     if (!mirrored || !g->node->op->promises.keeps_out) return;
-    fill_memory(w, g, g->out, width, 0, false);
+    fill_past(w, g, g->out, width, 0, false);
     copy(own, own_matrix(own, own->out, width), extended_matrix(g, g->out, width), width);
 }
 
@@ -131,7 +131,7 @@ static void open_gradients(const rw_pass *w, const rw_global *own, rw_global *g,
 {
     real *dout = take(g, next, g->dout_ld);
     g->dout = dout;
-    fill_memory(w, g, dout, g->dout_ld, 0, false);
+    fill_past(w, g, dout, g->dout_ld, 0, false);
     copy(own, own_matrix(own, own->dout, own->dout_ld), extended_matrix(g, dout, g->dout_ld),
          g->dout_ld);
     for (int k = 0; k < g->node->ins; k++) {
@@ -140,7 +140,7 @@ static void open_gradients(const rw_pass *w, const rw_global *own, rw_global *g,
         g->din[k] = take(g, next, width);
         g->din_ld[k] = width;
         if (!g->din_add[k]) continue;
-        fill_memory(w, g, g->din[k], width, 0, false);
+        fill_past(w, g, g->din[k], width, 0, false);
         copy(own, own_matrix(own, own->din[k], own->din_ld[k]),
              extended_matrix(g, g->din[k], width), width);
     }
@@ -157,14 +157,14 @@ static void close_gradients(const rw_global *own, const rw_global *g)
 /* ---- Documents --------------------------------------------------------------------- */
 
 /* One begins where it did, and at the first row that there is. */
-static const uint8_t *extend_starts(const rw_pass *w, const rw_global *own, long memory)
+static const uint8_t *extend_starts(const rw_pass *w, const rw_global *own, long past)
 {
     const size_t columns = rw_plan_input_width(own->node), length = (size_t)own->span.length;
     uint8_t *to = w->e->extended_starts;
     for (long b = 0; b < own->span.sequences; b++, to += length) {
         const real *row = rw_step_carry_in(w, own->node->index, b);
         bool there = false;
-        for (long r = 0; r < memory; r++, row += columns + 1) {
+        for (long r = 0; r < past; r++, row += columns + 1) {
             const int says = (int)row[columns];
             *to++ = says == BEGINS || (says == PRESENT && !there);
             there = says != ABSENT;
@@ -192,10 +192,10 @@ static void keep_row(const rw_global *own, long b, long t, real *to)
 }
 
 /* Those of the last rows that this rank holds. */
-static void keep_rows(const rw_pass *w, const rw_global *own, long memory)
+static void keep_rows(const rw_pass *w, const rw_global *own, long past)
 {
     const size_t each = rw_plan_input_width(own->node) + 1;
-    const long first = own->span.length - memory;
+    const long first = own->span.length - past;
     const rw_range rows = own->span.rows;
     for (long b = 0; b < own->span.sequences; b++) {
         real *to = rw_step_carry_out(w, own->node->index, b);
@@ -206,13 +206,13 @@ static void keep_rows(const rw_pass *w, const rw_global *own, long memory)
 
 /* ---- The call ---------------------------------------------------------------------- */
 
-rw_global rw_global_memory_open(const rw_pass *w, const rw_global *own, bool mirrored)
+rw_global rw_past_rows_open(const rw_pass *w, const rw_global *own, bool mirrored)
 {
-    const long memory = w->e->plan->places[own->node->index].past_rows;
+    const long past = w->e->plan->places[own->node->index].past_rows;
     real *next = w->e->extended;
     rw_global g = *own;
-    g.span = rw_global_extend(&own->span, memory);
-    g.starts = extend_starts(w, own, memory);
+    g.span = rw_past_rows_extend(&own->span, past);
+    g.starts = extend_starts(w, own, past);
     if (own->span.layout->sp_rank > 0) return g;
     open_inputs(w, own, &g, &next, mirrored);
     open_output(w, own, &g, &next, mirrored);
@@ -220,8 +220,7 @@ rw_global rw_global_memory_open(const rw_pass *w, const rw_global *own, bool mir
     return g;
 }
 
-void rw_global_memory_close(const rw_pass *w, const rw_global *own, const rw_global *g,
-                            bool mirrored)
+void rw_past_rows_close(const rw_pass *w, const rw_global *own, const rw_global *g, bool mirrored)
 {
     const bool copied = own->span.layout->sp_rank == 0;
     if (mirrored) {
