@@ -12,6 +12,7 @@ rw_sources += \
 	src/model/past_rows.c src/model/past_rows.h \
 	src/model/pass.c src/model/pass.h \
 	src/model/plan.c src/model/plan.h \
+	src/model/plan_build.c \
 	src/model/plan_memory.c src/model/plan_memory.h \
 	src/model/plan_scratch.c src/model/plan_scratch.h \
 	src/model/progress.c src/model/progress.h \
