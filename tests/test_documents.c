@@ -101,6 +101,7 @@ static void documents_are_independent(const test_subject *subject)
     rw_plan_options options = options_of(SEQUENCES, LENGTH);
     test_rig rig;
     rw_loss loss;
+    if (subject->op && subject->op->sees_position) skip(); /* mixers with the op are tested */
     test_rig_open(subject, &options, 2, &rig);
     size_t count = rw_graph_weights(rig.model->graph);
     bool random = is_random(rig.model);

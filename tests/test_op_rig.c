@@ -42,7 +42,10 @@ static void test_every_op_is_used_once(void **state)
     for (int i = 0; rw_op_registry[i]; i++) assert_ptr_equal(uses.use[i].op, rw_op_registry[i]);
     for (size_t i = 0; i < uses.count; i++)
         for (size_t k = 0; k < i; k++) assert_ptr_not_equal(uses.use[i].op, uses.use[k].op);
-    assert_string_equal(use_of("ssd")->where, "ssd"); /* a mixer's own */
+    for (size_t m = 0; m < uses.model_count; m++) /* all ops of mixers are registered */
+        for (int i = 0; i < rw_graph_nodes(uses.models[m]->graph); i++)
+            use_of(rw_graph_node(uses.models[m]->graph, i)->op->name);
+    assert_string_equal(use_of("ssd")->where, "ssd");
     assert_string_equal(use_of("reverse")->where, "sample");
 }
 

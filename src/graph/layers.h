@@ -101,6 +101,11 @@ typedef enum {
 rw_status rw_long_convolution(rw_graph *graph, rw_value u, rw_value h,
                               rw_convolve_exchange exchange, rw_value *y);
 
+/* Rotary positions: y = x with the columns of each of the first `heads` heads of d = head_width
+ * columns turned in pairs (i, i + d/2) by the angle position / base^(2i/d). Products of two rows
+ * then depend on their distance alone. d is even; further columns stay as they are. */
+rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, int head_width, double base,
+                    rw_value *y);
 /* Causal softmax attention: q (heads d columns), k and v (kv_heads d), y as q. Head h
  * of q goes with head h / (heads / kv_heads) of k and v. */
 typedef enum { RW_ATTENTION_AUTO, RW_ATTENTION_BY_HEADS, RW_ATTENTION_BY_RING } rw_attention_way;

@@ -110,6 +110,7 @@ struct rw_op {
     bool is_loss;          /* has no output; backward also computes the loss */
     bool spreads_rounding; /* by a transform over whole documents: the rounding of a row may
                               depend on any row of its document */
+    bool sees_position;    /* a row depends on its position in the sequence, not in its document */
     bool sees_ahead;       /* a row may depend on later rows; there is no step then */
 
     /* Checks inputs, parameters and attributes; writes the width of the output (0: none).

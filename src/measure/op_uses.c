@@ -77,13 +77,6 @@ static rw_status note(rw_op_uses *u, const rw_op *op, size_t from, bool *found)
     return RW_OK;
 }
 
-static bool is_noted(const rw_op_uses *u, const rw_op *op)
-{
-    for (size_t i = 0; i < u->count; i++)
-        if (u->use[i].op == op) return true;
-    return false;
-}
-
 static rw_status note_registered(rw_op_uses *u, int width, int chunk)
 {
     for (int i = 0; rw_op_registry[i]; i++) {
@@ -94,17 +87,6 @@ static rw_status note_registered(rw_op_uses *u, int width, int chunk)
         RW_TRY(add_sample(u, rw_op_registry[i], width, chunk));
         RW_TRY(note(u, rw_op_registry[i], sample, &found));
     }
-    return RW_OK;
-}
-
-static rw_status note_others(rw_op_uses *u)
-{
-    for (size_t m = 0; m < u->model_count; m++)
-        for (int i = 0; i < rw_graph_nodes(u->models[m]->graph); i++) {
-            const rw_op *op = rw_graph_node(u->models[m]->graph, i)->op;
-            bool found;
-            if (!is_noted(u, op)) RW_TRY(note(u, op, m, &found));
-        }
     return RW_OK;
 }
 
@@ -121,8 +103,7 @@ rw_status rw_op_uses_new(int width, int chunk, rw_op_uses *out)
                       "{mixer: linear_attention, feature_map: taylor, decay: none}",
                       "linear_attention"));
     RW_TRY(add_blocks(out, width, chunk, "{mlp: swiglu}, {mlp: gelu}", "mlp"));
-    RW_TRY(note_registered(out, width, chunk));
-    return note_others(out);
+    return note_registered(out, width, chunk);
 }
 
 void rw_op_uses_free(rw_op_uses *uses)

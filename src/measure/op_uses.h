@@ -19,8 +19,8 @@ typedef struct {
     size_t count, capacity, model_count, model_capacity, where_capacity;
 } rw_op_uses;
 
-/* All ops of the registry in its order, then those that mixers bring along. Mixers that
- * do not fit the width are left out. Not collective; to be freed, also after an error. */
+/* All ops of the registry, in its order. Mixers that do not fit the width are left out. Not
+ * collective; to be freed, also after an error. */
 rw_status rw_op_uses_new(int width, int chunk, rw_op_uses *out);
 void rw_op_uses_free(rw_op_uses *uses);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "mixers/mixer.h"
-#include "mixers/rotary.h"
 
 extern const rw_mixer rw_mixer_attention;
 

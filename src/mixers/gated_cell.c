@@ -393,6 +393,16 @@ static rw_status add_recurrence(rw_graph *graph, const rw_gated_block *block, in
                           block->bias ? 2 : 1, y);
 }
 
+rw_status rw_gated_cell_sample(rw_graph *graph, const rw_gated_block *block, rw_value x,
+                               rw_value *y)
+{
+    const int hidden = x.width / 2;
+    const rw_linear_options in = {.name = "in", .width = block->cell->gates * hidden, .bias = true};
+    rw_value projected;
+    RW_TRY(rw_linear(graph, x, &in, &projected));
+    return add_recurrence(graph, block, hidden, projected, y);
+}
+
 rw_status rw_gated_cell_build(rw_graph *graph, const rw_config *config, const rw_gated_block *block,
                               rw_value x, rw_value *y)
 {

@@ -74,6 +74,9 @@ typedef struct {
     bool bias; /* of the last plane of U h */
     void (*in_bias)(const rw_param *param, rw_random stream, real *out); /* NULL: zero */
 } rw_gated_block;
+/* rw_op.sample: projected x, then the recurrence with half as many units as x has columns. */
+rw_status rw_gated_cell_sample(rw_graph *graph, const rw_gated_block *block, rw_value x,
+                               rw_value *y);
 rw_status rw_gated_cell_build(rw_graph *graph, const rw_config *config, const rw_gated_block *block,
                               rw_value x, rw_value *y);
 

@@ -15,6 +15,8 @@
 #include "mixers/gated_cell.h"
 #include "mixers/mixer.h"
 
+extern const rw_op rw_op_gru;
+
 extern const rw_mixer rw_mixer_gru;
 
 enum { IN_N, IN_R, IN_Z, GATES };              /* planes of the input */
@@ -95,7 +97,14 @@ static void reference(const rw_call *call)
         }
 }
 
-static const rw_op gru_op = {
+static const rw_gated_block block = {.op = &rw_op_gru, .cell = &cell, .bias = true};
+
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    return rw_gated_cell_sample(graph, &block, x, y);
+}
+
+const rw_op rw_op_gru = {
     .name = "gru",
     .doc = "gated recurrent unit on projected inputs, reset after the product",
     .source = "Cho et al. 2014, Learning phrase representations, section 2.3",
@@ -110,11 +119,11 @@ static const rw_op gru_op = {
     .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,
                                            .adjoint = rw_gated_cell_adjoint},
     .flops = rw_gated_cell_flops,
+    .sample = sample,
 };
 
 static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
-    const rw_gated_block block = {.op = &gru_op, .cell = &cell, .bias = true};
     return rw_gated_cell_build(graph, config, &block, x, y);
 }
 

@@ -14,6 +14,8 @@
 #include "kernels/linear_attention_chunk.h"
 #include "mixers/mixer.h"
 
+extern const rw_op rw_op_linear_attention;
+
 extern const rw_mixer rw_mixer_linear_attention;
 
 enum { GATE_RANK = 16, TAYLOR_KEY = 8 };
@@ -144,7 +146,26 @@ static double recurrence_flops(const rw_node *node, int rows)
     return rw_linear_attention_flops(rows, attr->heads, attr->key, attr->value, attr->decay);
 }
 
-static const rw_op recurrence_op = {
+/* Two heads; queries, keys and gates of half the width. */
+static rw_status recurrence_sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    const int keys = x.width / 2;
+    const attributes attr = {
+        .heads = 2, .key = keys / 2, .value = x.width / 2, .decay = RW_DECAY_CHANNEL, .scale = 1};
+    const rw_linear_options all = {.name = "all", .width = 3 * keys + x.width};
+    rw_value projected;
+    RW_TRY(rw_linear(graph, x, &all, &projected));
+    const rw_value in[MAX_INS] = {
+        [IN_Q] = rw_columns(projected, 0, keys),
+        [IN_K] = rw_columns(projected, keys, keys),
+        [IN_GATE] = rw_columns(projected, 2 * keys, keys),
+        [IN_V] = rw_columns(projected, 3 * keys, x.width),
+    };
+    return rw_graph_apply(graph, &rw_op_linear_attention, &attr, sizeof attr, in, MAX_INS, NULL, 0,
+                          y);
+}
+
+const rw_op rw_op_linear_attention = {
     .name = "linear_attention",
     .doc = "S' = diag(a) S + k v^T, o = S'^T q, by chunks",
     .source = "Yang et al. 2023, Gated linear attention transformers, section 4",
@@ -160,6 +181,7 @@ static const rw_op recurrence_op = {
                                    .advance = recurrence_advance,
                                    .compose = recurrence_compose},
     .flops = recurrence_flops,
+    .sample = recurrence_sample,
 };
 
 /* ---- The mixer ------------------------------------------------------------------ */
@@ -275,7 +297,7 @@ static rw_status add_recurrence(rw_graph *graph, const choices *c, rw_value qkv,
     in[IN_V] = rw_columns(qkv, 2 * keys, c->heads * c->value);
     if (normalised) RW_TRY(rw_append_ones(graph, in[IN_V], c->heads, &in[IN_V]));
     if (c->decay == RW_DECAY_CHANNEL) RW_TRY(rw_linear(graph, low, &decay, &in[ins++]));
-    return rw_graph_apply(graph, &recurrence_op, &attr, sizeof attr, in, ins, NULL, 0, y);
+    return rw_graph_apply(graph, &rw_op_linear_attention, &attr, sizeof attr, in, ins, NULL, 0, y);
 }
 
 static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)

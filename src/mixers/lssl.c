@@ -10,6 +10,8 @@
 #include "mixers/mixer.h"
 #include "mixers/state_space.h"
 
+extern const rw_op rw_op_lssl;
+
 _Static_assert(RW_STATE_SPACE_MAX_STATE <= RW_LEGS_MAX_STATE, "states that the kernels take");
 
 static size_t gradient_scratch_reals(int state)
@@ -168,7 +170,7 @@ static double flops(const rw_node *node, int rows)
 
 static rw_status sample(rw_graph *graph, rw_value x, rw_value *y);
 
-static const rw_op lssl_op = {
+const rw_op rw_op_lssl = {
     .name = "lssl",
     .doc = "linear state space, HiPPO-LegS, bilinear; FFT inside a chunk, state across",
     .source = "Gu et al. 2021, Combining recurrent, convolutional, and continuous-time models "
@@ -192,7 +194,7 @@ static rw_status add(rw_graph *graph, const rw_state_space *options, rw_value u,
 {
     int params[RW_STATE_SPACE_PARAMS];
     RW_TRY(rw_state_space_params(graph, options, u.width, 1, params));
-    return rw_graph_apply(graph, &lssl_op, options, sizeof *options, &u, 1, params,
+    return rw_graph_apply(graph, &rw_op_lssl, options, sizeof *options, &u, 1, params,
                           RW_STATE_SPACE_PARAMS, y);
 }
 

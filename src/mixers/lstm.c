@@ -12,6 +12,8 @@
 #include "mixers/gated_cell.h"
 #include "mixers/mixer.h"
 
+extern const rw_op rw_op_lstm;
+
 extern const rw_mixer rw_mixer_lstm;
 
 enum { INPUT, FORGET, CANDIDATE, OUTPUT, GATES };
@@ -96,7 +98,21 @@ static void reference(const rw_call *call)
         }
 }
 
-static const rw_op lstm_op = {
+static void init_in_bias(const rw_param *param, rw_random stream, real *out)
+{
+    long hidden = param->cols / GATES;
+    (void)stream;
+    for (long i = 0; i < param->cols; i++) out[i] = i / hidden == FORGET;
+}
+
+static const rw_gated_block block = {.op = &rw_op_lstm, .cell = &cell, .in_bias = init_in_bias};
+
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    return rw_gated_cell_sample(graph, &block, x, y);
+}
+
+const rw_op rw_op_lstm = {
     .name = "lstm",
     .doc = "long short-term memory on projected inputs",
     .source = "Hochreiter and Schmidhuber 1997; Gers et al. 2000 (forget gate)",
@@ -111,18 +127,11 @@ static const rw_op lstm_op = {
     .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,
                                            .adjoint = rw_gated_cell_adjoint},
     .flops = rw_gated_cell_flops,
+    .sample = sample,
 };
-
-static void init_in_bias(const rw_param *param, rw_random stream, real *out)
-{
-    long hidden = param->cols / GATES;
-    (void)stream;
-    for (long i = 0; i < param->cols; i++) out[i] = i / hidden == FORGET;
-}
 
 static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
-    const rw_gated_block block = {.op = &lstm_op, .cell = &cell, .in_bias = init_in_bias};
     return rw_gated_cell_build(graph, config, &block, x, y);
 }
 

@@ -1,5 +1,4 @@
 rw_sources += \
 	src/mixers/gated_cell.c src/mixers/gated_cell.h \
 	src/mixers/mixer.c src/mixers/mixer.h \
-	src/mixers/rotary.c src/mixers/rotary.h \
 	src/mixers/state_space.c src/mixers/state_space.h

@@ -15,6 +15,8 @@
 #include "mixers/mixer.h"
 #include "mixers/state_space.h"
 
+extern const rw_op rw_op_s4d;
+
 enum {
     LOG_REAL = RW_STATE_SPACE_PARAMS, /* (D, N/2) */
     IMAG,                             /* (D, N/2) */
@@ -254,7 +256,7 @@ static double flops(const rw_node *node, int rows)
 
 static rw_status sample(rw_graph *graph, rw_value x, rw_value *y);
 
-static const rw_op s4d_op = {
+const rw_op rw_op_s4d = {
     .name = "s4d",
     .doc = "diagonal complex state space, zero-order hold; FFT inside a chunk, state across",
     .source = "Gu, Gupta, Goel, Re 2022, On the parameterization and initialization of diagonal "
@@ -300,7 +302,7 @@ static rw_status add(rw_graph *graph, const rw_state_space *options, rw_value u,
     RW_TRY(rw_state_space_params(graph, options, u.width, sqrt(0.5), params));
     RW_TRY(rw_graph_param(graph, &log_real, &params[LOG_REAL]));
     RW_TRY(rw_graph_param(graph, &imag, &params[IMAG]));
-    return rw_graph_apply(graph, &s4d_op, options, sizeof *options, &u, 1, params, PARAMS, y);
+    return rw_graph_apply(graph, &rw_op_s4d, options, sizeof *options, &u, 1, params, PARAMS, y);
 }
 
 static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)

@@ -10,6 +10,8 @@
 #include "kernels/ssd_chunk.h"
 #include "mixers/mixer.h"
 
+extern const rw_op rw_op_ssd;
+
 extern const rw_mixer rw_mixer_ssd;
 
 typedef struct {
@@ -143,7 +145,9 @@ static double ssd_flops(const rw_node *node, int rows)
     return rw_ssd_flops(rows, attr->heads, attr->head_width, attr->state);
 }
 
-static const rw_op ssd_op = {
+static rw_status ssd_sample(rw_graph *graph, rw_value x, rw_value *y);
+
+const rw_op rw_op_ssd = {
     .name = "ssd",
     .doc = "state-space dual recurrence of Mamba-2, by chunks",
     .source = "Dao and Gu 2024, Transformers are SSMs, section 6",
@@ -159,6 +163,7 @@ static const rw_op ssd_op = {
                                    .advance = ssd_advance,
                                    .compose = ssd_compose},
     .flops = ssd_flops,
+    .sample = ssd_sample,
 };
 
 /* dt_bias such that softplus(dt_bias) is log-uniform in [low, high]. */
@@ -198,7 +203,16 @@ static rw_status add_recurrence(rw_graph *graph, const attributes *attr, rw_valu
         RW_TRY(rw_graph_param(graph, &param, &index[i]));
     }
     rw_value in[] = {xbc, dt};
-    return rw_graph_apply(graph, &ssd_op, attr, sizeof *attr, in, 2, index, PARAMS, y);
+    return rw_graph_apply(graph, &rw_op_ssd, attr, sizeof *attr, in, 2, index, PARAMS, y);
+}
+
+/* x is [x | B | C]: two heads and their state take a quarter of the columns each. */
+static rw_status ssd_sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    const attributes attr = {.heads = 2, .head_width = x.width / 4, .state = x.width / 4};
+    rw_value dt;
+    RW_TRY(rw_linear(graph, x, &(rw_linear_options){.name = "dt", .width = attr.heads}, &dt));
+    return add_recurrence(graph, &attr, x, dt, y);
 }
 
 static rw_status ssd_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)

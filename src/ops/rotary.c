@@ -6,11 +6,11 @@
  * p = c T + r: the factors of r < T are prepared once a step, that of c T, the start of
  * the chunk, is found in double once a call, and the product is that of p. So rows
  * cost no sines, and positions may be as large as a double can count. */
-#include "mixers/rotary.h"
-
 #include <math.h>
 
 #include "ops/elementwise.h"
+
+extern const rw_op rw_op_rotary;
 
 typedef struct {
     int heads, head_width;
@@ -157,11 +157,17 @@ static double flops(const rw_node *node, int rows)
     return 3.0 * rows * turned_columns(node) + 3.0 * rows * head_width(node);
 }
 
-static const rw_op rotary_op = {
+static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+{
+    return rw_rotary(graph, x, 2, x.width / 4, 1e4, y);
+}
+
+const rw_op rw_op_rotary = {
     .name = "rotary",
     .doc = "rotary positions: pairs of columns turned by an angle that grows with the position",
     .source = "Su et al. 2021, RoFormer, equation 34",
     .promises = {.rowwise = true},
+    .sees_position = true,
     .shape = shape,
     .sizes = sizes,
     .prepare = prepare,
@@ -169,11 +175,12 @@ static const rw_op rotary_op = {
     .backward = backward,
     .reference = reference,
     .flops = flops,
+    .sample = sample,
 };
 
 rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, int head_width, double base,
                     rw_value *y)
 {
     const attributes attr = {.heads = heads, .head_width = head_width, .base = base};
-    return rw_graph_apply(graph, &rotary_op, &attr, sizeof attr, &x, 1, NULL, 0, y);
+    return rw_graph_apply(graph, &rw_op_rotary, &attr, sizeof attr, &x, 1, NULL, 0, y);
 }
