@@ -18,7 +18,7 @@
 #include "base/random.h"
 #include "graph/graph.h"
 #include "kernels/rounded_product.h"
-#include "ops/weight_product.h"
+#include "ops/projection/weight_product.h"
 
 enum { MAX = 96, PAD = 5, LD = MAX + PAD, ROOM = MAX * LD + 16 };
 

@@ -18,7 +18,7 @@
 #include "mpi/lane_exchange.h"
 #include "mpi_testing.h"
 #include "graph/layers.h"
-#include "ops/long_paths.h"
+#include "ops/convolution/long_paths.h"
 
 extern const rw_op rw_op_long_convolution;
 

@@ -1,4 +1,4 @@
-/* The gated moving average: the damped average of src/ops/damped_ema.c, which
+/* The gated moving average: the damped average of src/ops/recurrence/damped_ema.c, which
  * also feeds attention elsewhere, as a mixer of its own. With D the width:
  *
  *   [u | z] = in(x),   y = out(silu(ema(u)) * silu(z))   in: D -> 2 D, out: D -> D */

@@ -1,11 +1,11 @@
 rw_sources += \
-	src/ops/attention_heads.c \
-	src/ops/attention_mask.c src/ops/attention_mask.h \
-	src/ops/attention_pass.c src/ops/attention_pass.h \
-	src/ops/attention_ring.c \
-	src/ops/attention_route.c src/ops/attention_route.h \
-	src/ops/elementwise.h \
-	src/ops/long_by_channels.c src/ops/long_by_transform.c src/ops/long_paths.h \
-	src/ops/projected_loss.c src/ops/projected_loss.h \
-	src/ops/row_norm.h \
-	src/ops/weight_product.c src/ops/weight_product.h
+	src/ops/attention/attention_heads.c \
+	src/ops/attention/attention_mask.c src/ops/attention/attention_mask.h \
+	src/ops/attention/attention_pass.c src/ops/attention/attention_pass.h \
+	src/ops/attention/attention_ring.c \
+	src/ops/attention/attention_route.c src/ops/attention/attention_route.h \
+	src/ops/rowwise/elementwise.h \
+	src/ops/convolution/long_by_channels.c src/ops/convolution/long_by_transform.c src/ops/convolution/long_paths.h \
+	src/ops/loss/projected_loss.c src/ops/loss/projected_loss.h \
+	src/ops/rowwise/row_norm.h \
+	src/ops/projection/weight_product.c src/ops/projection/weight_product.h

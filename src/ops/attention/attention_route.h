@@ -1,0 +1,88 @@
+/* How the rows of attention meet those of other ranks, and the memory for it. Inside
+ * softmax_attention: for its file and those of the two exchanges.
+ *
+ *   alone   a rank holds the whole sequence
+ *   heads   all-to-all: a rank gets all rows of its heads of keys, with their groups
+ *   ring    keys and values travel upward, for outputs and gradients of queries;
+ *           queries travel downward, for gradients of keys and values
+ *
+ * S sequences, R of L rows, P ranks, H heads of queries and N of keys of d columns;
+ * reals that a rank sends:
+ *
+ *   heads   forward   S R (H + 2 N) d (P-1)/P out, S R H (d + 1) (P-1)/P back
+ *           backward  S R (2 H (d + 1) + 2 N d) (P-1)/P out, S R (H + 2 N) d (P-1)/P back
+ *   ring    forward   2 S N d rows,  backward 2 S N d rows + 2 S H (d + 1) rows',
+ *           where rank r passes on `rows` = R (r + 1), and rows' = R (P - r), at most;
+ *           the last one (rows': the first) none: rw_ring_volume has the exact number.
+ *           A window of w passes R or w-1 rows, whichever is less, rounded up to blocks.
+ *
+ * The ring works in waves of sequences and lanes, so that the sums that wait for
+ * further arrivals take no more memory than is allowed, or than one lane does. */
+#ifndef RW_ATTENTION_ROUTE_H
+#define RW_ATTENTION_ROUTE_H
+
+#include "ops/attention/attention_pass.h"
+#include "graph/layers.h"
+
+typedef enum { RW_ATTENTION_ALONE, RW_ATTENTION_HEADS, RW_ATTENTION_RING } rw_attention_route;
+
+/* Whole lanes: what the all-to-all brings or takes back. */
+enum {
+    WHOLE_Q,
+    WHOLE_K,
+    WHOLE_V,
+    WHOLE_OUT,
+    WHOLE_LOGS,
+    WHOLE_DOTS,
+    WHOLE_DQ,
+    WHOLE_DK,
+    WHOLE_DV,
+    WHOLES
+};
+
+typedef struct {
+    const rw_span *span;
+    rw_attention_route route;
+    int lanes, group, width; /* N; H / N; d */
+    rw_attention_mask mask;
+    rw_attention_work work; /* without rows, matrices and memory filled in */
+    long wave_sequences;    /* of a wave of the ring; */
+    int wave_lanes;         /* less than all only if wave_sequences is 1 */
+
+    /* Memory: */
+    long *first;           /* of the mask */
+    real *dots;            /* (sequences, stride, H) */
+    real *pass;            /* of the sums */
+    real *whole[WHOLES];   /* heads */
+    real *buffer;          /* heads */
+    real *block[2];        /* ring */
+    rw_range *rows, *need; /* ring: (P) */
+    size_t reals;          /* all of this */
+} rw_attention_plan;
+
+/* memory: out->reals of it; NULL to learn how many. Not collective; the same on all
+ * ranks of layout->sp_comm but for what is this rank's own. Borrows all. */
+void rw_attention_plan_fill(const rw_node *node, const rw_span *span, real *memory,
+                            rw_attention_plan *out);
+
+/* Columns of a lane of whole[i]; reals of a row of a lane of a block that travels. */
+int rw_attention_whole_width(const rw_attention_plan *plan, int whole);
+size_t rw_attention_keys_width(const rw_attention_plan *plan);
+size_t rw_attention_queries_width(const rw_attention_plan *plan);
+
+/* A matrix of the rank's rows, `width` columns a lane. */
+rw_attention_rows rw_attention_in_place(const rw_attention_plan *plan, const real *at, int ld,
+                                        int width);
+rw_attention_target rw_attention_to_place(const rw_attention_plan *plan, real *at, int ld,
+                                          int width, bool add);
+
+/* Collective over layout->sp_comm. plan->dots is filled in before backward. */
+void rw_attention_heads_forward(const rw_attention_plan *plan, const rw_global *g);
+void rw_attention_heads_backward(const rw_attention_plan *plan, const rw_global *g);
+void rw_attention_ring_forward(const rw_attention_plan *plan, const rw_global *g);
+void rw_attention_ring_backward(const rw_attention_plan *plan, const rw_global *g);
+
+/* Inputs of the op. */
+enum { ATTENTION_Q, ATTENTION_K, ATTENTION_V, ATTENTION_INS };
+
+#endif
