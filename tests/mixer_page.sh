@@ -4,7 +4,8 @@
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 page=$top/docs/add-a-mixer.md
-sources=$(cat "$top/src/mixers/ema.c" "$top/src/ops/recurrence/damped_ema.c")$'\n' # $() drops the last one
+sources=$(cat "$top/src/mixers/ema.c" "$top/src/ops/recurrence/damped_ema.c" \
+    "$top/src/kernels/moving_average.c")$'\n' # $() drops the last one
 blocks=0
 block=
 inside=false

@@ -17,6 +17,7 @@ rw_sources += \
 	src/kernels/linear_attention_pairs.c src/kernels/linear_attention_pairs.h \
 	src/kernels/linear_attention_recurrence.c \
 	src/kernels/long_fft.c src/kernels/long_fft.h \
+	src/kernels/moving_average.c src/kernels/moving_average.h \
 	src/kernels/packed_product.c src/kernels/packed_product.h \
 	src/kernels/panel_product.c src/kernels/panel_product.h \
 	src/kernels/polynomial_ring.h \

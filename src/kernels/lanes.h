@@ -19,11 +19,21 @@ static inline void rw_lanes_store(real *column, long index, rw_vector value)
     *(rw_vector_unaligned *)(column + index * RW_LANES) = value;
 }
 
+/* The next column of a row is fetched into the cache: rows lie so far apart that no hardware
+ * prefetcher follows them. */
+static inline void rw_lanes_ahead(const real *row)
+{
+    __builtin_prefetch(row + RW_LANES);
+}
+
 /* column (rows, RW_LANES) = the first `width` <= RW_LANES columns of x (rows, ld). */
 static inline void rw_lanes_pack(int rows, int width, const real *x, long ld, real *column)
 {
     if (width == RW_LANES) {
-        for (long t = 0; t < rows; t++) rw_lanes_store(column, t, rw_lanes_load(x + t * ld, 0));
+        for (long t = 0; t < rows; t++) {
+            rw_lanes_store(column, t, rw_lanes_load(x + t * ld, 0));
+            rw_lanes_ahead(x + t * ld);
+        }
         return;
     }
     for (long t = 0; t < rows; t++)
@@ -43,7 +53,10 @@ static inline void rw_lanes_pack_pair(int rows, const real *x, long ld, real *fi
 static inline void rw_lanes_unpack(int rows, int width, const real *column, real *x, long ld)
 {
     if (width == RW_LANES) {
-        for (long t = 0; t < rows; t++) rw_lanes_store(x + t * ld, 0, rw_lanes_load(column, t));
+        for (long t = 0; t < rows; t++) {
+            rw_lanes_store(x + t * ld, 0, rw_lanes_load(column, t));
+            rw_lanes_ahead(x + t * ld);
+        }
         return;
     }
     for (long t = 0; t < rows; t++)
@@ -54,8 +67,10 @@ static inline void rw_lanes_unpack(int rows, int width, const real *column, real
 static inline void rw_lanes_unpack_add(int rows, int width, const real *column, real *x, long ld)
 {
     if (width == RW_LANES) {
-        for (long t = 0; t < rows; t++)
+        for (long t = 0; t < rows; t++) {
             rw_lanes_store(x + t * ld, 0, rw_lanes_load(x + t * ld, 0) + rw_lanes_load(column, t));
+            rw_lanes_ahead(x + t * ld);
+        }
         return;
     }
     for (long t = 0; t < rows; t++)

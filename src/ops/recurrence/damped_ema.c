@@ -10,12 +10,13 @@
  *   h_t = q h_{t-1} + x_t,   y_t = sum_n c_n h_t,n + omega x_t,   c = p beta gamma / sqrt N
  *
  * The carry is the state (N, D). Over T tokens it is multiplied by q^T, which is
- * the same for every chunk: known to all ranks, prepared once a step (map = 0).
- * The loops run over columns of RW_LANES channels (kernels/lanes.h). */
+ * the same for every chunk: known to all ranks, prepared once a step.
+ * The loops run over columns of RW_LANES channels (kernels/moving_average.h). */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/lanes.h"
+#include "kernels/moving_average.h"
 #include "graph/layers.h"
 
 extern const rw_op rw_op_damped_ema;
@@ -31,69 +32,18 @@ static int averages_of(const rw_node *node)
     return ((const attributes *)node->attributes)->averages;
 }
 
-/* ---- One column of channels: all arrays (rows, RW_LANES) or (N, RW_LANES) ---- */
-
+/* A column of channels: all arrays (rows, RW_LANES) or (N, RW_LANES). */
 typedef struct {
     int averages;
     int channel, width; /* the first channel, and how many: 1 .. RW_LANES */
     const real *decay, *readout;
 } column;
 
-#define INLINE static inline __attribute__((always_inline))
-
-/* Moves the state h by `rows` tokens. y NULL: not wanted. */
-INLINE void run(const column *at, int rows, const real *x, real *y, real *h)
-{
-    for (int t = 0; t < rows; t++) {
-        rw_vector input = rw_lanes_load(x, t), sum = {0};
-        for (int n = 0; n < at->averages; n++) {
-            rw_vector state = rw_lanes_load(at->decay, n) * rw_lanes_load(h, n) + input;
-            rw_lanes_store(h, n, state);
-            if (y) sum += rw_lanes_load(at->readout, n) * state;
-        }
-        if (y) rw_lanes_store(y, t, sum);
-    }
-}
-
-/* The transpose, last token first: g is d loss / d h after the tokens on entry,
- * before them on return. dx NULL: not wanted. */
-INLINE void run_back(const column *at, int rows, const real *dy, real *dx, real *g)
-{
-    for (int t = rows - 1; t >= 0; t--) {
-        rw_vector weight = rw_lanes_load(dy, t), sum = {0};
-        for (int n = 0; n < at->averages; n++) {
-            rw_vector dh = rw_lanes_load(g, n) + rw_lanes_load(at->readout, n) * weight;
-            if (dx) sum += dh;
-            rw_lanes_store(g, n, rw_lanes_load(at->decay, n) * dh);
-        }
-        if (dx) rw_lanes_store(dx, t, sum);
-    }
-}
-
-/* Adds up sum_t dy_t dh_t/dq and sum_t dy_t h_t over the tokens, the derivative
- * being carried along with the state: no state need be kept. */
-static void run_tangent(const column *at, int rows, const real *x, const real *dy, real *h,
-                        real *tangent, real *sum_tangent, real *sum_state)
-{
-    for (int t = 0; t < rows; t++) {
-        rw_vector input = rw_lanes_load(x, t), weight = rw_lanes_load(dy, t);
-        for (int n = 0; n < at->averages; n++) {
-            rw_vector q = rw_lanes_load(at->decay, n), state = rw_lanes_load(h, n);
-            rw_vector slope = q * rw_lanes_load(tangent, n) + state;
-            state = q * state + input;
-            rw_lanes_store(tangent, n, slope);
-            rw_lanes_store(h, n, state);
-            rw_lanes_store(sum_tangent, n, rw_lanes_load(sum_tangent, n) + weight * slope);
-            rw_lanes_store(sum_state, n, rw_lanes_load(sum_state, n) + weight * state);
-        }
-    }
-}
-
 /* ---- What is prepared -------------------------------------------------------- */
 
 /* derived:  coefficients (columns, 2, N, RW_LANES): decay q, readout c
  *           | powers (levels, N, D): q^(T 2^level)
- * dderived: as coefficients. Lanes are columns. */
+ * dderived: as coefficients. Slices are columns. */
 static size_t column_reals(const rw_node *node)
 {
     return 2 * (size_t)averages_of(node) * RW_LANES;
@@ -125,11 +75,10 @@ static rw_status sizes(rw_node *node)
 {
     const size_t averages = (size_t)averages_of(node);
     node->size.slices = (node->out_width + RW_LANES - 1) / RW_LANES;
-    node->size.transition = 0;
     node->size.state = averages * (size_t)node->out_width;
     node->size.derived = powers_at(node, node->setting.levels);
     node->size.derived_grad = (size_t)node->size.slices * column_reals(node);
-    node->size.scratch = (2 * (size_t)node->setting.chunk + 5 * averages) * RW_LANES;
+    node->size.scratch = 2 * ((size_t)node->setting.chunk + averages) * RW_LANES;
     return RW_OK;
 }
 
@@ -170,9 +119,9 @@ static void prepare(const rw_node *node, const real *const *param, real *derived
                     int end, real *scratch)
 {
     (void)scratch;
-    for (int lane = begin; lane < end; lane++) {
-        const column at = column_at(node, derived, lane);
-        real *decay = derived + (size_t)lane * column_reals(node);
+    for (int slice = begin; slice < end; slice++) {
+        const column at = column_at(node, derived, slice);
+        real *decay = derived + (size_t)slice * column_reals(node);
         real *readout = decay + column_reals(node) / 2;
         memset(decay, 0, column_reals(node) * sizeof *decay);
         for (int i = 0; i < at.width; i++)
@@ -191,8 +140,8 @@ static void prepare_backward(const rw_node *node, const real *const *param, cons
                              real *scratch)
 {
     (void)derived, (void)scratch;
-    for (int lane = begin; lane < end; lane++) {
-        column at = column_at(node, dderived, lane);
+    for (int slice = begin; slice < end; slice++) {
+        column at = column_at(node, dderived, slice);
         for (int i = 0; i < at.width; i++)
             for (int n = 0; n < at.averages; n++) {
                 const long index = (long)(at.channel + i) * at.averages + n;
@@ -210,23 +159,24 @@ static void prepare_backward(const rw_node *node, const real *const *param, cons
 
 /* ---- The chunk ---------------------------------------------------------------- */
 
-/* scratch: x (T, RW_LANES) | y (T, RW_LANES) | five times (N, RW_LANES) */
+/* scratch: x (T, RW_LANES) | y (T, RW_LANES) | h, g (N, RW_LANES) */
 typedef struct {
-    real *x, *y, *h, *g, *tangent, *sum_tangent, *sum_state;
+    real *x, *y, *h, *g;
 } workspace;
 
 static workspace workspace_of(const rw_call *call)
 {
     const size_t tokens = (size_t)call->node->setting.chunk * RW_LANES;
-    const size_t state = (size_t)averages_of(call->node) * RW_LANES;
     workspace at = {.x = call->scratch};
     at.y = at.x + tokens;
     at.h = at.y + tokens;
-    at.g = at.h + state;
-    at.tangent = at.g + state;
-    at.sum_tangent = at.tangent + state;
-    at.sum_state = at.sum_tangent + state;
+    at.g = at.h + (size_t)averages_of(call->node) * RW_LANES;
     return at;
+}
+
+static rw_moving_average averages_over(const column *at, int rows)
+{
+    return (rw_moving_average){at->averages, rows, at->decay, at->readout};
 }
 
 /* The column's part of a state (N, D), or zero where there is none. */
@@ -238,41 +188,44 @@ static void pack_state(const column *at, const real *state, int width, real *out
         memset(out, 0, (size_t)at->averages * RW_LANES * sizeof *out);
 }
 
+/* omega of the column times its rows. */
+static void residual(const rw_call *call, const column *at, const real *rows, real *out)
+{
+    real omega[RW_LANES] = {0};
+    memcpy(omega, call->param[OMEGA] + at->channel, (size_t)at->width * sizeof *omega);
+    for (int t = 0; t < call->rows; t++)
+        rw_lanes_store(out, t, rw_lanes_load(omega, 0) * rw_lanes_load(rows, t));
+}
+
 static void summary(const rw_call *call)
 {
     const int width = call->node->out_width;
-    workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->size.slices; lane++) {
-        column at = column_at(call->node, call->derived, lane);
+    const workspace w = workspace_of(call);
+    for (int i = 0; i < call->node->size.slices; i++) {
+        const column at = column_at(call->node, call->derived, i);
+        const rw_moving_average all = averages_over(&at, call->rows);
         rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w.x);
         pack_state(&at, NULL, width, w.h);
-        run(&at, call->rows, w.x, NULL, w.h);
+        rw_moving_average_state(&all, w.x, w.h);
         rw_lanes_unpack(at.averages, at.width, w.h, call->carry.state + at.channel, width);
     }
 }
 
-/* y += omega x */
-static void add_residual(const rw_call *call, const real *x, long ldx, real *y, long ldy)
-{
-    const real *omega = call->param[OMEGA];
-    for (long t = 0; t < call->rows; t++)
-        for (int d = 0; d < call->node->out_width; d++) y[t * ldy + d] += omega[d] * x[t * ldx + d];
-}
-
-/* The output of all columns from `state`, which is moved on if asked. */
+/* The output of all columns from `state`. end: the state after the rows; NULL: not wanted. */
 static void output(const rw_call *call, const real *state, real *end)
 {
     const int width = call->node->out_width;
-    workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->size.slices; lane++) {
-        column at = column_at(call->node, call->derived, lane);
+    const workspace w = workspace_of(call);
+    for (int i = 0; i < call->node->size.slices; i++) {
+        const column at = column_at(call->node, call->derived, i);
+        const rw_moving_average all = averages_over(&at, call->rows);
         rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w.x);
         pack_state(&at, state, width, w.h);
-        run(&at, call->rows, w.x, w.y, w.h);
+        residual(call, &at, w.x, w.y);
+        rw_moving_average_output(&all, w.x, w.y, w.h);
         rw_lanes_unpack(call->rows, at.width, w.y, call->out + at.channel, call->out_ld);
         if (end) rw_lanes_unpack(at.averages, at.width, w.h, end + at.channel, width);
     }
-    add_residual(call, call->in[0], call->in_ld[0], call->out, call->out_ld);
 }
 
 static void forward(const rw_call *call)
@@ -288,43 +241,40 @@ static void step(const rw_call *call)
 static void adjoint(const rw_call *call)
 {
     const int width = call->node->out_width;
-    workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->size.slices; lane++) {
-        column at = column_at(call->node, call->derived, lane);
+    const workspace w = workspace_of(call);
+    for (int i = 0; i < call->node->size.slices; i++) {
+        const column at = column_at(call->node, call->derived, i);
+        const rw_moving_average all = averages_over(&at, call->rows);
         rw_lanes_pack(call->rows, at.width, call->back.dout + at.channel, call->back.dout_ld, w.y);
         pack_state(&at, NULL, width, w.g);
-        run_back(&at, call->rows, w.y, NULL, w.g);
+        rw_moving_average_adjoint(&all, w.y, w.g);
         rw_lanes_unpack(at.averages, at.width, w.g, call->carry.dstate_in + at.channel, width);
     }
 }
 
-/* The state at the chunk's end depends on q too: g . tangent. */
-static void add_gradient(const column *at, const workspace *w, real *dcoefficients)
+static void residual_gradient(const rw_call *call, const column *at, const workspace *w)
 {
-    real *dq = dcoefficients, *dc = dq + (long)at->averages * RW_LANES;
-    for (int n = 0; n < at->averages; n++) {
-        rw_vector sum = rw_lanes_load(at->readout, n) * rw_lanes_load(w->sum_tangent, n) +
-                        rw_lanes_load(w->g, n) * rw_lanes_load(w->tangent, n);
-        rw_lanes_store(dq, n, rw_lanes_load(dq, n) + sum);
-        rw_lanes_store(dc, n, rw_lanes_load(dc, n) + rw_lanes_load(w->sum_state, n));
-    }
+    rw_vector sum = {0};
+    for (int t = 0; t < call->rows; t++) sum += rw_lanes_load(w->y, t) * rw_lanes_load(w->x, t);
+    for (int i = 0; i < at->width; i++) call->back.dparam[OMEGA][at->channel + i] += sum[i];
 }
 
-static void backward_column(const rw_call *call, const workspace *w, int lane)
+static void backward_column(const rw_call *call, const workspace *w, int index)
 {
     const int width = call->node->out_width;
-    column at = column_at(call->node, call->derived, lane);
+    const column at = column_at(call->node, call->derived, index);
+    const rw_moving_average all = averages_over(&at, call->rows);
+    real *ddecay = call->back.dderived + (size_t)index * column_reals(call->node);
     rw_lanes_pack(call->rows, at.width, call->in[0] + at.channel, call->in_ld[0], w->x);
     rw_lanes_pack(call->rows, at.width, call->back.dout + at.channel, call->back.dout_ld, w->y);
     pack_state(&at, call->carry.state_in, width, w->h);
     pack_state(&at, call->carry.dstate_out, width, w->g);
-    pack_state(&at, NULL, width, w->tangent);
-    pack_state(&at, NULL, width, w->sum_tangent);
-    pack_state(&at, NULL, width, w->sum_state);
-    run_tangent(&at, call->rows, w->x, w->y, w->h, w->tangent, w->sum_tangent, w->sum_state);
-    add_gradient(&at, w, call->back.dderived + (size_t)lane * column_reals(call->node));
+    residual_gradient(call, &at, w);
+    rw_moving_average_gradient(&all, w->x, w->y, w->h, w->g, ddecay,
+                               ddecay + column_reals(call->node) / 2);
     if (!call->back.din[0]) return;
-    run_back(&at, call->rows, w->y, w->x, w->g);
+    residual(call, &at, w->y, w->x);
+    rw_moving_average_input_gradient(&all, w->y, w->x, w->g);
     real *dx = call->back.din[0] + at.channel;
     if (call->back.din_add[0])
         rw_lanes_unpack_add(call->rows, at.width, w->x, dx, call->back.din_ld[0]);
@@ -334,29 +284,21 @@ static void backward_column(const rw_call *call, const workspace *w, int lane)
 
 static void backward(const rw_call *call)
 {
-    workspace w = workspace_of(call);
-    for (int lane = 0; lane < call->node->size.slices; lane++) backward_column(call, &w, lane);
-    if (call->back.din[0])
-        add_residual(call, call->back.dout, call->back.dout_ld, call->back.din[0],
-                     call->back.din_ld[0]);
-    for (long t = 0; t < call->rows; t++) {
-        const real *x = call->in[0] + t * call->in_ld[0],
-                   *dy = call->back.dout + t * call->back.dout_ld;
-        for (int d = 0; d < call->node->out_width; d++) call->back.dparam[OMEGA][d] += dy[d] * x[d];
-    }
+    const workspace w = workspace_of(call);
+    for (int i = 0; i < call->node->size.slices; i++) backward_column(call, &w, i);
 }
 
 /* y = A x + b. A is diagonal: its own transpose. */
-static void advance(const rw_node *node, const real *derived, const real *map, int level,
+static void advance(const rw_node *node, const real *derived, const real *transition, int level,
                     bool transpose, int begin, int end, const real *x, const real *b, real *y)
 {
-    (void)map, (void)transpose;
+    (void)transition, (void)transpose;
     const long width = node->out_width, first = (long)begin * RW_LANES;
     const long last = (long)end * RW_LANES < width ? (long)end * RW_LANES : width;
-    const real *transition = derived + powers_at(node, level);
+    const real *power = derived + powers_at(node, level);
     for (int n = 0; n < averages_of(node); n++)
         for (long i = n * width + first; i < n * width + last; i++)
-            y[i] = b[i] + (x ? transition[i] * x[i] : 0);
+            y[i] = b[i] + (x ? power[i] * x[i] : 0);
 }
 
 /* ---- The definition ----------------------------------------------------------- */
