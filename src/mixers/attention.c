@@ -45,7 +45,7 @@ static rw_status choose(const rw_config *config, int width, rw_attention_options
     return RW_OK;
 }
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status attention_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     rw_attention_options options;
     int width;
@@ -118,5 +118,5 @@ const rw_mixer rw_mixer_attention = {
     .source = "Vaswani et al. 2017, Attention is all you need; Su et al. 2021, RoFormer; Dao 2023, "
               "FlashAttention-2; Liu et al. 2023, Ring attention",
     .keys = keys,
-    .build = build,
+    .build = attention_build,
 };

@@ -29,7 +29,7 @@ static rw_status activate(rw_graph *graph, const rw_config *config, rw_value x, 
     return RW_OK;
 }
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status conv_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     const rw_linear_options in = {.name = "in", .width = 2 * x.width};
     const rw_linear_options out = {.name = "out", .width = x.width, .bias = true, .output = true};
@@ -81,5 +81,5 @@ const rw_mixer rw_mixer_conv = {
               "recurrent networks for sequence modeling; gate: Dauphin et al. 2017, Language "
               "modeling with gated convolutional networks",
     .keys = keys,
-    .build = build,
+    .build = conv_build,
 };

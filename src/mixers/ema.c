@@ -4,7 +4,7 @@
  *   [u | z] = in(x),   y = out(silu(ema(u)) * silu(z))   in: D -> 2 D, out: D -> D */
 #include "mixers/mixer.h"
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status ema_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     const rw_linear_options in = {.name = "in", .width = 2 * x.width};
     const rw_linear_options out = {.name = "out", .width = x.width, .output = true};
@@ -33,5 +33,5 @@ const rw_mixer rw_mixer_ema = {
     .summary = "gated damped moving averages of each channel, learned decays (MEGA)",
     .source = "Ma et al. 2022, Mega: moving average equipped gated attention, equations 4 to 6",
     .keys = keys,
-    .build = build,
+    .build = ema_build,
 };

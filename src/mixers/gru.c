@@ -23,9 +23,9 @@ enum { IN_N, IN_R, IN_Z, GATES };              /* planes of the input */
 enum { PRODUCT_R, PRODUCT_Z, PRODUCT_Q };      /* planes of U h */
 enum { KEPT_N, KEPT_R, KEPT_Z, KEPT_Q, KEPT }; /* planes that are kept */
 
-static void forward(int hidden, int units, const real *restrict product,
-                    const real *restrict before, real *restrict kept, real *restrict after,
-                    real *restrict h)
+static void gru_forward(int hidden, int units, const real *restrict product,
+                        const real *restrict before, real *restrict kept, real *restrict after,
+                        real *restrict h)
 {
     for (int j = 0; j < units; j++) {
         real r = rw_sigmoid(kept[IN_R * hidden + j] + product[PRODUCT_R * hidden + j]);
@@ -40,15 +40,15 @@ static void forward(int hidden, int units, const real *restrict product,
     }
 }
 
-static void output(int hidden, int units, const real *restrict kept, const real *restrict after,
-                   real *restrict h)
+static void gru_output(int hidden, int units, const real *restrict kept, const real *restrict after,
+                       real *restrict h)
 {
     (void)hidden, (void)kept;
     memcpy(h, after, (size_t)units * sizeof(real));
 }
 
-static void backward(int hidden, int units, const real *restrict before, real *restrict kept,
-                     real *restrict after, real *restrict dstate)
+static void gru_backward(int hidden, int units, const real *restrict before, real *restrict kept,
+                         real *restrict after, real *restrict dstate)
 {
     (void)after;
     for (int j = 0; j < units; j++) {
@@ -66,9 +66,9 @@ static void backward(int hidden, int units, const real *restrict before, real *r
 static const rw_cell cell = {.gates = GATES,
                              .kept = KEPT,
                              .states = 1,
-                             .forward = forward,
-                             .output = output,
-                             .backward = backward};
+                             .forward = gru_forward,
+                             .output = gru_output,
+                             .backward = gru_backward};
 
 /* Plane `plane` of U h for unit j at row t, where h is the output before it. */
 static double product_reference(const rw_call *call, int t, int plane, int j)
@@ -81,7 +81,7 @@ static double product_reference(const rw_call *call, int t, int plane, int j)
     return sum;
 }
 
-static void reference(const rw_call *call)
+static void gru_reference(const rw_call *call)
 {
     const int hidden = call->node->out_width;
     for (int t = 0; t < call->rows; t++)
@@ -99,7 +99,7 @@ static void reference(const rw_call *call)
 
 static const rw_gated_block block = {.op = &rw_op_gru, .cell = &cell, .bias = true};
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status gru_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_gated_cell_sample(graph, &block, x, y);
 }
@@ -114,15 +114,15 @@ const rw_op rw_op_gru = {
     .prepare = rw_gated_cell_prepare,
     .forward = rw_gated_cell_forward,
     .backward = rw_gated_cell_backward,
-    .reference = reference,
+    .reference = gru_reference,
     .step = rw_gated_cell_step,
     .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,
                                            .adjoint = rw_gated_cell_adjoint},
     .flops = rw_gated_cell_flops,
-    .sample = sample,
+    .sample = gru_sample,
 };
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status gru_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     return rw_gated_cell_build(graph, config, &block, x, y);
 }
@@ -132,5 +132,5 @@ const rw_mixer rw_mixer_gru = {
     .summary = "gated recurrent unit: two gates and no memory cell, one token after another",
     .source = "Cho et al. 2014, Learning phrase representations using RNN encoder-decoder",
     .keys = rw_gated_cell_keys,
-    .build = build,
+    .build = gru_build,
 };

@@ -30,7 +30,7 @@ typedef struct {
 
 enum { IN_Q, IN_K, IN_V, IN_GATE, MAX_INS };
 
-static rw_status recurrence_shape(const rw_node *node, int *out_width)
+static rw_status linear_attention_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     int keys = attr->heads * attr->key, values = attr->heads * attr->value;
@@ -46,7 +46,7 @@ static rw_status recurrence_shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status recurrence_sizes(rw_node *node)
+static rw_status linear_attention_sizes(rw_node *node)
 {
     const attributes *attr = node->attributes;
     const int keys = attr->heads * attr->key;
@@ -78,20 +78,20 @@ static rw_linear_attention chunk_of(const rw_call *call)
     };
 }
 
-static void recurrence_summary(const rw_call *call)
+static void linear_attention_summary(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_summary(&chunk, call->carry.transition, call->carry.state, call->scratch);
 }
 
-static void recurrence_forward(const rw_call *call)
+static void linear_attention_forward(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_forward(&chunk, call->carry.state_in, call->out, call->out_ld,
                                 call->scratch);
 }
 
-static void recurrence_adjoint(const rw_call *call)
+static void linear_attention_adjoint(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_adjoint(&chunk, call->back.dout, call->back.dout_ld, call->carry.dstate_in,
@@ -104,7 +104,7 @@ static rw_linear_attention_target target_of(const rw_call *call, int input)
                                         call->back.din_add[input]};
 }
 
-static void recurrence_backward(const rw_call *call)
+static void linear_attention_backward(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_grad grad = {target_of(call, IN_Q), target_of(call, IN_K),
@@ -113,41 +113,42 @@ static void recurrence_backward(const rw_call *call)
                                  call->back.dout, call->back.dout_ld, &grad, call->scratch);
 }
 
-static void recurrence_step(const rw_call *call)
+static void linear_attention_step(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_step(&chunk, call->carry.state, call->out);
 }
 
-static void recurrence_reference(const rw_call *call)
+static void linear_attention_reference(const rw_call *call)
 {
     rw_linear_attention chunk = chunk_of(call);
     rw_linear_attention_reference(&chunk, call->out, call->out_ld);
 }
 
 /* Diagonal: its own transpose, and the map is that of however many chunks it spans. */
-static void recurrence_advance(const rw_node *node, const real *derived, const real *map, int level,
-                               bool transpose, int begin, int end, const real *x, const real *b,
-                               real *y)
+static void linear_attention_advance(const rw_node *node, const real *derived, const real *map,
+                                     int level, bool transpose, int begin, int end, const real *x,
+                                     const real *b, real *y)
 {
     const attributes *attr = node->attributes;
     (void)derived, (void)level, (void)transpose;
     rw_linear_attention_advance(attr->key, attr->value, attr->decay, map, begin, end, x, b, y);
 }
 
-static void recurrence_compose(const rw_node *node, const real *left, const real *right, real *out)
+static void linear_attention_compose(const rw_node *node, const real *left, const real *right,
+                                     real *out)
 {
     for (size_t i = 0; i < node->size.transition; i++) out[i] = right[i] * left[i];
 }
 
-static double recurrence_flops(const rw_node *node, int rows)
+static double linear_attention_flops(const rw_node *node, int rows)
 {
     const attributes *attr = node->attributes;
     return rw_linear_attention_flops(rows, attr->heads, attr->key, attr->value, attr->decay);
 }
 
 /* Two heads; queries, keys and gates of half the width. */
-static rw_status recurrence_sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status linear_attention_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const int keys = x.width / 2;
     const attributes attr = {
@@ -170,18 +171,18 @@ const rw_op rw_op_linear_attention = {
     .doc = "S' = diag(a) S + k v^T, o = S'^T q, by chunks",
     .source = "Yang et al. 2023, Gated linear attention transformers, section 4",
     .promises = {.keeps_in = 1u << IN_Q | 1u << IN_K | 1u << IN_V | 1u << IN_GATE},
-    .shape = recurrence_shape,
-    .sizes = recurrence_sizes,
-    .forward = recurrence_forward,
-    .backward = recurrence_backward,
-    .reference = recurrence_reference,
-    .step = recurrence_step,
-    .tree = &(const rw_tree_carry){.summary = recurrence_summary,
-                                   .adjoint = recurrence_adjoint,
-                                   .advance = recurrence_advance,
-                                   .compose = recurrence_compose},
-    .flops = recurrence_flops,
-    .sample = recurrence_sample,
+    .shape = linear_attention_shape,
+    .sizes = linear_attention_sizes,
+    .forward = linear_attention_forward,
+    .backward = linear_attention_backward,
+    .reference = linear_attention_reference,
+    .step = linear_attention_step,
+    .tree = &(const rw_tree_carry){.summary = linear_attention_summary,
+                                   .adjoint = linear_attention_adjoint,
+                                   .advance = linear_attention_advance,
+                                   .compose = linear_attention_compose},
+    .flops = linear_attention_flops,
+    .sample = linear_attention_sample,
 };
 
 /* ---- The mixer ------------------------------------------------------------------ */
@@ -300,7 +301,8 @@ static rw_status add_recurrence(rw_graph *graph, const choices *c, rw_value qkv,
     return rw_graph_apply(graph, &rw_op_linear_attention, &attr, sizeof attr, in, ins, NULL, 0, y);
 }
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status linear_attention_build(rw_graph *graph, const rw_config *config, rw_value x,
+                                        rw_value *y)
 {
     choices c;
     RW_TRY(choose(config, x.width, &c));
@@ -365,5 +367,5 @@ const rw_mixer rw_mixer_linear_attention = {
     .source = "Yang et al. 2023, Gated linear attention transformers; Katharopoulos et al. 2020; "
               "Arora et al. 2024, Based",
     .keys = keys,
-    .build = build,
+    .build = linear_attention_build,
 };

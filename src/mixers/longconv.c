@@ -61,7 +61,7 @@ static rw_convolve_exchange exchange_of(const rw_config *config)
     return strcmp(name, "fft") == 0 ? RW_CONVOLVE_FFT : RW_CONVOLVE_AUTO;
 }
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status longconv_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     const int width = x.width;
     const rw_linear_options in = {.name = "in", .width = 3 * width};
@@ -146,5 +146,5 @@ const rw_mixer rw_mixer_longconv = {
     .summary = "Hyena: free-form implicit filter as long as the sequence, between two gates",
     .source = "Poli et al. 2023, Hyena Hierarchy: towards larger convolutional language models",
     .keys = keys,
-    .build = build,
+    .build = longconv_build,
 };

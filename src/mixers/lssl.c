@@ -14,19 +14,19 @@ extern const rw_op rw_op_lssl;
 
 _Static_assert(RW_STATE_SPACE_MAX_STATE <= RW_LEGS_MAX_STATE, "states that the kernels take");
 
-static size_t gradient_scratch_reals(int state)
+static size_t lssl_gradient_scratch_reals(int state)
 {
     return (2 * (size_t)state + 1) * RW_LANES; /* tangent, dc, dlog_dt */
 }
 
-static size_t gradient_reals(int state)
+static size_t lssl_gradient_reals(int state)
 {
     (void)state;
     return 0;
 }
 
-static void prepare(const rw_state_space_column *column, const real *const *param,
-                    real *coefficients, real *powers, size_t stride)
+static void lssl_prepare(const rw_state_space_column *column, const real *const *param,
+                         real *coefficients, real *powers, size_t stride)
 {
     const int state = column->state;
     for (int i = 0; i < RW_LANES; i++) {
@@ -48,7 +48,7 @@ static void prepare(const rw_state_space_column *column, const real *const *para
     }
 }
 
-static void step(const rw_state_space_column *column, const real *u, real *y, real *h)
+static void lssl_step(const rw_state_space_column *column, const real *u, real *y, real *h)
 {
     rw_legs_run(column->state, column->coefficients, 1, u, y, h);
 }
@@ -58,37 +58,38 @@ static void zero(const rw_state_space_column *column, real *h)
     memset(h, 0, (size_t)column->state * RW_LANES * sizeof *h);
 }
 
-static void input(const rw_state_space_column *column, int rows, const real *u, real *h)
+static void lssl_input(const rw_state_space_column *column, int rows, const real *u, real *h)
 {
     zero(column, h);
     rw_legs_run(column->state, column->coefficients, rows, u, NULL, h);
 }
 
-static void input_adjoint(const rw_state_space_column *column, int rows, real *p, real *du)
+static void lssl_input_adjoint(const rw_state_space_column *column, int rows, real *p, real *du)
 {
     rw_legs_run_adjoint(column->state, column->coefficients, rows, NULL, du, p);
 }
 
-static void output(const rw_state_space_column *column, int rows, real *h, real *y)
+static void lssl_output(const rw_state_space_column *column, int rows, real *h, real *y)
 {
     rw_legs_run(column->state, column->coefficients, rows, NULL, y, h);
 }
 
-static void output_adjoint(const rw_state_space_column *column, int rows, const real *dy, real *p)
+static void lssl_output_adjoint(const rw_state_space_column *column, int rows, const real *dy,
+                                real *p)
 {
     zero(column, p);
     rw_legs_run_adjoint(column->state, column->coefficients, rows, dy, NULL, p);
 }
 
 /* The state at the chunk's end depends on log_dt too: dh . tangent. */
-static void gradient(const rw_state_space_column *column, int rows, const real *u, const real *dy,
-                     const real *dh, real *h, real *const *dparam, real *dcoefficients,
-                     real *scratch)
+static void lssl_gradient(const rw_state_space_column *column, int rows, const real *u,
+                          const real *dy, const real *dh, real *h, real *const *dparam,
+                          real *dcoefficients, real *scratch)
 {
     (void)dcoefficients;
     const int state = column->state;
     real *tangent = scratch, *dc = tangent + state * RW_LANES, *dlog_dt = dc + state * RW_LANES;
-    memset(scratch, 0, gradient_scratch_reals(state) * sizeof *scratch);
+    memset(scratch, 0, lssl_gradient_scratch_reals(state) * sizeof *scratch);
     rw_legs_gradient(state, column->coefficients, rows, u, dy, h, tangent, dc, dlog_dt);
     for (int n = 0; n < state; n++) {
         rw_vector sum = rw_lanes_load(dlog_dt, 0);
@@ -103,8 +104,8 @@ static void gradient(const rw_state_space_column *column, int rows, const real *
     }
 }
 
-static void apply(const rw_state_space_column *column, const real *power, bool transpose,
-                  const real *x, real *y)
+static void lssl_apply(const rw_state_space_column *column, const real *power, bool transpose,
+                       const real *x, real *y)
 {
     rw_legs_power_apply(column->state, power, transpose, x, y);
 }
@@ -112,16 +113,16 @@ static void apply(const rw_state_space_column *column, const real *power, bool t
 static const rw_recurrence legs = {
     .coefficient_reals = rw_legs_coefficient_reals,
     .power_reals = rw_legs_power_reals,
-    .gradient_scratch_reals = gradient_scratch_reals,
-    .gradient_reals = gradient_reals,
-    .prepare = prepare,
-    .step = step,
-    .input = input,
-    .input_adjoint = input_adjoint,
-    .output = output,
-    .output_adjoint = output_adjoint,
-    .gradient = gradient,
-    .apply = apply,
+    .gradient_scratch_reals = lssl_gradient_scratch_reals,
+    .gradient_reals = lssl_gradient_reals,
+    .prepare = lssl_prepare,
+    .step = lssl_step,
+    .input = lssl_input,
+    .input_adjoint = lssl_input_adjoint,
+    .output = lssl_output,
+    .output_adjoint = lssl_output_adjoint,
+    .gradient = lssl_gradient,
+    .apply = lssl_apply,
 };
 
 /* Element of the HiPPO-LegS matrix. */
@@ -144,7 +145,7 @@ static void legs_step(int state, double dt, double u, double *h)
     memcpy(h, next, (size_t)state * sizeof *h);
 }
 
-static void reference(const rw_call *call)
+static void lssl_reference(const rw_call *call)
 {
     const int state = ((const rw_state_space *)call->node->attributes)->state;
     for (int d = 0; d < call->node->in_width[0]; d++) {
@@ -162,13 +163,13 @@ static void reference(const rw_call *call)
 }
 
 /* The recurrence of summary takes 7 an element, that of the carried output 9. */
-static double flops(const rw_node *node, int rows)
+static double lssl_flops(const rw_node *node, int rows)
 {
     double state = ((const rw_state_space *)node->attributes)->state;
     return rw_state_space_flops(node, rows, 16 * state);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y);
+static rw_status lssl_sample(rw_graph *graph, rw_value x, rw_value *y);
 
 const rw_op rw_op_lssl = {
     .name = "lssl",
@@ -181,13 +182,13 @@ const rw_op rw_op_lssl = {
     .prepare = rw_state_space_prepare,
     .forward = rw_state_space_forward,
     .backward = rw_state_space_backward,
-    .reference = reference,
+    .reference = lssl_reference,
     .step = rw_state_space_step,
     .tree = &(const rw_tree_carry){.summary = rw_state_space_summary,
                                    .adjoint = rw_state_space_adjoint,
                                    .advance = rw_state_space_advance},
-    .flops = flops,
-    .sample = sample,
+    .flops = lssl_flops,
+    .sample = lssl_sample,
 };
 
 static rw_status add(rw_graph *graph, const rw_state_space *options, rw_value u, rw_value *y)
@@ -198,13 +199,13 @@ static rw_status add(rw_graph *graph, const rw_state_space *options, rw_value u,
                           RW_STATE_SPACE_PARAMS, y);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status lssl_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_state_space options = {.recurrence = &legs, .state = 9, .dt_min = 0.01, .dt_max = 0.5};
     return add(graph, &options, x, y);
 }
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status lssl_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     rw_state_space options = {.recurrence = &legs};
     RW_TRY(rw_state_space_options(config, &options));
@@ -217,5 +218,5 @@ const rw_mixer rw_mixer_lssl = {
     .source = "Gu et al. 2021, Combining recurrent, convolutional, and continuous-time models "
               "with linear state-space layers",
     .keys = rw_state_space_keys,
-    .build = build,
+    .build = lssl_build,
 };

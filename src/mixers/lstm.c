@@ -23,9 +23,9 @@ static inline real output_of(real o, real c)
     return o * rw_tanh(c);
 }
 
-static void forward(int hidden, int units, const real *restrict product,
-                    const real *restrict before, real *restrict kept, real *restrict after,
-                    real *restrict h)
+static void lstm_forward(int hidden, int units, const real *restrict product,
+                         const real *restrict before, real *restrict kept, real *restrict after,
+                         real *restrict h)
 {
     for (int j = 0; j < units; j++) {
         real i = rw_sigmoid(kept[INPUT * hidden + j] + product[INPUT * hidden + j]);
@@ -42,14 +42,14 @@ static void forward(int hidden, int units, const real *restrict product,
     }
 }
 
-static void output(int hidden, int units, const real *restrict kept, const real *restrict after,
-                   real *restrict h)
+static void lstm_output(int hidden, int units, const real *restrict kept,
+                        const real *restrict after, real *restrict h)
 {
     for (int j = 0; j < units; j++) h[j] = output_of(kept[OUTPUT * hidden + j], after[j]);
 }
 
-static void backward(int hidden, int units, const real *restrict before, real *restrict kept,
-                     real *restrict after, real *restrict dstate)
+static void lstm_backward(int hidden, int units, const real *restrict before, real *restrict kept,
+                          real *restrict after, real *restrict dstate)
 {
     for (int j = 0; j < units; j++) {
         real i = kept[INPUT * hidden + j], f = kept[FORGET * hidden + j];
@@ -69,9 +69,9 @@ static void backward(int hidden, int units, const real *restrict before, real *r
 static const rw_cell cell = {.gates = GATES,
                              .kept = GATES,
                              .states = 2,
-                             .forward = forward,
-                             .output = output,
-                             .backward = backward};
+                             .forward = lstm_forward,
+                             .output = lstm_output,
+                             .backward = lstm_backward};
 
 /* What gate `gate` of unit j is before it is squashed, at row t. */
 static double gate_reference(const rw_call *call, int t, int gate, int j)
@@ -84,7 +84,7 @@ static double gate_reference(const rw_call *call, int t, int gate, int j)
     return sum;
 }
 
-static void reference(const rw_call *call)
+static void lstm_reference(const rw_call *call)
 {
     real *c = call->scratch;
     for (int t = 0; t < call->rows; t++)
@@ -98,16 +98,17 @@ static void reference(const rw_call *call)
         }
 }
 
-static void init_in_bias(const rw_param *param, rw_random stream, real *out)
+static void lstm_init_in_bias(const rw_param *param, rw_random stream, real *out)
 {
     long hidden = param->cols / GATES;
     (void)stream;
     for (long i = 0; i < param->cols; i++) out[i] = i / hidden == FORGET;
 }
 
-static const rw_gated_block block = {.op = &rw_op_lstm, .cell = &cell, .in_bias = init_in_bias};
+static const rw_gated_block block = {
+    .op = &rw_op_lstm, .cell = &cell, .in_bias = lstm_init_in_bias};
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status lstm_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_gated_cell_sample(graph, &block, x, y);
 }
@@ -122,15 +123,15 @@ const rw_op rw_op_lstm = {
     .prepare = rw_gated_cell_prepare,
     .forward = rw_gated_cell_forward,
     .backward = rw_gated_cell_backward,
-    .reference = reference,
+    .reference = lstm_reference,
     .step = rw_gated_cell_step,
     .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,
                                            .adjoint = rw_gated_cell_adjoint},
     .flops = rw_gated_cell_flops,
-    .sample = sample,
+    .sample = lstm_sample,
 };
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status lstm_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     return rw_gated_cell_build(graph, config, &block, x, y);
 }
@@ -140,5 +141,5 @@ const rw_mixer rw_mixer_lstm = {
     .summary = "long short-term memory: gated, not linear, one token after another",
     .source = "Hochreiter and Schmidhuber 1997, Long short-term memory",
     .keys = rw_gated_cell_keys,
-    .build = build,
+    .build = lstm_build,
 };

@@ -41,22 +41,22 @@ static mode mode_of(const real *const *param, int modes, long channel, int m)
     return self;
 }
 
-static size_t coefficient_reals(int state)
+static size_t s4d_coefficient_reals(int state)
 {
     return (size_t)state / 2 * RW_DIAGONAL_COEFFICIENTS * RW_LANES;
 }
 
-static size_t gradient_reals(int state)
+static size_t s4d_gradient_reals(int state)
 {
     return (size_t)state / 2 * RW_DIAGONAL_GRADIENTS * RW_LANES;
 }
 
-static size_t power_reals(int state)
+static size_t s4d_power_reals(int state)
 {
     return (size_t)state * RW_LANES;
 }
 
-static size_t gradient_scratch_reals(int state)
+static size_t s4d_gradient_scratch_reals(int state)
 {
     return 3 * (size_t)state * RW_LANES; /* rate, sums */
 }
@@ -83,13 +83,13 @@ static void prepare_powers(const rw_node *node, double complex lambda, real *pow
     }
 }
 
-static void prepare(const rw_state_space_column *column, const real *const *param,
-                    real *coefficients, real *powers, size_t stride)
+static void s4d_prepare(const rw_state_space_column *column, const real *const *param,
+                        real *coefficients, real *powers, size_t stride)
 {
     const int modes = column->state / 2;
-    memset(coefficients, 0, coefficient_reals(column->state) * sizeof *coefficients);
+    memset(coefficients, 0, s4d_coefficient_reals(column->state) * sizeof *coefficients);
     for (int level = 0; level < column->node->setting.levels; level++)
-        memset(powers + (size_t)level * stride, 0, power_reals(column->state) * sizeof *powers);
+        memset(powers + (size_t)level * stride, 0, s4d_power_reals(column->state) * sizeof *powers);
     for (int i = 0; i < column->width; i++)
         for (int m = 0; m < modes; m++) {
             mode self = mode_of(param, modes, column->channel + i, m);
@@ -98,27 +98,28 @@ static void prepare(const rw_state_space_column *column, const real *const *para
         }
 }
 
-static void step(const rw_state_space_column *column, const real *u, real *y, real *h)
+static void s4d_step(const rw_state_space_column *column, const real *u, real *y, real *h)
 {
     rw_diagonal_run(column->state / 2, column->coefficients, 1, u, y, h);
 }
 
-static void input(const rw_state_space_column *column, int rows, const real *u, real *h)
+static void s4d_input(const rw_state_space_column *column, int rows, const real *u, real *h)
 {
     rw_diagonal_input(column->state / 2, column->coefficients, rows, u, h);
 }
 
-static void input_adjoint(const rw_state_space_column *column, int rows, real *p, real *du)
+static void s4d_input_adjoint(const rw_state_space_column *column, int rows, real *p, real *du)
 {
     rw_diagonal_input_adjoint(column->state / 2, column->coefficients, rows, p, du);
 }
 
-static void output(const rw_state_space_column *column, int rows, real *h, real *y)
+static void s4d_output(const rw_state_space_column *column, int rows, real *h, real *y)
 {
     rw_diagonal_output(column->state / 2, column->coefficients, rows, h, y);
 }
 
-static void output_adjoint(const rw_state_space_column *column, int rows, const real *dy, real *p)
+static void s4d_output_adjoint(const rw_state_space_column *column, int rows, const real *dy,
+                               real *p)
 {
     rw_diagonal_output_adjoint(column->state / 2, column->coefficients, rows, dy, p);
 }
@@ -126,9 +127,9 @@ static void output_adjoint(const rw_state_space_column *column, int rows, const 
 /* With S = sum_t dy_t c rate_t + conj(dh) rate_T, the loss changes by Re(S dlog
  * lambda): derivatives Re S and -Im S; likewise for c with sum_t dy_t x_t. The
  * gradient holds those by log lambda in the place of lambda. */
-static void gradient(const rw_state_space_column *column, int rows, const real *u, const real *dy,
-                     const real *dh, real *h, real *const *dparam, real *dcoefficients,
-                     real *scratch)
+static void s4d_gradient(const rw_state_space_column *column, int rows, const real *u,
+                         const real *dy, const real *dh, real *h, real *const *dparam,
+                         real *dcoefficients, real *scratch)
 {
     (void)dparam;
     const int modes = column->state / 2;
@@ -155,25 +156,25 @@ static void gradient(const rw_state_space_column *column, int rows, const real *
     }
 }
 
-static void apply(const rw_state_space_column *column, const real *power, bool transpose,
-                  const real *x, real *y)
+static void s4d_apply(const rw_state_space_column *column, const real *power, bool transpose,
+                      const real *x, real *y)
 {
     rw_diagonal_power_apply(column->state / 2, power, transpose, x, y);
 }
 
 static const rw_recurrence diagonal = {
-    .coefficient_reals = coefficient_reals,
-    .power_reals = power_reals,
-    .gradient_scratch_reals = gradient_scratch_reals,
-    .gradient_reals = gradient_reals,
-    .prepare = prepare,
-    .step = step,
-    .input = input,
-    .input_adjoint = input_adjoint,
-    .output = output,
-    .output_adjoint = output_adjoint,
-    .gradient = gradient,
-    .apply = apply,
+    .coefficient_reals = s4d_coefficient_reals,
+    .power_reals = s4d_power_reals,
+    .gradient_scratch_reals = s4d_gradient_scratch_reals,
+    .gradient_reals = s4d_gradient_reals,
+    .prepare = s4d_prepare,
+    .step = s4d_step,
+    .input = s4d_input,
+    .input_adjoint = s4d_input_adjoint,
+    .output = s4d_output,
+    .output_adjoint = s4d_output_adjoint,
+    .gradient = s4d_gradient,
+    .apply = s4d_apply,
 };
 
 /* Where the loss changes by Re(S dw), from its derivatives by re w and im w. */
@@ -197,9 +198,9 @@ static void mode_backward(const mode *self, double complex S_log_lambda, double 
     dparam[RW_STATE_SPACE_C][2 * at + 1] += (real)-cimag(S_C);
 }
 
-static void prepare_backward(const rw_node *node, const real *const *param, const real *derived,
-                             const real *dderived, real *const *dparam, int begin, int end,
-                             real *scratch)
+static void s4d_prepare_backward(const rw_node *node, const real *const *param, const real *derived,
+                                 const real *dderived, real *const *dparam, int begin, int end,
+                                 real *scratch)
 {
     (void)derived;
     (void)scratch;
@@ -207,8 +208,9 @@ static void prepare_backward(const rw_node *node, const real *const *param, cons
     int first, last;
     rw_state_space_channels(node, begin, end, &first, &last);
     for (long channel = first; channel < last; channel++) {
-        const real *gradients =
-            dderived + (size_t)(channel / RW_LANES) * gradient_reals(state) + channel % RW_LANES;
+        const real *gradients = dderived +
+                                (size_t)(channel / RW_LANES) * s4d_gradient_reals(state) +
+                                channel % RW_LANES;
         double dlog_dt = 0;
         for (int m = 0; m < modes; m++) {
             mode self = mode_of(param, modes, channel, m);
@@ -240,7 +242,7 @@ static void reference_channel(const rw_call *call, int modes, int d)
     }
 }
 
-static void reference(const rw_call *call)
+static void s4d_reference(const rw_call *call)
 {
     const int state = ((const rw_state_space *)call->node->attributes)->state;
     for (int d = 0; d < call->node->in_width[0]; d++) reference_channel(call, state / 2, d);
@@ -248,13 +250,13 @@ static void reference(const rw_call *call)
 
 /* By blocks, summary and the carried output take about 5 a mode each
  * (multiplications and additions; kernels/diagonal.c). */
-static double flops(const rw_node *node, int rows)
+static double s4d_flops(const rw_node *node, int rows)
 {
     double modes = ((const rw_state_space *)node->attributes)->state / 2;
     return rw_state_space_flops(node, rows, 10 * modes);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y);
+static rw_status s4d_sample(rw_graph *graph, rw_value x, rw_value *y);
 
 const rw_op rw_op_s4d = {
     .name = "s4d",
@@ -265,16 +267,16 @@ const rw_op rw_op_s4d = {
     .shape = rw_state_space_shape,
     .sizes = rw_state_space_sizes,
     .prepare = rw_state_space_prepare,
-    .prepare_backward = prepare_backward,
+    .prepare_backward = s4d_prepare_backward,
     .forward = rw_state_space_forward,
     .backward = rw_state_space_backward,
-    .reference = reference,
+    .reference = s4d_reference,
     .step = rw_state_space_step,
     .tree = &(const rw_tree_carry){.summary = rw_state_space_summary,
                                    .adjoint = rw_state_space_adjoint,
                                    .advance = rw_state_space_advance},
-    .flops = flops,
-    .sample = sample,
+    .flops = s4d_flops,
+    .sample = s4d_sample,
 };
 
 /* S4D-Lin: imag_m = pi m in every channel. */
@@ -305,14 +307,14 @@ static rw_status add(rw_graph *graph, const rw_state_space *options, rw_value u,
     return rw_graph_apply(graph, &rw_op_s4d, options, sizeof *options, &u, 1, params, PARAMS, y);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status s4d_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_state_space options = {
         .recurrence = &diagonal, .state = 10, .dt_min = 0.01, .dt_max = 0.5};
     return add(graph, &options, x, y);
 }
 
-static rw_status build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
+static rw_status s4d_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
     rw_state_space options = {.recurrence = &diagonal};
     RW_TRY(rw_state_space_options(config, &options));
@@ -330,5 +332,5 @@ const rw_mixer rw_mixer_s4d = {
     .source = "Gu, Gupta, Goel, Re 2022, On the parameterization and initialization of diagonal "
               "state space models",
     .keys = rw_state_space_keys,
-    .build = build,
+    .build = s4d_build,
 };

@@ -2,12 +2,12 @@
  * targets that count. For text the target is the next byte. */
 #include "objectives/objective.h"
 
-static bool accepts(const rw_format *format)
+static bool next_token_accepts(const rw_format *format)
 {
     return format->target_vocab > 0;
 }
 
-static rw_status build(rw_graph *graph, const rw_format *format, rw_value x, int table)
+static rw_status next_token_build(rw_graph *graph, const rw_format *format, rw_value x, int table)
 {
     bool share = table >= 0 && format->vocab == format->target_vocab;
     return rw_cross_entropy(graph, x, "head", format->target_vocab, share ? table : -1);
@@ -16,6 +16,6 @@ static rw_status build(rw_graph *graph, const rw_format *format, rw_value x, int
 const rw_objective rw_objective_next_token = {
     .name = "next_token",
     .summary = "cross-entropy over token ids",
-    .accepts = accepts,
-    .build = build,
+    .accepts = next_token_accepts,
+    .build = next_token_build,
 };

@@ -35,7 +35,7 @@ static const rw_key keys[] = {
     RW_KEYS_END,
 };
 
-static void setup(const rw_config *config, double hyper[RW_MAX_HYPER])
+static void adamw_setup(const rw_config *config, double hyper[RW_MAX_HYPER])
 {
     hyper[BETA1] = rw_config_real(config, "beta1");
     hyper[BETA2] = rw_config_real(config, "beta2");
@@ -57,8 +57,9 @@ static void update_elements(coefficients c, long n, real *restrict w, const real
     }
 }
 
-static void update(const double hyper[RW_MAX_HYPER], uint64_t step, double lr, double decay, long n,
-                   real *restrict w, const real *restrict g, real *const moments[RW_MAX_MOMENTS])
+static void adamw_update(const double hyper[RW_MAX_HYPER], uint64_t step, double lr, double decay,
+                         long n, real *restrict w, const real *restrict g,
+                         real *const moments[RW_MAX_MOMENTS])
 {
     const double beta1 = hyper[BETA1], beta2 = hyper[BETA2];
     const coefficients c = {
@@ -80,6 +81,6 @@ const rw_optimizer rw_optimizer_adamw = {
     .keys = keys,
     .moments = 2,
     .moment_names = {"m", "v"},
-    .setup = setup,
-    .update = update,
+    .setup = adamw_setup,
+    .update = adamw_update,
 };

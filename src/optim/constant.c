@@ -3,7 +3,7 @@
 
 static const rw_key keys[] = {RW_KEYS_END};
 
-static double factor(const rw_config *config, double progress)
+static double constant_factor(const rw_config *config, double progress)
 {
     (void)config;
     (void)progress;
@@ -14,5 +14,5 @@ const rw_schedule rw_schedule_constant = {
     .name = "constant",
     .summary = "the peak learning rate until the end",
     .keys = keys,
-    .factor = factor,
+    .factor = constant_factor,
 };

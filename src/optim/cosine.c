@@ -14,7 +14,7 @@ static const rw_key keys[] = {
     RW_KEYS_END,
 };
 
-static double factor(const rw_config *config, double progress)
+static double cosine_factor(const rw_config *config, double progress)
 {
     const double final = rw_config_real(config, "final");
     return final + (1 - final) * 0.5 * (1 + cos(M_PI * progress));
@@ -24,5 +24,5 @@ const rw_schedule rw_schedule_cosine = {
     .name = "cosine",
     .summary = "half a cosine from the peak down to a fraction of it",
     .keys = keys,
-    .factor = factor,
+    .factor = cosine_factor,
 };

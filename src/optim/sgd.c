@@ -24,7 +24,7 @@ static const rw_key keys[] = {
     RW_KEYS_END,
 };
 
-static void setup(const rw_config *config, double hyper[RW_MAX_HYPER])
+static void sgd_setup(const rw_config *config, double hyper[RW_MAX_HYPER])
 {
     hyper[MOMENTUM] = rw_config_real(config, "momentum");
     hyper[NESTEROV] = rw_config_bool(config, "nesterov");
@@ -40,8 +40,9 @@ static void update_elements(real keep, real rate, real momentum, real ahead_g, r
     }
 }
 
-static void update(const double hyper[RW_MAX_HYPER], uint64_t step, double lr, double decay, long n,
-                   real *restrict w, const real *restrict g, real *const moments[RW_MAX_MOMENTS])
+static void sgd_update(const double hyper[RW_MAX_HYPER], uint64_t step, double lr, double decay,
+                       long n, real *restrict w, const real *restrict g,
+                       real *const moments[RW_MAX_MOMENTS])
 {
     (void)step;
     const bool nesterov = hyper[NESTEROV] != 0;
@@ -56,6 +57,6 @@ const rw_optimizer rw_optimizer_sgd = {
     .keys = keys,
     .moments = 1,
     .moment_names = {"m"},
-    .setup = setup,
-    .update = update,
+    .setup = sgd_setup,
+    .update = sgd_update,
 };

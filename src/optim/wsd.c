@@ -28,7 +28,7 @@ static const rw_key keys[] = {
     RW_KEYS_END,
 };
 
-static double factor(const rw_config *config, double progress)
+static double wsd_factor(const rw_config *config, double progress)
 {
     const double decay = rw_config_real(config, "decay");
     const double final = rw_config_real(config, "final");
@@ -43,5 +43,5 @@ const rw_schedule rw_schedule_wsd = {
     .name = "wsd",
     .summary = "the peak learning rate, then a short decay at the end",
     .keys = keys,
-    .factor = factor,
+    .factor = wsd_factor,
 };

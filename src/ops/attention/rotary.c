@@ -27,7 +27,7 @@ static int turned_columns(const rw_node *node)
     return ((const attributes *)node->attributes)->heads * head_width(node);
 }
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status rotary_shape(const rw_node *node, int *out_width)
 {
     if (head_width(node) % 2 != 0 || turned_columns(node) > node->in_width[0])
         return rw_fail(RW_USAGE,
@@ -38,7 +38,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status rotary_sizes(rw_node *node)
 {
     const size_t width = (size_t)head_width(node);
     node->size.slices = node->setting.chunk;
@@ -64,8 +64,8 @@ static void factors_of(const rw_node *node, double position, real *factors)
     }
 }
 
-static void prepare(const rw_node *node, const real *const *param, real *derived, int begin,
-                    int end, real *scratch)
+static void rotary_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
+                           int end, real *scratch)
 {
     (void)param, (void)scratch;
     for (int r = begin; r < end; r++)
@@ -123,19 +123,19 @@ static void turn_rows(const rw_call *call, real sign, const real *x, int x_ld, b
     }
 }
 
-static void forward(const rw_call *call)
+static void rotary_forward(const rw_call *call)
 {
     turn_rows(call, 1, call->in[0], call->in_ld[0], false, call->out, call->out_ld);
 }
 
-static void backward(const rw_call *call)
+static void rotary_backward(const rw_call *call)
 {
     if (call->back.din[0])
         turn_rows(call, -1, call->back.dout, call->back.dout_ld, call->back.din_add[0],
                   call->back.din[0], call->back.din_ld[0]);
 }
 
-static void reference(const rw_call *call)
+static void rotary_reference(const rw_call *call)
 {
     const int width = head_width(call->node), half = width / 2;
     for (int t = 0; t < call->rows; t++)
@@ -152,12 +152,12 @@ static void reference(const rw_call *call)
         }
 }
 
-static double flops(const rw_node *node, int rows)
+static double rotary_flops(const rw_node *node, int rows)
 {
     return 3.0 * rows * turned_columns(node) + 3.0 * rows * head_width(node);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status rotary_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_rotary(graph, x, 2, x.width / 4, 1e4, y);
 }
@@ -168,14 +168,14 @@ const rw_op rw_op_rotary = {
     .source = "Su et al. 2021, RoFormer, equation 34",
     .promises = {.rowwise = true},
     .sees_position = true,
-    .shape = shape,
-    .sizes = sizes,
-    .prepare = prepare,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = rotary_shape,
+    .sizes = rotary_sizes,
+    .prepare = rotary_prepare,
+    .forward = rotary_forward,
+    .backward = rotary_backward,
+    .reference = rotary_reference,
+    .flops = rotary_flops,
+    .sample = rotary_sample,
 };
 
 rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, int head_width, double base,

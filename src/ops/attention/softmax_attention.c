@@ -23,7 +23,7 @@ static long cache_rows(const rw_node *node)
     return short_window ? options->window : node->setting.horizon;
 }
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status softmax_attention_shape(const rw_node *node, int *out_width)
 {
     const rw_attention_options *options = node->attributes;
     const int q = node->in_width[ATTENTION_Q], k = node->in_width[ATTENTION_K];
@@ -38,7 +38,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status softmax_attention_sizes(rw_node *node)
 {
     const rw_attention_options *options = node->attributes;
     const size_t k = (size_t)node->in_width[ATTENTION_K];
@@ -50,13 +50,13 @@ static rw_status sizes(rw_node *node)
 
 /* Without a window, as many keys again as the step has (Dai et al. 2019,
  * Transformer-XL, section 3.2). */
-static long memory(const rw_node *node, long length)
+static long softmax_attention_past_rows(const rw_node *node, long length)
 {
     const rw_attention_options *options = node->attributes;
     return options->window ? options->window - 1 : length;
 }
 
-static size_t workspace(const rw_node *node, const rw_span *span)
+static size_t softmax_attention_workspace(const rw_node *node, const rw_span *span)
 {
     rw_attention_plan plan;
     rw_attention_plan_fill(node, span, NULL, &plan);
@@ -110,7 +110,7 @@ static void alone_backward(const rw_attention_plan *plan, const rw_global *g)
 
 /* ---- All rows of a rank ----------------------------------------------------------- */
 
-static void global_forward(const rw_global *g)
+static void softmax_attention_forward(const rw_global *g)
 {
     rw_attention_plan plan;
     begin(g, &plan);
@@ -138,7 +138,7 @@ static void set_dots(const rw_attention_plan *plan, const rw_global *g)
         }
 }
 
-static void global_backward(const rw_global *g)
+static void softmax_attention_backward(const rw_global *g)
 {
     rw_attention_plan plan;
     begin(g, &plan);
@@ -173,7 +173,7 @@ static void step_head(const rw_node *node, const real *q, const real *cache, lon
 }
 
 /* The cache is a ring of rows; a softmax does not mind their order. */
-static void step(const rw_call *call)
+static void softmax_attention_step(const rw_call *call)
 {
     const rw_node *node = call->node;
     const rw_attention_options *options = node->attributes;
@@ -218,7 +218,7 @@ static void reference_row(const rw_call *call, long t, int head)
     for (int i = 0; i < d; i++) call->out[t * call->out_ld + head * d + i] = (real)(sum[i] / total);
 }
 
-static void reference(const rw_call *call)
+static void softmax_attention_reference(const rw_call *call)
 {
     const rw_attention_options *options = call->node->attributes;
     for (int t = 0; t < call->rows; t++)
@@ -226,7 +226,7 @@ static void reference(const rw_call *call)
 }
 
 /* Two products with every key that is seen, of a whole sequence. */
-static double flops(const rw_node *node, int rows)
+static double softmax_attention_flops(const rw_node *node, int rows)
 {
     const rw_attention_options *options = node->attributes;
     const double window = options->window > 0 && options->window < rows ? options->window : rows;
@@ -235,7 +235,7 @@ static double flops(const rw_node *node, int rows)
 }
 
 /* Two heads of queries share one of keys; a window, shorter than most sequences. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status softmax_attention_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_attention_options options = {.heads = 2, .kv_heads = 1, .window = 11};
     const int half = x.width / 2, quarter = x.width / 4;
@@ -250,16 +250,16 @@ const rw_op rw_op_softmax_attention = {
               "FlashAttention-2; Ainslie et al. 2023, GQA",
     .promises = {.keeps_in = 1u << ATTENTION_Q | 1u << ATTENTION_K | 1u << ATTENTION_V,
                  .keeps_out = true},
-    .shape = shape,
-    .sizes = sizes,
-    .reference = reference,
-    .step = step,
-    .global = &(const rw_global_carry){.past_rows = memory,
-                                       .workspace = workspace,
-                                       .forward = global_forward,
-                                       .backward = global_backward},
-    .flops = flops,
-    .sample = sample,
+    .shape = softmax_attention_shape,
+    .sizes = softmax_attention_sizes,
+    .reference = softmax_attention_reference,
+    .step = softmax_attention_step,
+    .global = &(const rw_global_carry){.past_rows = softmax_attention_past_rows,
+                                       .workspace = softmax_attention_workspace,
+                                       .forward = softmax_attention_forward,
+                                       .backward = softmax_attention_backward},
+    .flops = softmax_attention_flops,
+    .sample = softmax_attention_sample,
 };
 
 rw_status rw_softmax_attention(rw_graph *graph, rw_value q, rw_value k, rw_value v,

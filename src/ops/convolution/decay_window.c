@@ -14,7 +14,7 @@ typedef struct {
     double length, slow, fast, shift;
 } attributes;
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status decay_window_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     const int width = node->in_width[0];
@@ -29,7 +29,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status decay_window_sizes(rw_node *node)
 {
     node->size.derived = (size_t)node->out_width; /* log of what a token decays by */
     return RW_OK;
@@ -41,8 +41,8 @@ static double rate(const attributes *attr, int width, int d)
     return -attr->slow * pow(attr->fast / attr->slow, place) / attr->length;
 }
 
-static void prepare(const rw_node *node, const real *const *param, real *derived, int begin,
-                    int end, real *scratch)
+static void decay_window_prepare(const rw_node *node, const real *const *param, real *derived,
+                                 int begin, int end, real *scratch)
 {
     (void)param, (void)begin, (void)end, (void)scratch; /* one lane */
     for (int d = 0; d < node->out_width; d++)
@@ -55,7 +55,7 @@ static void window_row(int n, real t, real shift, const real *restrict rates,
     for (int i = 0; i < n; i++) y[i] = h[i] * (rw_exp(t * rates[i]) + shift);
 }
 
-static void forward(const rw_call *call)
+static void decay_window_forward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width;
@@ -73,7 +73,7 @@ static void gradient_row(int n, real t, real shift, const real *restrict rates,
     for (int i = 0; i < n; i++) dh[i] = rw_put(add, dh[i], dy[i] * (rw_exp(t * rates[i]) + shift));
 }
 
-static void backward(const rw_call *call)
+static void decay_window_backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width;
@@ -87,7 +87,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void decay_window_reference(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width;
@@ -100,13 +100,13 @@ static void reference(const rw_call *call)
         }
 }
 
-static double flops(const rw_node *node, int rows)
+static double decay_window_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 3.0) * rows * node->out_width;
 }
 
 /* In a convolution: see positions.c. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status decay_window_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_linear_options linear = {.name = "filter", .width = x.width, .gain = 0.3};
     const rw_decay_window_options window = {"window", 20, 0.5, 8, 0.1};
@@ -122,14 +122,14 @@ const rw_op rw_op_decay_window = {
     .doc = "a filter: rows times a window that decays with the lag, with a bias at lag 0",
     .source = "Poli et al. 2023, Hyena Hierarchy, section 3.3, equation 7",
     .promises = {.rowwise = true},
-    .shape = shape,
-    .sizes = sizes,
-    .prepare = prepare,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = decay_window_shape,
+    .sizes = decay_window_sizes,
+    .prepare = decay_window_prepare,
+    .forward = decay_window_forward,
+    .backward = decay_window_backward,
+    .reference = decay_window_reference,
+    .flops = decay_window_flops,
+    .sample = decay_window_sample,
 };
 
 rw_status rw_decay_window(rw_graph *graph, rw_value h, const rw_decay_window_options *options,

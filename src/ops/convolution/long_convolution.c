@@ -18,7 +18,7 @@ typedef struct {
     rw_convolve_exchange exchange;
 } attributes;
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status long_convolution_shape(const rw_node *node, int *out_width)
 {
     const int width = node->in_width[RW_LONG_INPUT];
     if (node->ins != RW_LONG_INPUTS || node->in_width[RW_LONG_FILTER] != width)
@@ -29,13 +29,13 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status long_convolution_sizes(rw_node *node)
 {
     node->size.state = 2 * (size_t)node->setting.horizon * (size_t)node->out_width;
     return RW_OK;
 }
 
-static rw_status fits(const rw_node *node, const rw_span *span)
+static rw_status long_convolution_fits(const rw_node *node, const rw_span *span)
 {
     const attributes *attr = node->attributes;
     if (attr->exchange != RW_CONVOLVE_FFT || span->layout->sp == 1 || rw_long_transform_fits(span))
@@ -62,13 +62,13 @@ static bool may_share(const rw_node *node, const rw_span *span)
 }
 
 /* Tokens of the window before, as far back as the filter has lags. */
-static long memory(const rw_node *node, long length)
+static long long_convolution_past_rows(const rw_node *node, long length)
 {
     (void)node;
     return length;
 }
 
-static size_t workspace(const rw_node *node, const rw_span *span)
+static size_t long_convolution_workspace(const rw_node *node, const rw_span *span)
 {
     const size_t channels = rw_long_channels_workspace(node, span);
     const size_t shared = may_share(node, span) ? rw_long_transform_workspace(node, span) : 0;
@@ -84,7 +84,7 @@ static bool is_cut(const rw_global *call)
     return false;
 }
 
-static void global_forward(const rw_global *call)
+static void long_convolution_forward(const rw_global *call)
 {
     if (may_share(call->node, &call->span) && !is_cut(call))
         rw_long_transform_forward(call);
@@ -92,7 +92,7 @@ static void global_forward(const rw_global *call)
         rw_long_channels_forward(call);
 }
 
-static void global_backward(const rw_global *call)
+static void long_convolution_backward(const rw_global *call)
 {
     if (may_share(call->node, &call->span) && !is_cut(call))
         rw_long_transform_backward(call);
@@ -101,7 +101,7 @@ static void global_backward(const rw_global *call)
 }
 
 /* state: u and h of all tokens so far, (horizon, width) each. */
-static void step(const rw_call *call)
+static void long_convolution_step(const rw_call *call)
 {
     const size_t width = (size_t)call->node->out_width;
     const long t = call->at.position;
@@ -116,7 +116,7 @@ static void step(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void long_convolution_reference(const rw_call *call)
 {
     const real *u = call->in[RW_LONG_INPUT], *h = call->in[RW_LONG_FILTER];
     const int ldu = call->in_ld[RW_LONG_INPUT], ldh = call->in_ld[RW_LONG_FILTER];
@@ -131,13 +131,13 @@ static void reference(const rw_call *call)
 
 /* Three transforms of n complex points, 5 n log2 n each by convention. The length
  * is not known here: 2^16 tokens. */
-static double flops(const rw_node *node, int rows)
+static double long_convolution_flops(const rw_node *node, int rows)
 {
     return 3.0 * 5 * 16 * rows * node->out_width;
 }
 
 /* The filter is of the place alone: a row of it serves all documents. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status long_convolution_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_linear_options linear = {.name = "filter", .width = x.width, .gain = 0.3};
     rw_value features, h;
@@ -153,17 +153,17 @@ const rw_op rw_op_long_convolution = {
     .promises = {.keeps_in = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER,
                  .in_place = 1u << RW_LONG_INPUT | 1u << RW_LONG_FILTER},
     .spreads_rounding = true,
-    .shape = shape,
-    .sizes = sizes,
-    .global = &(const rw_global_carry){.past_rows = memory,
-                                       .fits = fits,
-                                       .workspace = workspace,
-                                       .forward = global_forward,
-                                       .backward = global_backward},
-    .reference = reference,
-    .step = step,
-    .flops = flops,
-    .sample = sample,
+    .shape = long_convolution_shape,
+    .sizes = long_convolution_sizes,
+    .global = &(const rw_global_carry){.past_rows = long_convolution_past_rows,
+                                       .fits = long_convolution_fits,
+                                       .workspace = long_convolution_workspace,
+                                       .forward = long_convolution_forward,
+                                       .backward = long_convolution_backward},
+    .reference = long_convolution_reference,
+    .step = long_convolution_step,
+    .flops = long_convolution_flops,
+    .sample = long_convolution_sample,
 };
 
 rw_status rw_long_convolution(rw_graph *graph, rw_value u, rw_value h,

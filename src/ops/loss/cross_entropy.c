@@ -48,12 +48,12 @@ static bool is_best(const real *logits, int vocab, int32_t target)
     return true;
 }
 
-static bool counts(const rw_call *call, int t)
+static bool cross_entropy_counts(const rw_call *call, int t)
 {
     return call->data.targets[t] != RW_IGNORE;
 }
 
-static double row_loss(const rw_call *call, int t, real *logits)
+static double cross_entropy_row_loss(const rw_call *call, int t, real *logits)
 {
     const int vocab = (int)call->node->param_rows[0];
     const int32_t target = call->data.targets[t];
@@ -66,14 +66,15 @@ static double row_loss(const rw_call *call, int t, real *logits)
     return log((double)sum) - (double)at_target;
 }
 
-static const rw_projected_loss loss = {.counts = counts, .row_loss = row_loss};
+static const rw_projected_loss loss = {.counts = cross_entropy_counts,
+                                       .row_loss = cross_entropy_row_loss};
 
-static void forward(const rw_call *call)
+static void cross_entropy_forward(const rw_call *call)
 {
     rw_projected_loss_forward(&loss, call);
 }
 
-static void backward(const rw_call *call)
+static void cross_entropy_backward(const rw_call *call)
 {
     rw_projected_loss_backward(&loss, call);
 }
@@ -87,7 +88,7 @@ static double naive_logit(const rw_call *call, int t, int v)
     return sum;
 }
 
-static void reference(const rw_call *call)
+static void cross_entropy_reference(const rw_call *call)
 {
     int vocab = (int)call->node->param_rows[0];
     for (int t = 0; t < call->rows; t++) {
@@ -99,19 +100,19 @@ static void reference(const rw_call *call)
 }
 
 /* Logits of one token. */
-static void step(const rw_call *call)
+static void cross_entropy_step(const rw_call *call)
 {
     int vocab = (int)call->node->param_rows[0], width = call->node->in_width[0];
     rw_gemm(false, true, 1, vocab, width, 1, call->in[0], call->in_ld[0], call->param[0], width, 0,
             call->loss.scores, vocab);
 }
 
-static double flops(const rw_node *node, int rows)
+static double cross_entropy_flops(const rw_node *node, int rows)
 {
     return 2.0 * rows * (double)node->param_rows[0] * node->in_width[0];
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status cross_entropy_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     (void)y;
     return rw_cross_entropy(graph, x, "head", 11, -1);
@@ -125,13 +126,13 @@ const rw_op rw_op_cross_entropy = {
     .shape = rw_projected_loss_shape,
     .sizes = rw_projected_loss_sizes,
     .prepare = rw_weight_product_prepare,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .step = step,
-    .flops = flops,
+    .forward = cross_entropy_forward,
+    .backward = cross_entropy_backward,
+    .reference = cross_entropy_reference,
+    .step = cross_entropy_step,
+    .flops = cross_entropy_flops,
     .bytes = rw_weight_product_bytes,
-    .sample = sample,
+    .sample = cross_entropy_sample,
 };
 
 rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vocab, int table)

@@ -17,12 +17,12 @@ static const real *target_of(const rw_call *call, int t)
     return call->data.target_features + (size_t)t * (size_t)features_of(call);
 }
 
-static bool counts(const rw_call *call, int t)
+static bool squared_error_counts(const rw_call *call, int t)
 {
     return !isnan(target_of(call, t)[0]);
 }
 
-static double row_loss(const rw_call *call, int t, real *prediction)
+static double squared_error_row_loss(const rw_call *call, int t, real *prediction)
 {
     const int features = features_of(call);
     const real *target = target_of(call, t), *bias = call->param[1];
@@ -35,25 +35,26 @@ static double row_loss(const rw_call *call, int t, real *prediction)
     return sum / features;
 }
 
-static void row_backward(const rw_call *call, const real *gradient)
+static void squared_error_row_backward(const rw_call *call, const real *gradient)
 {
     for (int f = 0; f < features_of(call); f++) call->back.dparam[1][f] += gradient[f];
 }
 
-static const rw_projected_loss loss = {
-    .counts = counts, .row_loss = row_loss, .row_backward = row_backward};
+static const rw_projected_loss loss = {.counts = squared_error_counts,
+                                       .row_loss = squared_error_row_loss,
+                                       .row_backward = squared_error_row_backward};
 
-static void forward(const rw_call *call)
+static void squared_error_forward(const rw_call *call)
 {
     rw_projected_loss_forward(&loss, call);
 }
 
-static void backward(const rw_call *call)
+static void squared_error_backward(const rw_call *call)
 {
     rw_projected_loss_backward(&loss, call);
 }
 
-static void reference(const rw_call *call)
+static void squared_error_reference(const rw_call *call)
 {
     int features = (int)call->node->param_rows[0], width = call->node->in_width[0];
     for (int t = 0; t < call->rows; t++) {
@@ -69,19 +70,19 @@ static void reference(const rw_call *call)
 }
 
 /* The prediction of one token. */
-static void step(const rw_call *call)
+static void squared_error_step(const rw_call *call)
 {
     rw_weight_product(call, 1, call->in[0], call->in_ld[0], false, call->loss.scores,
                       features_of(call), NULL);
     for (int f = 0; f < features_of(call); f++) call->loss.scores[f] += call->param[1][f];
 }
 
-static double flops(const rw_node *node, int rows)
+static double squared_error_flops(const rw_node *node, int rows)
 {
     return 2.0 * rows * (double)node->param_rows[0] * node->in_width[0];
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status squared_error_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     (void)y;
     return rw_squared_error(graph, x, "head", 3);
@@ -95,13 +96,13 @@ const rw_op rw_op_squared_error = {
     .shape = rw_projected_loss_shape,
     .sizes = rw_projected_loss_sizes,
     .prepare = rw_weight_product_prepare,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .step = step,
-    .flops = flops,
+    .forward = squared_error_forward,
+    .backward = squared_error_backward,
+    .reference = squared_error_reference,
+    .step = squared_error_step,
+    .flops = squared_error_flops,
     .bytes = rw_weight_product_bytes,
-    .sample = sample,
+    .sample = squared_error_sample,
 };
 
 rw_status rw_squared_error(rw_graph *graph, rw_value x, const char *name, int features)

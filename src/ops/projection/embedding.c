@@ -3,13 +3,13 @@
 
 #include "graph/layers.h"
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status embedding_shape(const rw_node *node, int *out_width)
 {
     *out_width = (int)node->param_cols[0];
     return RW_OK;
 }
 
-static void forward(const rw_call *call)
+static void embedding_forward(const rw_call *call)
 {
     size_t width = (size_t)call->node->out_width;
     for (int t = 0; t < call->rows; t++)
@@ -17,7 +17,7 @@ static void forward(const rw_call *call)
                call->param[0] + (size_t)call->data.tokens[t] * width, width * sizeof(real));
 }
 
-static void backward(const rw_call *call)
+static void embedding_backward(const rw_call *call)
 {
     int width = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -27,7 +27,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void embedding_reference(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         for (int d = 0; d < call->node->out_width; d++)
@@ -35,19 +35,19 @@ static void reference(const rw_call *call)
                 call->param[0][call->data.tokens[t] * call->node->out_width + d];
 }
 
-static double flops(const rw_node *node, int rows)
+static double embedding_flops(const rw_node *node, int rows)
 {
     (void)node, (void)rows;
     return 0;
 }
 
 /* Rows of the table that the tokens name, not the table. */
-static double bytes(const rw_node *node, int rows, bool backward)
+static double embedding_bytes(const rw_node *node, int rows, bool backward)
 {
     return (backward ? 3.0 : 2.0) * rows * node->out_width * (double)sizeof(real);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status embedding_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     int table;
     rw_value e;
@@ -59,13 +59,13 @@ const rw_op rw_op_embedding = {
     .name = "embedding",
     .doc = "a learned vector for each token",
     .promises = {.rowwise = true},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .bytes = bytes,
-    .sample = sample,
+    .shape = embedding_shape,
+    .forward = embedding_forward,
+    .backward = embedding_backward,
+    .reference = embedding_reference,
+    .flops = embedding_flops,
+    .bytes = embedding_bytes,
+    .sample = embedding_sample,
 };
 
 rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, int *table,

@@ -65,13 +65,13 @@ static size_t powers_at(const rw_node *node, int level)
     return (size_t)node->size.slices * column_reals(node) + (size_t)level * node->size.state;
 }
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status damped_ema_shape(const rw_node *node, int *out_width)
 {
     *out_width = node->in_width[0];
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status damped_ema_sizes(rw_node *node)
 {
     const size_t averages = (size_t)averages_of(node);
     node->size.slices = (node->out_width + RW_LANES - 1) / RW_LANES;
@@ -115,8 +115,8 @@ static void prepare_powers(const rw_node *node, double q, real *derived, int cha
     }
 }
 
-static void prepare(const rw_node *node, const real *const *param, real *derived, int begin,
-                    int end, real *scratch)
+static void damped_ema_prepare(const rw_node *node, const real *const *param, real *derived,
+                               int begin, int end, real *scratch)
 {
     (void)scratch;
     for (int slice = begin; slice < end; slice++) {
@@ -135,9 +135,9 @@ static void prepare(const rw_node *node, const real *const *param, real *derived
 }
 
 /* From the gradients of q and c to those of the parameters. */
-static void prepare_backward(const rw_node *node, const real *const *param, const real *derived,
-                             const real *dderived, real *const *dparam, int begin, int end,
-                             real *scratch)
+static void damped_ema_prepare_backward(const rw_node *node, const real *const *param,
+                                        const real *derived, const real *dderived,
+                                        real *const *dparam, int begin, int end, real *scratch)
 {
     (void)derived, (void)scratch;
     for (int slice = begin; slice < end; slice++) {
@@ -197,7 +197,7 @@ static void residual(const rw_call *call, const column *at, const real *rows, re
         rw_lanes_store(out, t, rw_lanes_load(omega, 0) * rw_lanes_load(rows, t));
 }
 
-static void summary(const rw_call *call)
+static void damped_ema_summary(const rw_call *call)
 {
     const int width = call->node->out_width;
     const workspace w = workspace_of(call);
@@ -228,17 +228,17 @@ static void output(const rw_call *call, const real *state, real *end)
     }
 }
 
-static void forward(const rw_call *call)
+static void damped_ema_forward(const rw_call *call)
 {
     output(call, call->carry.state_in, NULL);
 }
 
-static void step(const rw_call *call)
+static void damped_ema_step(const rw_call *call)
 {
     output(call, call->carry.state, call->carry.state);
 }
 
-static void adjoint(const rw_call *call)
+static void damped_ema_adjoint(const rw_call *call)
 {
     const int width = call->node->out_width;
     const workspace w = workspace_of(call);
@@ -282,15 +282,16 @@ static void backward_column(const rw_call *call, const workspace *w, int index)
         rw_lanes_unpack(call->rows, at.width, w->x, dx, call->back.din_ld[0]);
 }
 
-static void backward(const rw_call *call)
+static void damped_ema_backward(const rw_call *call)
 {
     const workspace w = workspace_of(call);
     for (int i = 0; i < call->node->size.slices; i++) backward_column(call, &w, i);
 }
 
 /* y = A x + b. A is diagonal: its own transpose. */
-static void advance(const rw_node *node, const real *derived, const real *transition, int level,
-                    bool transpose, int begin, int end, const real *x, const real *b, real *y)
+static void damped_ema_advance(const rw_node *node, const real *derived, const real *transition,
+                               int level, bool transpose, int begin, int end, const real *x,
+                               const real *b, real *y)
 {
     (void)transition, (void)transpose;
     const long width = node->out_width, first = (long)begin * RW_LANES;
@@ -317,7 +318,7 @@ static void reference_average(const rw_call *call, int d, int n)
     }
 }
 
-static void reference(const rw_call *call)
+static void damped_ema_reference(const rw_call *call)
 {
     for (int d = 0; d < call->node->in_width[0]; d++) {
         for (long t = 0; t < call->rows; t++)
@@ -328,7 +329,7 @@ static void reference(const rw_call *call)
 }
 
 /* An average takes two operations a token in summary, four in forward. */
-static double flops(const rw_node *node, int rows)
+static double damped_ema_flops(const rw_node *node, int rows)
 {
     return (6.0 * averages_of(node) + 2) * rows * node->in_width[0];
 }
@@ -363,7 +364,7 @@ rw_status rw_damped_ema(rw_graph *graph, rw_value x, int averages, rw_value *y)
     return rw_graph_apply(graph, &rw_op_damped_ema, &attr, sizeof attr, &x, 1, index, PARAMS, y);
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status damped_ema_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_damped_ema(graph, x, 3, y);
 }
@@ -373,15 +374,17 @@ const rw_op rw_op_damped_ema = {
     .doc = "damped exponential moving averages of each channel, learned decays",
     .source = "Ma et al. 2022, Mega: moving average equipped gated attention, equations 4 to 6",
     .promises = {.keeps_in = 1},
-    .shape = shape,
-    .sizes = sizes,
-    .prepare = prepare,
-    .prepare_backward = prepare_backward,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .step = step,
-    .tree = &(const rw_tree_carry){.summary = summary, .adjoint = adjoint, .advance = advance},
-    .flops = flops,
-    .sample = sample,
+    .shape = damped_ema_shape,
+    .sizes = damped_ema_sizes,
+    .prepare = damped_ema_prepare,
+    .prepare_backward = damped_ema_prepare_backward,
+    .forward = damped_ema_forward,
+    .backward = damped_ema_backward,
+    .reference = damped_ema_reference,
+    .step = damped_ema_step,
+    .tree = &(const rw_tree_carry){.summary = damped_ema_summary,
+                                   .adjoint = damped_ema_adjoint,
+                                   .advance = damped_ema_advance},
+    .flops = damped_ema_flops,
+    .sample = damped_ema_sample,
 };

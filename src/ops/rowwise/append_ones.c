@@ -8,7 +8,7 @@ typedef struct {
     int heads;
 } attributes;
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status append_ones_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->heads < 1 || node->in_width[0] % attr->heads != 0)
@@ -18,7 +18,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static void forward(const rw_call *call)
+static void append_ones_forward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->in_width[0] / attr->heads;
@@ -32,7 +32,7 @@ static void forward(const rw_call *call)
     }
 }
 
-static void backward(const rw_call *call)
+static void append_ones_backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->in_width[0] / attr->heads;
@@ -45,7 +45,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void append_ones_reference(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->in_width[0] / attr->heads;
@@ -55,14 +55,14 @@ static void reference(const rw_call *call)
                 i % (n + 1) == n ? 1 : rw_row(call->in[0], call->in_ld[0], t)[i - i / (n + 1)];
 }
 
-static double flops(const rw_node *node, int rows)
+static double append_ones_flops(const rw_node *node, int rows)
 {
     (void)node, (void)rows;
     return 0;
 }
 
 /* Four columns a head. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status append_ones_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_append_ones(graph, x, x.width / 4, y);
 }
@@ -71,12 +71,12 @@ const rw_op rw_op_append_ones = {
     .name = "append_ones",
     .doc = "a column of ones behind the columns of each head",
     .promises = {.rowwise = true},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = append_ones_shape,
+    .forward = append_ones_forward,
+    .backward = append_ones_backward,
+    .reference = append_ones_reference,
+    .flops = append_ones_flops,
+    .sample = append_ones_sample,
 };
 
 rw_status rw_append_ones(rw_graph *graph, rw_value x, int heads, rw_value *y)

@@ -16,7 +16,7 @@ typedef struct {
     int heads;
 } attributes;
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status divide_by_last_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->heads < 1 || node->in_width[0] % attr->heads != 0 ||
@@ -28,7 +28,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static void forward(const rw_call *call)
+static void divide_by_last_forward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width / attr->heads;
@@ -51,7 +51,7 @@ static void gradient_head(int n, const real *restrict x, const real *restrict dy
     dx[n] = rw_put(add, dx[n], -along * inverse);
 }
 
-static void backward(const rw_call *call)
+static void divide_by_last_backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width / attr->heads;
@@ -64,7 +64,7 @@ static void backward(const rw_call *call)
                           rw_row_out(call->back.din[0], call->back.din_ld[0], t) + h * (n + 1));
 }
 
-static void reference(const rw_call *call)
+static void divide_by_last_reference(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->out_width / attr->heads;
@@ -75,13 +75,13 @@ static void reference(const rw_call *call)
         }
 }
 
-static double flops(const rw_node *node, int rows)
+static double divide_by_last_flops(const rw_node *node, int rows)
 {
     return 1.0 * rows * node->in_width[0];
 }
 
 /* Of positive columns, four a head. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status divide_by_last_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     rw_value positive;
     RW_TRY(rw_elu_plus_one(graph, x, &positive));
@@ -93,12 +93,12 @@ const rw_op rw_op_divide_by_last = {
     .doc = "the columns of each head over the head's last column",
     .source = "Katharopoulos et al. 2020, Transformers are RNNs, equation 9",
     .promises = {.rowwise = true, .keeps_in = 1u << 0},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = divide_by_last_shape,
+    .forward = divide_by_last_forward,
+    .backward = divide_by_last_backward,
+    .reference = divide_by_last_reference,
+    .flops = divide_by_last_flops,
+    .sample = divide_by_last_sample,
 };
 
 rw_status rw_divide_by_last(rw_graph *graph, rw_value x, int heads, rw_value *y)

@@ -70,19 +70,19 @@ static void drop(const rw_call *call, const real *x, int x_ld, bool add, real *y
         }
 }
 
-static void forward(const rw_call *call)
+static void dropout_forward(const rw_call *call)
 {
     drop(call, call->in[0], call->in_ld[0], false, call->out, call->out_ld);
 }
 
-static void backward(const rw_call *call)
+static void dropout_backward(const rw_call *call)
 {
     if (!call->back.din[0]) return;
     drop(call, call->back.dout, call->back.dout_ld, call->back.din_add[0], call->back.din[0],
          call->back.din_ld[0]);
 }
 
-static void reference(const rw_call *call)
+static void dropout_reference(const rw_call *call)
 {
     const dropout_attributes *a = call->node->attributes;
     const int width = call->node->in_width[0];
@@ -101,12 +101,12 @@ static void reference(const rw_call *call)
         }
 }
 
-static double flops(const rw_node *node, int rows)
+static double dropout_flops(const rw_node *node, int rows)
 {
     return (double)rows * node->out_width;
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status dropout_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_dropout(graph, x, 0.25, y);
 }
@@ -117,11 +117,11 @@ const rw_op rw_op_dropout = {
     .source = "Srivastava et al. 2014, Dropout, section 10 (inverted scaling)",
     .promises = {.rowwise = true},
     .shape = rw_elementwise_shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .forward = dropout_forward,
+    .backward = dropout_backward,
+    .reference = dropout_reference,
+    .flops = dropout_flops,
+    .sample = dropout_sample,
 };
 
 rw_status rw_dropout(rw_graph *graph, rw_value x, double rate, rw_value *y)

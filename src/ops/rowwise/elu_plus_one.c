@@ -12,11 +12,11 @@ static inline real slope(real x)
     return rw_exp(x < 0 ? x : 0);
 }
 
-static void forward(const rw_call *call)
+static void elu_plus_one_forward(const rw_call *call)
 {
     rw_map(call, value);
 }
-static void backward(const rw_call *call)
+static void elu_plus_one_backward(const rw_call *call)
 {
     rw_map_backward(call, slope);
 }
@@ -25,12 +25,12 @@ static double naive(double x)
 {
     return x > 0 ? x + 1 : exp(x);
 }
-static void reference(const rw_call *call)
+static void elu_plus_one_reference(const rw_call *call)
 {
     rw_map_reference(call, naive);
 }
 
-static double flops(const rw_node *node, int rows)
+static double elu_plus_one_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 1.0) * rows * node->out_width;
 }
@@ -41,10 +41,10 @@ const rw_op rw_op_elu_plus_one = {
     .source = "Katharopoulos et al. 2020, Transformers are RNNs, equation 7",
     .promises = {.rowwise = true, .keeps_in = 1u << 0, .in_place = 1u << 0},
     .shape = rw_elementwise_shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
+    .forward = elu_plus_one_forward,
+    .backward = elu_plus_one_backward,
+    .reference = elu_plus_one_reference,
+    .flops = elu_plus_one_flops,
     .sample = rw_elu_plus_one,
 };
 

@@ -24,7 +24,7 @@ static int head_width(const rw_node *node)
     return node->out_width / attr->heads;
 }
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status gated_head_norm_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     RW_TRY(rw_elementwise_shape(node, out_width));
@@ -35,7 +35,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status gated_head_norm_sizes(rw_node *node)
 {
     return rw_norm_sizes(node, 2);
 }
@@ -52,7 +52,7 @@ static void head_row(int n, const real *restrict x, const real *restrict z, cons
     for (int i = 0; i < n; i++) y[i] = x[i] * r * w[i] * (z[i] * rw_sigmoid(z[i]));
 }
 
-static void forward(const rw_call *call)
+static void gated_head_norm_forward(const rw_call *call)
 {
     const int n = head_width(call->node);
     for (int t = 0; t < call->rows; t++)
@@ -107,14 +107,14 @@ static void head_backward(const rw_call *call, int t, int begin, int n)
                            rw_row_out(call->back.din[0], call->back.din_ld[0], t) + begin);
 }
 
-static void backward(const rw_call *call)
+static void gated_head_norm_backward(const rw_call *call)
 {
     const int n = head_width(call->node);
     for (int t = 0; t < call->rows; t++)
         for (int i = 0; i < call->node->out_width; i += n) head_backward(call, t, i, n);
 }
 
-static void reference(const rw_call *call)
+static void gated_head_norm_reference(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int n = call->node->in_width[0] / attr->heads;
@@ -131,13 +131,13 @@ static void reference(const rw_call *call)
     }
 }
 
-static double flops(const rw_node *node, int rows)
+static double gated_head_norm_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 9.0) * rows * node->out_width;
 }
 
 /* The right half of x gates the left one, in heads of one quarter. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status gated_head_norm_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const int half = x.width / 2;
     return rw_gated_head_norm(graph, rw_columns(x, 0, half), rw_columns(x, half, half), 4, "norm",
@@ -149,13 +149,13 @@ const rw_op rw_op_gated_head_norm = {
     .doc = "y = x / rms(x) * weight * silu(gate), head by head",
     .source = "Yang et al. 2023, Gated linear attention transformers, section 4.4",
     .promises = {.rowwise = true, .keeps_in = 1u << 0 | 1u << 1},
-    .shape = shape,
-    .sizes = sizes,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = gated_head_norm_shape,
+    .sizes = gated_head_norm_sizes,
+    .forward = gated_head_norm_forward,
+    .backward = gated_head_norm_backward,
+    .reference = gated_head_norm_reference,
+    .flops = gated_head_norm_flops,
+    .sample = gated_head_norm_sample,
 };
 
 rw_status rw_gated_head_norm(rw_graph *graph, rw_value x, rw_value gate, int heads,

@@ -21,7 +21,7 @@ static void norm_row(int n, const real *restrict w, real *restrict y)
     for (int i = 0; i < n; i++) y[i] = y[i] * r * w[i];
 }
 
-static void forward(const rw_call *call)
+static void gated_rms_norm_forward(const rw_call *call)
 {
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -59,7 +59,7 @@ static void input_gradient_row(int n, const real *g, const real *s, const real *
     }
 }
 
-static void backward(const rw_call *call)
+static void gated_rms_norm_backward(const rw_call *call)
 {
     const int n = call->node->out_width;
     real *s = call->scratch, *u = s + n, *g = u + n;
@@ -81,7 +81,7 @@ static double naive_gate(double x, double z)
     return x * z / (1 + exp(-z));
 }
 
-static void reference(const rw_call *call)
+static void gated_rms_norm_reference(const rw_call *call)
 {
     const int n = call->node->in_width[0];
     for (int t = 0; t < call->rows; t++) {
@@ -95,18 +95,18 @@ static void reference(const rw_call *call)
     }
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status gated_rms_norm_sizes(rw_node *node)
 {
     return rw_norm_sizes(node, 3);
 }
 
-static double flops(const rw_node *node, int rows)
+static double gated_rms_norm_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 9.0) * rows * node->out_width;
 }
 
 /* The right half of x gates the left one. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status gated_rms_norm_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const int half = x.width / 2;
     return rw_gated_rms_norm(graph, rw_columns(x, 0, half), rw_columns(x, half, half), "norm", y);
@@ -118,12 +118,12 @@ const rw_op rw_op_gated_rms_norm = {
     .source = "Dao and Gu 2024, Transformers are SSMs, section 7.1",
     .promises = {.rowwise = true, .keeps_in = 1u << 0 | 1u << 1, .in_place = 1u << 0 | 1u << 1},
     .shape = rw_elementwise_shape,
-    .sizes = sizes,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .sizes = gated_rms_norm_sizes,
+    .forward = gated_rms_norm_forward,
+    .backward = gated_rms_norm_backward,
+    .reference = gated_rms_norm_reference,
+    .flops = gated_rms_norm_flops,
+    .sample = gated_rms_norm_sample,
 };
 
 rw_status rw_gated_rms_norm(rw_graph *graph, rw_value x, rw_value gate, const char *name,

@@ -23,11 +23,11 @@ static inline real slope(real x)
     return s + x * du2 * (s * (1 - s));
 }
 
-static void forward(const rw_call *call)
+static void gelu_forward(const rw_call *call)
 {
     rw_map(call, value);
 }
-static void backward(const rw_call *call)
+static void gelu_backward(const rw_call *call)
 {
     rw_map_backward(call, slope);
 }
@@ -36,12 +36,12 @@ static double naive(double x)
 {
     return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + CUBIC * pow(x, 3))));
 }
-static void reference(const rw_call *call)
+static void gelu_reference(const rw_call *call)
 {
     rw_map_reference(call, naive);
 }
 
-static double flops(const rw_node *node, int rows)
+static double gelu_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 9.0) * rows * node->out_width;
 }
@@ -52,10 +52,10 @@ const rw_op rw_op_gelu = {
     .source = "Hendrycks and Gimpel 2016, Gaussian error linear units, section 2",
     .promises = {.rowwise = true, .keeps_in = 1u << 0, .in_place = 1u << 0},
     .shape = rw_elementwise_shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
+    .forward = gelu_forward,
+    .backward = gelu_backward,
+    .reference = gelu_reference,
+    .flops = gelu_flops,
     .sample = rw_gelu,
 };
 

@@ -10,7 +10,7 @@ extern const rw_op rw_op_hyena_gate;
 
 enum { GATE_INPUT, GATE_FILTER };
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status hyena_gate_shape(const rw_node *node, int *out_width)
 {
     const int width = node->in_width[GATE_FILTER];
     if (node->in_width[GATE_INPUT] != 3 * width)
@@ -30,7 +30,7 @@ static void gate_row(int n, const real *restrict x, const real *restrict h, real
     }
 }
 
-static void forward(const rw_call *call)
+static void hyena_gate_forward(const rw_call *call)
 {
     const int n = call->node->in_width[GATE_FILTER];
     for (int t = 0; t < call->rows; t++)
@@ -56,7 +56,7 @@ static void input_gradient_row(int n, const real *x, const real *dy, bool add, r
     }
 }
 
-static void backward(const rw_call *call)
+static void hyena_gate_backward(const rw_call *call)
 {
     const int n = call->node->in_width[GATE_FILTER];
     real *dx = call->back.din[GATE_INPUT], *dh = call->back.din[GATE_FILTER];
@@ -72,7 +72,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void hyena_gate_reference(const rw_call *call)
 {
     const int n = call->node->in_width[GATE_FILTER];
     for (int t = 0; t < call->rows; t++) {
@@ -85,13 +85,13 @@ static void reference(const rw_call *call)
     }
 }
 
-static double flops(const rw_node *node, int rows)
+static double hyena_gate_flops(const rw_node *node, int rows)
 {
     return (double)rows * node->in_width[GATE_FILTER];
 }
 
 /* The last quarter of x is the filter. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status hyena_gate_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const int quarter = x.width / 4;
     return rw_hyena_gate(graph, rw_columns(x, 0, 3 * quarter), rw_columns(x, 3 * quarter, quarter),
@@ -103,12 +103,12 @@ const rw_op rw_op_hyena_gate = {
     .doc = "y = [v x1 | x2 | h] of [v | x1 | x2] and h",
     .source = "Poli et al. 2023, Hyena Hierarchy, definition 3.1",
     .promises = {.rowwise = true, .keeps_in = 1u << GATE_INPUT, .shares_gradient = true},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = hyena_gate_shape,
+    .forward = hyena_gate_forward,
+    .backward = hyena_gate_backward,
+    .reference = hyena_gate_reference,
+    .flops = hyena_gate_flops,
+    .sample = hyena_gate_sample,
 };
 
 rw_status rw_hyena_gate(rw_graph *graph, rw_value x, rw_value h, rw_value *y)

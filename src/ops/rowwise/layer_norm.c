@@ -22,7 +22,7 @@ static void affine_row(int n, const real *restrict w, const real *restrict b, re
     for (int i = 0; i < n; i++) y[i] = w[i] * y[i] + b[i];
 }
 
-static void forward(const rw_call *call)
+static void layer_norm_forward(const rw_call *call)
 {
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -51,7 +51,7 @@ static void input_gradient_row(int n, real r, const real *restrict h, const real
     for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], r * (g[i] - mean - h[i] * along));
 }
 
-static void backward(const rw_call *call)
+static void layer_norm_backward(const rw_call *call)
 {
     const int n = call->node->out_width;
     real *h = call->scratch, *g = call->scratch + n;
@@ -65,7 +65,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void layer_norm_reference(const rw_call *call)
 {
     const int n = call->node->in_width[0];
     for (int t = 0; t < call->rows; t++) {
@@ -80,17 +80,17 @@ static void reference(const rw_call *call)
     }
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status layer_norm_sizes(rw_node *node)
 {
     return rw_norm_sizes(node, 2);
 }
 
-static double flops(const rw_node *node, int rows)
+static double layer_norm_flops(const rw_node *node, int rows)
 {
     return 7.0 * rows * node->out_width;
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status layer_norm_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_layer_norm(graph, x, "norm", y);
 }
@@ -101,12 +101,12 @@ const rw_op rw_op_layer_norm = {
     .source = "Ba, Kiros and Hinton 2016, Layer normalization, equation 4",
     .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = rw_elementwise_shape,
-    .sizes = sizes,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .sizes = layer_norm_sizes,
+    .forward = layer_norm_forward,
+    .backward = layer_norm_backward,
+    .reference = layer_norm_reference,
+    .flops = layer_norm_flops,
+    .sample = layer_norm_sample,
 };
 
 rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y)

@@ -13,7 +13,7 @@ typedef struct {
 /* The lowest frequency, nearly a constant, as in the authors' code. */
 static const double lowest = 1e-4;
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status positions_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->length < 1 || attr->bands < 1)
@@ -44,7 +44,7 @@ static void wave_row(int bands, double turns, double step, real *restrict cosine
     }
 }
 
-static void forward(const rw_call *call)
+static void positions_forward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const double step = step_of(attr->bands);
@@ -56,12 +56,12 @@ static void forward(const rw_call *call)
     }
 }
 
-static void backward(const rw_call *call)
+static void positions_backward(const rw_call *call)
 {
     (void)call;
 }
 
-static void reference(const rw_call *call)
+static void positions_reference(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int bands = attr->bands;
@@ -76,14 +76,14 @@ static void reference(const rw_call *call)
         }
 }
 
-static double flops(const rw_node *node, int rows)
+static double positions_flops(const rw_node *node, int rows)
 {
     return (double)rows * node->out_width * RW_EXP_FLOPS;
 }
 
 /* A convolution with a filter of positions: its result, unlike the positions
  * themselves, is that of a document wherever it stands. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status positions_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_linear_options linear = {.name = "filter", .width = x.width, .gain = 0.3};
     rw_value features, h;
@@ -97,12 +97,12 @@ const rw_op rw_op_positions = {
     .doc = "features of a row's place in the sequence",
     .source = "Poli et al. 2023, Hyena Hierarchy, section 3.3 and appendix D.3",
     .promises = {.rowwise = true},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = positions_shape,
+    .forward = positions_forward,
+    .backward = positions_backward,
+    .reference = positions_reference,
+    .flops = positions_flops,
+    .sample = positions_sample,
 };
 
 rw_status rw_positions(rw_graph *graph, long length, int bands, rw_value *y)

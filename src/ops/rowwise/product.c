@@ -6,7 +6,7 @@ static void product_row(int n, const real *restrict a, const real *restrict b, r
     for (int i = 0; i < n; i++) y[i] = a[i] * b[i];
 }
 
-static void forward(const rw_call *call)
+static void product_forward(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         product_row(call->node->out_width, rw_row(call->in[0], call->in_ld[0], t),
@@ -33,7 +33,7 @@ static void gradient_rows(int n, const real *a, const real *b, const real *dy, c
     }
 }
 
-static void backward(const rw_call *call)
+static void product_backward(const rw_call *call)
 {
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -52,7 +52,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void product_reference(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         for (int i = 0; i < call->node->out_width; i++)
@@ -60,13 +60,13 @@ static void reference(const rw_call *call)
                                                         rw_row(call->in[1], call->in_ld[1], t)[i];
 }
 
-static double flops(const rw_node *node, int rows)
+static double product_flops(const rw_node *node, int rows)
 {
     return (double)rows * node->out_width;
 }
 
 /* The two halves of x. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status product_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const int half = x.width / 2;
     return rw_product(graph, rw_columns(x, 0, half), rw_columns(x, half, half), y);
@@ -77,11 +77,11 @@ const rw_op rw_op_product = {
     .doc = "y = a b, element by element",
     .promises = {.rowwise = true, .keeps_in = 1u << 0 | 1u << 1, .in_place = 1u << 0 | 1u << 1},
     .shape = rw_elementwise_shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .forward = product_forward,
+    .backward = product_backward,
+    .reference = product_reference,
+    .flops = product_flops,
+    .sample = product_sample,
 };
 
 rw_status rw_product(rw_graph *graph, rw_value a, rw_value b, rw_value *y)

@@ -6,7 +6,7 @@ static void sum_row(int n, const real *restrict a, const real *restrict b, real 
     for (int i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
 
-static void forward(const rw_call *call)
+static void residual_forward(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         sum_row(call->node->out_width, rw_row(call->in[0], call->in_ld[0], t),
@@ -24,7 +24,7 @@ static bool is_there(const rw_call *call, int k)
 }
 
 /* One input after the other: both may be the same value. */
-static void backward(const rw_call *call)
+static void residual_backward(const rw_call *call)
 {
     for (int k = 0; k < 2; k++) {
         if (!call->back.din[k] || is_there(call, k)) continue;
@@ -35,7 +35,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void residual_reference(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         for (int i = 0; i < call->node->out_width; i++)
@@ -43,13 +43,13 @@ static void reference(const rw_call *call)
                                                         rw_row(call->in[1], call->in_ld[1], t)[i];
 }
 
-static double flops(const rw_node *node, int rows)
+static double residual_flops(const rw_node *node, int rows)
 {
     return (double)rows * node->out_width;
 }
 
 /* The two halves of x. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status residual_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const int half = x.width / 2;
     return rw_residual(graph, rw_columns(x, 0, half), rw_columns(x, half, half), y);
@@ -60,11 +60,11 @@ const rw_op rw_op_residual = {
     .doc = "y = a + b",
     .promises = {.rowwise = true, .shares_gradient = true},
     .shape = rw_elementwise_shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .forward = residual_forward,
+    .backward = residual_backward,
+    .reference = residual_reference,
+    .flops = residual_flops,
+    .sample = residual_sample,
 };
 
 rw_status rw_residual(rw_graph *graph, rw_value a, rw_value b, rw_value *y)

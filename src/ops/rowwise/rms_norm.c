@@ -10,7 +10,7 @@ static void norm_row(int n, const real *restrict x, const real *restrict w, real
     for (int i = 0; i < n; i++) y[i] = x[i] * r * w[i];
 }
 
-static void forward(const rw_call *call)
+static void rms_norm_forward(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         norm_row(call->node->out_width, rw_row(call->in[0], call->in_ld[0], t), call->param[0],
@@ -32,7 +32,7 @@ static void input_gradient_row(int n, real r, const real *restrict x, const real
     for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], r * (g[i] - x[i] * along));
 }
 
-static void backward(const rw_call *call)
+static void rms_norm_backward(const rw_call *call)
 {
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -46,7 +46,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void rms_norm_reference(const rw_call *call)
 {
     const int n = call->node->in_width[0];
     for (int t = 0; t < call->rows; t++) {
@@ -59,17 +59,17 @@ static void reference(const rw_call *call)
     }
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status rms_norm_sizes(rw_node *node)
 {
     return rw_norm_sizes(node, 1);
 }
 
-static double flops(const rw_node *node, int rows)
+static double rms_norm_flops(const rw_node *node, int rows)
 {
     return 4.0 * rows * node->out_width;
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status rms_norm_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_rms_norm(graph, x, "norm", y);
 }
@@ -80,12 +80,12 @@ const rw_op rw_op_rms_norm = {
     .source = "Zhang and Sennrich 2019, Root mean square layer normalization, equation 4",
     .promises = {.rowwise = true, .keeps_in = 1u << 0},
     .shape = rw_elementwise_shape,
-    .sizes = sizes,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .sizes = rms_norm_sizes,
+    .forward = rms_norm_forward,
+    .backward = rms_norm_backward,
+    .reference = rms_norm_reference,
+    .flops = rms_norm_flops,
+    .sample = rms_norm_sample,
 };
 
 rw_status rw_rms_norm(rw_graph *graph, rw_value x, const char *name, rw_value *y)

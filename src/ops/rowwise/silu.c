@@ -12,11 +12,11 @@ static inline real slope(real x)
     return s + x * s * (1 - s);
 }
 
-static void forward(const rw_call *call)
+static void silu_forward(const rw_call *call)
 {
     rw_map(call, value);
 }
-static void backward(const rw_call *call)
+static void silu_backward(const rw_call *call)
 {
     rw_map_backward(call, slope);
 }
@@ -25,12 +25,12 @@ static double naive(double x)
 {
     return x / (1 + exp(-x));
 }
-static void reference(const rw_call *call)
+static void silu_reference(const rw_call *call)
 {
     rw_map_reference(call, naive);
 }
 
-static double flops(const rw_node *node, int rows)
+static double silu_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 4.0) * rows * node->out_width;
 }
@@ -41,10 +41,10 @@ const rw_op rw_op_silu = {
     .source = "Elfwing, Uchibe and Doya 2018, Sigmoid-weighted linear units, equation 5",
     .promises = {.rowwise = true, .keeps_in = 1u << 0, .in_place = 1u << 0},
     .shape = rw_elementwise_shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
+    .forward = silu_forward,
+    .backward = silu_backward,
+    .reference = silu_reference,
+    .flops = silu_flops,
     .sample = rw_silu,
 };
 

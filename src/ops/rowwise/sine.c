@@ -4,7 +4,7 @@
 
 extern const rw_op rw_op_sine;
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status sine_shape(const rw_node *node, int *out_width)
 {
     *out_width = node->in_width[0];
     if (node->params != 1 || node->param_cols[0] != node->out_width)
@@ -17,7 +17,7 @@ static void sine_row(int n, const real *restrict w, const real *restrict x, real
     for (int i = 0; i < n; i++) y[i] = rw_sine_value(w[i] * x[i]);
 }
 
-static void forward(const rw_call *call)
+static void sine_forward(const rw_call *call)
 {
     for (int t = 0; t < call->rows; t++)
         sine_row(call->node->out_width, call->param[0], rw_row(call->in[0], call->in_ld[0], t),
@@ -37,7 +37,7 @@ static void frequency_gradient_row(int n, const real *restrict w, const real *re
     for (int i = 0; i < n; i++) dw[i] += dy[i] * (x[i] * rw_cosine_value(w[i] * x[i]));
 }
 
-static void backward(const rw_call *call)
+static void sine_backward(const rw_call *call)
 {
     const int n = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -50,7 +50,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void sine_reference(const rw_call *call)
 {
     for (long t = 0; t < call->rows; t++)
         for (int i = 0; i < call->node->out_width; i++)
@@ -58,12 +58,12 @@ static void reference(const rw_call *call)
                 (real)sin((double)call->param[0][i] * (double)call->in[0][t * call->in_ld[0] + i]);
 }
 
-static double flops(const rw_node *node, int rows)
+static double sine_flops(const rw_node *node, int rows)
 {
     return (1.0 + RW_EXP_FLOPS) * rows * node->out_width;
 }
 
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status sine_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_sine(graph, x, "sine", 1.5, y);
 }
@@ -74,12 +74,12 @@ const rw_op rw_op_sine = {
     .source = "Sitzmann et al. 2020, Implicit neural representations with periodic activation "
               "functions; Poli et al. 2023, Hyena Hierarchy, section 3.3",
     .promises = {.rowwise = true, .keeps_in = 1u << 0},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = sine_shape,
+    .forward = sine_forward,
+    .backward = sine_backward,
+    .reference = sine_reference,
+    .flops = sine_flops,
+    .sample = sine_sample,
 };
 
 rw_status rw_sine(rw_graph *graph, rw_value x, const char *name, double frequency, rw_value *y)

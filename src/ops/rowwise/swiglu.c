@@ -6,7 +6,7 @@ static void swiglu_row(int n, const real *restrict a, const real *restrict b, re
     for (int i = 0; i < n; i++) y[i] = a[i] * rw_sigmoid(a[i]) * b[i];
 }
 
-static void forward(const rw_call *call)
+static void swiglu_forward(const rw_call *call)
 {
     const int half = call->node->out_width;
     for (int t = 0; t < call->rows; t++) {
@@ -26,7 +26,7 @@ static void gradient_row(int n, const real *restrict a, const real *restrict b,
     }
 }
 
-static void backward(const rw_call *call)
+static void swiglu_backward(const rw_call *call)
 {
     if (!call->back.din[0]) return;
     const int half = call->node->out_width;
@@ -38,7 +38,7 @@ static void backward(const rw_call *call)
     }
 }
 
-static void reference(const rw_call *call)
+static void swiglu_reference(const rw_call *call)
 {
     const int half = call->node->in_width[0] / 2;
     for (int t = 0; t < call->rows; t++)
@@ -49,7 +49,7 @@ static void reference(const rw_call *call)
         }
 }
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status swiglu_shape(const rw_node *node, int *out_width)
 {
     if (node->in_width[0] % 2 != 0)
         return rw_fail(RW_USAGE, "swiglu: %d columns have no halves; give it an even width",
@@ -58,7 +58,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static double flops(const rw_node *node, int rows)
+static double swiglu_flops(const rw_node *node, int rows)
 {
     return (RW_EXP_FLOPS + 5.0) * rows * node->out_width;
 }
@@ -68,11 +68,11 @@ const rw_op rw_op_swiglu = {
     .doc = "y = silu(left half of the columns) * right half",
     .source = "Shazeer 2020, GLU variants improve transformer, equation 6",
     .promises = {.rowwise = true, .keeps_in = 1u << 0},
-    .shape = shape,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
+    .shape = swiglu_shape,
+    .forward = swiglu_forward,
+    .backward = swiglu_backward,
+    .reference = swiglu_reference,
+    .flops = swiglu_flops,
     .sample = rw_swiglu,
 };
 

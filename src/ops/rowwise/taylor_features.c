@@ -25,7 +25,7 @@ static int head_width(const rw_node *node)
     return node->in_width[0] / attr->heads;
 }
 
-static rw_status shape(const rw_node *node, int *out_width)
+static rw_status taylor_features_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     if (attr->heads < 1 || node->in_width[0] % attr->heads != 0)
@@ -36,7 +36,7 @@ static rw_status shape(const rw_node *node, int *out_width)
     return RW_OK;
 }
 
-static rw_status sizes(rw_node *node)
+static rw_status taylor_features_sizes(rw_node *node)
 {
     node->size.scratch = (size_t)head_width(node);
     return RW_OK;
@@ -55,7 +55,7 @@ static void features_row(int d, const real *restrict x, real *restrict y)
     }
 }
 
-static void forward(const rw_call *call)
+static void taylor_features_forward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int d = head_width(call->node), n = features_of(d);
@@ -81,7 +81,7 @@ static void gradient_row(int d, const real *restrict x, const real *restrict dy,
     }
 }
 
-static void backward(const rw_call *call)
+static void taylor_features_backward(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int d = head_width(call->node), n = features_of(d);
@@ -96,7 +96,7 @@ static void backward(const rw_call *call)
         }
 }
 
-static void reference(const rw_call *call)
+static void taylor_features_reference(const rw_call *call)
 {
     const attributes *attr = call->node->attributes;
     const int d = call->node->in_width[0] / attr->heads;
@@ -113,13 +113,13 @@ static void reference(const rw_call *call)
     }
 }
 
-static double flops(const rw_node *node, int rows)
+static double taylor_features_flops(const rw_node *node, int rows)
 {
     return 1.0 * rows * node->out_width;
 }
 
 /* Four columns a head. */
-static rw_status sample(rw_graph *graph, rw_value x, rw_value *y)
+static rw_status taylor_features_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     return rw_taylor_features(graph, x, x.width / 4, y);
 }
@@ -129,13 +129,13 @@ const rw_op rw_op_taylor_features = {
     .doc = "features of each head whose products are 1 + u + u^2/2, u = x.y / sqrt d",
     .source = "Arora et al. 2024, Simple linear attention language models, section 4.1 (Based)",
     .promises = {.rowwise = true, .keeps_in = 1u << 0},
-    .shape = shape,
-    .sizes = sizes,
-    .forward = forward,
-    .backward = backward,
-    .reference = reference,
-    .flops = flops,
-    .sample = sample,
+    .shape = taylor_features_shape,
+    .sizes = taylor_features_sizes,
+    .forward = taylor_features_forward,
+    .backward = taylor_features_backward,
+    .reference = taylor_features_reference,
+    .flops = taylor_features_flops,
+    .sample = taylor_features_sample,
 };
 
 rw_status rw_taylor_features(rw_graph *graph, rw_value x, int heads, rw_value *y)
