@@ -2,7 +2,7 @@ rw_sources += \
 	mpi/butterfly.c mpi/butterfly.h \
 	mpi/halo.c mpi/halo.h \
 	mpi/host_memory.c mpi/host_memory.h \
-	mpi/lane_exchange.c mpi/lane_exchange.h \
+	mpi/slab_exchange.c mpi/slab_exchange.h \
 	mpi/layout.c mpi/layout.h \
 	mpi/pipeline.c mpi/pipeline.h \
 	mpi/rank_compare.c mpi/rank_compare.h \

@@ -54,7 +54,7 @@ typedef struct {
     bool mirrored;
     const uint8_t *cut;
     rw_scan_ends ends;
-    const real *map, *part;
+    const real *transition, *part;
     real *out;
     int turn;  /* the next one to start, or the one in flight */
     long done; /* combinations */
@@ -72,7 +72,7 @@ struct rw_scan {
     rw_range own;
     rw_tree tree;     /* over the chunks of one sequence */
     direction way[2]; /* forward, mirrored */
-    real *nodes;      /* (slots, sequences, map + state + 1): the last is 1 if cut */
+    real *nodes;      /* (slots, sequences, transition + state + 1): the last is 1 if cut */
     real *values;     /* (spares, sequences, state): of chunks of other ranks */
     real *send;
 };
@@ -253,8 +253,8 @@ done:
     return status;
 }
 
-rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks, size_t map,
-                      size_t state, bool whole, rw_scan **out)
+rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks,
+                      size_t transition, size_t state, bool whole, rw_scan **out)
 {
     rw_status status = RW_OK;
     rw_scan *s = NULL;
@@ -267,7 +267,7 @@ rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chu
     s->local = s->own.end - s->own.begin;
     s->tree = rw_tree_of(1, chunks);
     RW_TRY_DONE(plan_both(s));
-    size_t slots = 0, spares = 0, sent = 0, n = (size_t)sequences * (map + state + 1);
+    size_t slots = 0, spares = 0, sent = 0, n = (size_t)sequences * (transition + state + 1);
     for (int i = 0; i < 2; i++) {
         const direction *d = &s->way[i];
         if ((size_t)d->slots > slots) slots = (size_t)d->slots;
@@ -304,7 +304,7 @@ void rw_scan_destroy(rw_scan **scan)
 /* Reals of a node in the work area. */
 static size_t record(const run *r)
 {
-    return r->affine.map + r->affine.state + 1;
+    return r->affine.transition + r->affine.state + 1;
 }
 
 static real *node_at(const run *r, long place, long b)
@@ -320,8 +320,9 @@ static bool is_cut(const run *r, long place, long b)
 
 static const real *map_at(const run *r, long place, long b)
 {
-    if (!r->affine.map) return NULL;
-    if (place <= LEAF) return r->map + (size_t)(b * r->scan->local + LEAF - place) * r->affine.map;
+    if (!r->affine.transition) return NULL;
+    if (place <= LEAF)
+        return r->transition + (size_t)(b * r->scan->local + LEAF - place) * r->affine.transition;
     return node_at(r, place, b);
 }
 
@@ -329,7 +330,7 @@ static const real *state_at(const run *r, long place, long b)
 {
     if (place <= LEAF)
         return r->part + (size_t)(b * r->scan->local + LEAF - place) * r->affine.state;
-    return node_at(r, place, b) + r->affine.map;
+    return node_at(r, place, b) + r->affine.transition;
 }
 
 static real *value_at(const run *r, long place, long b)
@@ -348,17 +349,17 @@ static void combine(const run *r, const direction *d, bool mirrored, long first,
         long outer = mirrored ? c->right : c->left, inner = mirrored ? c->left : c->right;
         const real *from = is_cut(r, inner, b) ? NULL : state_at(r, outer, b);
         a->advance(a->context, map_at(r, inner, b), c->level, mirrored, begin, end, from,
-                   state_at(r, inner, b), node_at(r, c->slot, b) + a->map);
+                   state_at(r, inner, b), node_at(r, c->slot, b) + a->transition);
     }
 }
 
-/* Maps and cuts of the combined nodes: small, and needed by all lanes. */
+/* Transitions and cuts of the combined nodes: small, and needed by all slices. */
 static void compose_maps(const run *r, const direction *d, long first, long last, long b)
 {
     for (long i = first; i < last; i++) {
         const combination *c = &d->combinations[i];
         node_at(r, c->slot, b)[record(r) - 1] = is_cut(r, c->left, b) || is_cut(r, c->right, b);
-        if (!r->affine.map) continue;
+        if (!r->affine.transition) continue;
         r->affine.compose(r->affine.context, map_at(r, c->left, b), map_at(r, c->right, b),
                           node_at(r, c->slot, b));
     }
@@ -380,21 +381,21 @@ static void step_values(const run *r, const direction *d, bool mirrored, long b,
 }
 
 /* Runs combinations [first, last), and the steps if asked, over all sequences:
- * threads share sequences and lanes. */
+ * threads share sequences and slices. */
 static void run_part(const run *r, const direction *d, bool mirrored, long first, long last,
                      bool steps)
 {
     long sequences = r->scan->sequences;
-    int lanes = r->affine.lanes, threads = omp_get_max_threads();
+    int slices = r->affine.slices, threads = omp_get_max_threads();
     int parts = sequences ? (int)((threads + sequences - 1) / sequences) : 1;
-    if (parts > lanes) parts = lanes;
+    if (parts > slices) parts = slices;
     for (long b = 0; b < sequences; b++) compose_maps(r, d, first, last, b);
 #pragma omp parallel for collapse(2) schedule(static)
     for (long b = 0; b < sequences; b++)
         for (int p = 0; p < parts; p++) {
-            rw_range lane = rw_split(lanes, parts, p);
-            combine(r, d, mirrored, first, last, b, (int)lane.begin, (int)lane.end);
-            if (steps) step_values(r, d, mirrored, b, (int)lane.begin, (int)lane.end);
+            rw_range slice = rw_split(slices, parts, p);
+            combine(r, d, mirrored, first, last, b, (int)slice.begin, (int)slice.end);
+            if (steps) step_values(r, d, mirrored, b, (int)slice.begin, (int)slice.end);
         }
 }
 
@@ -402,12 +403,12 @@ static void run_part(const run *r, const direction *d, bool mirrored, long first
 static void pack(const run *r, const direction *d, const turn *t)
 {
     rw_scan *s = r->scan;
-    size_t map = r->affine.map, n = record(r);
+    size_t transition = r->affine.transition, n = record(r);
     real *to = s->send;
     for (long i = t->first; i < t->first + t->sent; i++)
         for (long b = 0; b < s->sequences; b++, to += n) {
-            if (map) memcpy(to, map_at(r, d->sent[i], b), map * sizeof(real));
-            memcpy(to + map, state_at(r, d->sent[i], b), r->affine.state * sizeof(real));
+            if (transition) memcpy(to, map_at(r, d->sent[i], b), transition * sizeof(real));
+            memcpy(to + transition, state_at(r, d->sent[i], b), r->affine.state * sizeof(real));
             to[n - 1] = is_cut(r, d->sent[i], b);
         }
 }
@@ -435,8 +436,8 @@ static void go_on(run *r)
 }
 
 void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                   const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
-                   real *out)
+                   const uint8_t *cut, const rw_scan_ends *ends, const real *transition,
+                   const real *part, real *out)
 {
     scan->sequences = sequences;
     scan->run = (run){.scan = scan,
@@ -444,7 +445,7 @@ void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool 
                       .mirrored = mirrored,
                       .cut = cut,
                       .ends = ends ? *ends : (rw_scan_ends){NULL, NULL},
-                      .map = map,
+                      .transition = transition,
                       .part = part,
                       .out = out};
     if (scan->way[mirrored].turn_count) take_off(&scan->run);
@@ -468,15 +469,15 @@ void rw_scan_finish(rw_scan *scan)
 }
 
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                 const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
-                 real *out)
+                 const uint8_t *cut, const rw_scan_ends *ends, const real *transition,
+                 const real *part, real *out)
 {
-    rw_scan_start(scan, affine, sequences, mirrored, cut, ends, map, part, out);
+    rw_scan_start(scan, affine, sequences, mirrored, cut, ends, transition, part, out);
     rw_scan_finish(scan);
 }
 
 size_t rw_scan_bytes(const rw_scan *s, const rw_affine *affine, long sequences, bool mirrored)
 {
-    size_t each = (affine->map + affine->state + 1) * (size_t)sequences * sizeof(real);
+    size_t each = (affine->transition + affine->state + 1) * (size_t)sequences * sizeof(real);
     return (size_t)s->way[mirrored].sent_count * each;
 }

@@ -21,7 +21,7 @@
  * nodes of all that is left of it. They are nodes of the canonical tree, whoever
  * combined them.
  *
- * Predicted volume sent by a rank: at most ceil(log2 P) m S (map + state + 1)
+ * Predicted volume sent by a rank: at most ceil(log2 P) m S (transition + state + 1)
  * reals, m <= 2 log2(chunks) the maximal nodes of the ranges sent, S its
  * sequences. Where the ranges are aligned (P and the chunks of a rank powers of
  * two), m = 1; rank 0 sends in every turn, the last rank (mirrored: the other
@@ -35,27 +35,27 @@
 #include "mpi/layout.h"
 #include "mpi/tree.h"
 
-/* The affine map's arithmetic: see rw_op.advance and rw_op.compose. Any monoid
+/* The affine transition's arithmetic: see rw_op.advance and rw_op.compose. Any monoid
  * will do: advance combines what lies before, x, with b (mirrored: behind), so
- * that with map = 0 sums or the (m, l, o) of online softmax are scanned alike. */
+ * that with transition = 0 sums or the (m, l, o) of online softmax are scanned alike. */
 typedef struct {
-    size_t map, state; /* reals a chunk */
-    int lanes;
+    size_t transition, state; /* reals a chunk */
+    int slices;
     const void *context;
-    void (*advance)(const void *context, const real *map, int level, bool transpose, int begin,
-                    int end, const real *x, const real *b, real *y);
+    void (*advance)(const void *context, const real *transition, int level, bool transpose,
+                    int begin, int end, const real *x, const real *b, real *y);
     void (*compose)(const void *context, const real *left, const real *right, real *out);
 } rw_affine;
 
 typedef struct rw_scan rw_scan;
 
 /* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward
- * and mirrored, for affine maps of at most `map` + `state` reals; whole: forward
+ * and mirrored, for affine transitions of at most `transition` + `state` reals; whole: forward
  * ones may be asked for the state behind the last chunk. The scans of one plan come
  * one after another; those of different tags (see rw_swap_start) may be under way
  * at once. Not collective. */
-rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks, size_t map,
-                      size_t state, bool whole, rw_scan **out);
+rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks,
+                      size_t transition, size_t state, bool whole, rw_scan **out);
 void rw_scan_destroy(rw_scan **scan);
 
 /* The states at the ends of the sequences, (sequences, affine->state) each. */
@@ -65,17 +65,17 @@ typedef struct {
                             NULL: not wanted */
 } rw_scan_ends;
 
-/* Collective over layout->sp_comm. map (sequences, local chunks, affine->map):
+/* Collective over layout->sp_comm. transition (sequences, local chunks, affine->transition):
  * of each local chunk; part (sequences, local chunks, affine->state): b (or r,
  * mirrored). out, same shape as part: the state at each chunk's start (mirrored:
  * the gradient at its end). Those that are zero by definition (chunk 0; mirrored
- * the last) are not written. map and part of the last chunk (mirrored: part of
+ * the last) are not written. transition and part of the last chunk (mirrored: part of
  * the first) are not read, but for a forward scan that is planned as `whole`. cut
  * (sequences, local chunks): 1 where the chunk is cut; NULL: nowhere. ends: forward
  * only; NULL: the initial state is zero, the final one not wanted. */
 void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                   const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
-                   real *out);
+                   const uint8_t *cut, const rw_scan_ends *ends, const real *transition,
+                   const real *part, real *out);
 /* Moves a scan that is started on without waiting, if there is one; from the thread
  * that calls MPI. */
 void rw_scan_progress(rw_scan *scan);
@@ -83,8 +83,8 @@ void rw_scan_progress(rw_scan *scan);
 void rw_scan_finish(rw_scan *scan);
 /* Both. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
-                 const uint8_t *cut, const rw_scan_ends *ends, const real *map, const real *part,
-                 real *out);
+                 const uint8_t *cut, const rw_scan_ends *ends, const real *transition,
+                 const real *part, real *out);
 /* What this rank sends in such a run, in bytes. Not collective. */
 size_t rw_scan_bytes(const rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored);
 

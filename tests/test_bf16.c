@@ -125,7 +125,7 @@ static void test_arrays_of_all_kinds(void **unused)
     }
 }
 
-/* Rows of a matrix one part after another, as lanes of threads do. */
+/* Rows of a matrix one part after another, as slices of threads do. */
 static void test_arrays(void **unused)
 {
     static real from[7 * LD], to[7 * MAX], narrow[7 * MAX];
@@ -343,9 +343,9 @@ static void run(const rw_op *op, rw_precision precision, bool already, problem *
     call.out = p->y, call.out_ld = OUT, call.back.dout = p->dy, call.back.dout_ld = OUT;
     call.back.din[0] = p->dx, call.back.din_ld[0] = IN, call.back.dparam[0] = p->dweight;
     call.data.targets = p->targets, call.loss.sum = &p->loss, call.loss.scale = 1;
-    for (int lane = 0; lane < p->node.size.slices; lane += 7)
-        op->prepare(&p->node, call.param, derived, lane,
-                    lane + 7 < p->node.size.slices ? lane + 7 : p->node.size.slices, scratch);
+    for (int slice = 0; slice < p->node.size.slices; slice += 7)
+        op->prepare(&p->node, call.param, derived, slice,
+                    slice + 7 < p->node.size.slices ? slice + 7 : p->node.size.slices, scratch);
     op->forward(&call);
     op->backward(&call);
     rw_free(&derived);

@@ -1,4 +1,4 @@
-/* The exchanges among the ranks that share sequences: rows and lanes, rows by
+/* The exchanges among the ranks that share sequences: rows and slabs, rows by
  * key. Every value is known from its place, so that each rank can tell whether
  * it got the right ones; and each sends the bytes that were predicted. */
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <mpi.h>
 
 #include "base/memory.h"
-#include "mpi/lane_exchange.h"
+#include "mpi/slab_exchange.h"
 #include "mpi/row_exchange.h"
 #include "mpi_testing.h"
 
@@ -83,11 +83,11 @@ static void on_each_span(void (*check)(const rw_span *span))
     rw_layout_free(&layout);
 }
 
-/* ---- Lanes ------------------------------------------------------------------- */
+/* ---- Slabs ------------------------------------------------------------------- */
 
-static bool holds_lanes(const rw_span *span, int lanes, int width, const real *whole)
+static bool holds_slabs(const rw_span *span, int slabs, int width, const real *whole)
 {
-    rw_range own = rw_lanes_own(span, lanes);
+    rw_range own = rw_slabs_own(span, slabs);
     bool good = true;
     for (long b = 0; b < span->sequences; b++)
         for (long l = own.begin; l < own.end; l++)
@@ -96,42 +96,42 @@ static bool holds_lanes(const rw_span *span, int lanes, int width, const real *w
     return good;
 }
 
-static void check_lanes(const rw_span *span, int lanes, int width)
+static void check_slabs(const rw_span *span, int slabs, int width)
 {
-    int columns = lanes * width, ld = columns + PADDING;
+    int columns = slabs * width, ld = columns + PADDING;
     size_t reals = (size_t)(span->sequences * span->stride * ld);
     real *rows = new_reals(reals), *back = new_reals(reals);
-    real *whole = new_reals(rw_lanes_reals(span, lanes, width));
-    real *buffer = new_reals(rw_lanes_buffer(span, lanes, width));
+    real *whole = new_reals(rw_slabs_reals(span, slabs, width));
+    real *buffer = new_reals(rw_slabs_buffer(span, slabs, width));
     fill_rows(span, columns, ld, rows);
     double before = rw_comm_count.bytes;
-    rw_lanes_gather(span, lanes, width, rows, ld, whole, buffer);
+    rw_slabs_gather(span, slabs, width, rows, ld, whole, buffer);
     double gathered = rw_comm_count.bytes - before;
-    mpi_test_all(holds_lanes(span, lanes, width, whole), "%d lanes of %d gathered", lanes, width);
-    mpi_test_all(gathered == rw_lanes_gather_bytes(span, lanes, width), "bytes of a gather");
-    rw_lanes_scatter(span, lanes, width, whole, back, ld, false, buffer);
+    mpi_test_all(holds_slabs(span, slabs, width, whole), "%d slabs of %d gathered", slabs, width);
+    mpi_test_all(gathered == rw_slabs_gather_bytes(span, slabs, width), "bytes of a gather");
+    rw_slabs_scatter(span, slabs, width, whole, back, ld, false, buffer);
     double scattered = rw_comm_count.bytes - before - gathered;
-    mpi_test_all(holds_rows(span, columns, ld, back, 1), "%d lanes of %d scattered", lanes, width);
-    mpi_test_all(scattered == rw_lanes_scatter_bytes(span, lanes, width), "bytes of a scatter");
-    rw_lanes_scatter(span, lanes, width, whole, back, ld, true, buffer);
-    mpi_test_all(holds_rows(span, columns, ld, back, 2), "%d lanes of %d added", lanes, width);
+    mpi_test_all(holds_rows(span, columns, ld, back, 1), "%d slabs of %d scattered", slabs, width);
+    mpi_test_all(scattered == rw_slabs_scatter_bytes(span, slabs, width), "bytes of a scatter");
+    rw_slabs_scatter(span, slabs, width, whole, back, ld, true, buffer);
+    mpi_test_all(holds_rows(span, columns, ld, back, 2), "%d slabs of %d added", slabs, width);
     rw_free(&rows);
     rw_free(&back);
     rw_free(&whole);
     rw_free(&buffer);
 }
 
-static void check_all_lanes(const rw_span *span)
+static void check_all_slabs(const rw_span *span)
 {
-    check_lanes(span, 8, 3);
-    check_lanes(span, 5, 4);
-    check_lanes(span, 1, 7); /* fewer lanes than ranks */
+    check_slabs(span, 8, 3);
+    check_slabs(span, 5, 4);
+    check_slabs(span, 1, 7); /* fewer slabs than ranks */
 }
 
-static void test_lanes(void **unused)
+static void test_slabs(void **unused)
 {
     (void)unused;
-    on_each_span(check_all_lanes);
+    on_each_span(check_all_slabs);
 }
 
 /* Even shares: S L D (P-1) / P^2 elements. */
@@ -144,8 +144,8 @@ static void test_lanes_volume(void **unused)
     rw_span span = {.layout = &layout, .sequences = 2, .most = 2, .length = 96L * sp, .chunk = 8};
     span.rows = rw_span_rows(&span, layout.sp_rank);
     double wanted = 2.0 * 96 * sp * (12 * sp) * (sp - 1) / (sp * sp) * sizeof(real);
-    mpi_test_all(rw_lanes_gather_bytes(&span, 4 * sp, 3) == wanted, "volume of a gather");
-    mpi_test_all(rw_lanes_scatter_bytes(&span, 4 * sp, 3) == wanted, "volume of a scatter");
+    mpi_test_all(rw_slabs_gather_bytes(&span, 4 * sp, 3) == wanted, "volume of a gather");
+    mpi_test_all(rw_slabs_scatter_bytes(&span, 4 * sp, 3) == wanted, "volume of a scatter");
     rw_layout_free(&layout);
 }
 
@@ -202,7 +202,7 @@ static void test_keys(void **unused)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_slabs),
         cmocka_unit_test(test_lanes_volume),
         cmocka_unit_test(test_keys),
     };

@@ -15,7 +15,7 @@
 #include "base/random.h"
 #include "kernels/long_fft.h"
 #include "mpi/butterfly.h"
-#include "mpi/lane_exchange.h"
+#include "mpi/slab_exchange.h"
 #include "mpi_testing.h"
 #include "graph/layers.h"
 #include "ops/convolution/long_paths.h"
@@ -162,15 +162,15 @@ static void predicted_bytes(const problem *p, const rw_layout *layout, double *f
                             double *backward)
 {
     rw_span span = span_of(p, layout);
-    int width = p->node.out_width, lane = rw_long_lane_width(width);
+    int width = p->node.out_width, slab = rw_long_slab_width(width);
     if (p->exchange == RW_CONVOLVE_FFT && !p->starts) {
-        size_t rows = (size_t)(rw_span_count(&span) * (width / lane) * RW_CONV_GROUP);
+        size_t rows = (size_t)(rw_span_count(&span) * (width / slab) * RW_CONV_GROUP);
         double each = SEQUENCES * rw_butterfly_bytes(layout, rows);
         *forward = 3 * each;
         *backward = 5 * each;
     } else {
-        double gather = rw_lanes_gather_bytes(&span, width / lane, lane);
-        double scatter = rw_lanes_scatter_bytes(&span, width / lane, lane);
+        double gather = rw_slabs_gather_bytes(&span, width / slab, slab);
+        double scatter = rw_slabs_scatter_bytes(&span, width / slab, slab);
         *forward = 2 * gather + scatter;
         *backward = 3 * gather + 2 * scatter;
     }

@@ -1,4 +1,4 @@
-/* Scans along the chunk tree, of affine maps of all kinds and of other monoids, and
+/* Scans along the chunk tree, of affine transitions of all kinds and of other monoids, and
  * the shift: against plain loops, and with the same bits on every layout of the
  * ranks that this program is started with. */
 #include <stdarg.h>
@@ -17,23 +17,23 @@
 
 /* ---- Scans ------------------------------------------------------------------- */
 
-/* A kind of affine map, a lane of it. */
+/* A kind of affine transition, a slice of it. */
 typedef struct {
     const char *name;
-    size_t map, state; /* reals of all lanes */
-    int lanes;
-    void (*advance)(const void *context, const real *map, int level, bool transpose, int begin,
-                    int end, const real *x, const real *b, real *y);
+    size_t transition, state; /* reals of all slices */
+    int slices;
+    void (*advance)(const void *context, const real *transition, int level, bool transpose,
+                    int begin, int end, const real *x, const real *b, real *y);
     void (*compose)(const void *context, const real *left, const real *right, real *out);
 } map_kind;
 
 enum { LANES = 7 };
 
-static void advance_scalar(const void *context, const real *map, int level, bool transpose,
+static void advance_scalar(const void *context, const real *transition, int level, bool transpose,
                            int begin, int end, const real *x, const real *b, real *y)
 {
     (void)context, (void)level, (void)transpose;
-    for (int i = begin; i < end; i++) y[i] = x ? map[i] * x[i] + b[i] : b[i];
+    for (int i = begin; i < end; i++) y[i] = x ? transition[i] * x[i] + b[i] : b[i];
 }
 
 static void compose_scalar(const void *context, const real *left, const real *right, real *out)
@@ -42,16 +42,16 @@ static void compose_scalar(const void *context, const real *left, const real *ri
     for (int i = 0; i < LANES; i++) out[i] = right[i] * left[i];
 }
 
-/* The same transition in every chunk: nothing to hand around (map 0). */
-static real shared_transition(int lane)
+/* The same transition in every chunk: nothing to hand around (transition 0). */
+static real shared_transition(int slice)
 {
-    return (real)(1 - 0.05 * (lane + 1));
+    return (real)(1 - 0.05 * (slice + 1));
 }
 
-static void advance_shared(const void *context, const real *map, int level, bool transpose,
+static void advance_shared(const void *context, const real *transition, int level, bool transpose,
                            int begin, int end, const real *x, const real *b, real *y)
 {
-    (void)context, (void)map, (void)transpose;
+    (void)context, (void)transition, (void)transpose;
     for (int i = begin; i < end; i++) {
         real power = shared_transition(i);
         for (int k = 0; k < level; k++) power *= power;
@@ -59,13 +59,13 @@ static void advance_shared(const void *context, const real *map, int level, bool
     }
 }
 
-/* 2x2 matrices, one a lane: the order shows, and transposes are others. */
-static void advance_matrix(const void *context, const real *map, int level, bool transpose,
+/* 2x2 matrices, one a slice: the order shows, and transposes are others. */
+static void advance_matrix(const void *context, const real *transition, int level, bool transpose,
                            int begin, int end, const real *x, const real *b, real *y)
 {
     (void)context, (void)level;
     for (int i = begin; i < end; i++) {
-        const real *m = map + 4 * i;
+        const real *m = transition + 4 * i;
         real y0 = b[2 * i], y1 = b[2 * i + 1];
         if (x) {
             y0 += m[0] * x[2 * i] + m[transpose ? 2 : 1] * x[2 * i + 1];
@@ -87,19 +87,19 @@ static void compose_matrix(const void *context, const real *left, const real *ri
     }
 }
 
-/* Monoids that are no affine maps: advance combines what came before with b. */
-static void advance_sum(const void *context, const real *map, int level, bool transpose, int begin,
-                        int end, const real *x, const real *b, real *y)
+/* Monoids that are no affine transitions: advance combines what came before with b. */
+static void advance_sum(const void *context, const real *transition, int level, bool transpose,
+                        int begin, int end, const real *x, const real *b, real *y)
 {
-    (void)context, (void)map, (void)level, (void)transpose;
+    (void)context, (void)transition, (void)level, (void)transpose;
     for (int i = begin; i < end; i++) y[i] = x ? x[i] + b[i] : b[i];
 }
 
-/* Online softmax: (maximum, sum of weights, weighted sum) of a lane. */
-static void advance_softmax(const void *context, const real *map, int level, bool transpose,
+/* Online softmax: (maximum, sum of weights, weighted sum) of a slice. */
+static void advance_softmax(const void *context, const real *transition, int level, bool transpose,
                             int begin, int end, const real *x, const real *b, real *y)
 {
-    (void)context, (void)map, (void)level, (void)transpose;
+    (void)context, (void)transition, (void)level, (void)transpose;
     for (int i = begin; i < end; i++) {
         const real *left = x ? x + 3 * i : b + 3 * i, *right = b + 3 * i;
         real top = left[0] > right[0] ? left[0] : right[0];
@@ -145,13 +145,14 @@ typedef struct {
 } manner;
 
 /* What a scan must not read is not a number: the part of the chunk behind which
- * there is none, and the map of the last chunk, which no other state enters. */
-static void spoil_unread(const map_kind *kind, long chunks, bool mirrored, real *map, real *part)
+ * there is none, and the transition of the last chunk, which no other state enters. */
+static void spoil_unread(const map_kind *kind, long chunks, bool mirrored, real *transition,
+                         real *part)
 {
     for (size_t b = 0; b < SEQUENCES; b++) {
         size_t first = b * (size_t)chunks, last = first + (size_t)chunks - 1;
         fill_with(part + (mirrored ? first : last) * kind->state, kind->state, (real)NAN);
-        fill_with(map + last * kind->map, kind->map, (real)NAN);
+        fill_with(transition + last * kind->transition, kind->transition, (real)NAN);
     }
 }
 
@@ -164,21 +165,21 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
     uint8_t *cut = how.cuts ? new_cuts(layout, chunks) : NULL;
     size_t all = (size_t)(SEQUENCES * chunks);
     rw_range own = rw_split(SEQUENCES, layout->dp, layout->dp_rank);
-    real *map = new_reals(all * kind->map), *part = new_reals(all * kind->state);
-    real *own_map = new_reals(all * kind->map), *own_part = new_reals(all * kind->state);
+    real *transition = new_reals(all * kind->transition), *part = new_reals(all * kind->state);
+    real *own_map = new_reals(all * kind->transition), *own_part = new_reals(all * kind->state);
     rw_scan *scan;
-    fill(map, all * kind->map, 21);
+    fill(transition, all * kind->transition, 21);
     fill(part, all * kind->state, 22);
-    if (!how.ends) spoil_unread(kind, chunks, how.mirrored, map, part);
-    take_part(layout, chunks, kind->map, map, own_map);
+    if (!how.ends) spoil_unread(kind, chunks, how.mirrored, transition, part);
+    take_part(layout, chunks, kind->transition, transition, own_map);
     take_part(layout, chunks, kind->state, part, own_part);
     fill_with(out, all * kind->state, untouched);
     assert_int_equal(
         rw_scan_new(layout, 0, own.end - own.begin, chunks, 4 * LANES, 2 * LANES, how.ends, &scan),
         RW_OK);
-    rw_affine affine = {.map = kind->map,
+    rw_affine affine = {.transition = kind->transition,
                         .state = kind->state,
-                        .lanes = kind->lanes,
+                        .slices = kind->slices,
                         .advance = kind->advance,
                         .compose = kind->compose};
     size_t first = (size_t)own.begin * kind->state, mine = (size_t)own.end * kind->state - first;
@@ -190,7 +191,7 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
     if (how.ends) memcpy(ends + first, final, mine * sizeof(real));
     rw_free(&cut), rw_free(&final);
     rw_scan_destroy(&scan);
-    rw_free(&map), rw_free(&part), rw_free(&own_map), rw_free(&own_part);
+    rw_free(&transition), rw_free(&part), rw_free(&own_map), rw_free(&own_part);
 }
 
 /* The definition, chunk after chunk:  out[c] = A out[before] + part[before];
@@ -199,8 +200,8 @@ static void run_scan(const rw_layout *layout, const map_kind *kind, long chunks,
 static void plain_scan(const map_kind *kind, long chunks, manner how, real *out, real *ends)
 {
     size_t all = (size_t)(SEQUENCES * chunks), n = kind->state;
-    real *map = new_reals(all * kind->map), *part = new_reals(all * n);
-    fill(map, all * kind->map, 21);
+    real *transition = new_reals(all * kind->transition), *part = new_reals(all * n);
+    fill(transition, all * kind->transition, 21);
     fill(part, all * n, 22);
     fill_with(out, all * n, untouched);
     for (long b = 0; b < SEQUENCES; b++)
@@ -209,11 +210,11 @@ static void plain_scan(const map_kind *kind, long chunks, manner how, real *out,
             long from = how.mirrored ? c + 1 : c - 1;
             real *end = how.ends ? ends + (size_t)b * n : NULL;
             const real *before = i > 1 ? out + (size_t)from * n : end;
-            kind->advance(NULL, map + (size_t)from * kind->map, 0, how.mirrored, 0, kind->lanes,
-                          how.cuts && cut_at(b, from - b * chunks) ? NULL : before,
+            kind->advance(NULL, transition + (size_t)from * kind->transition, 0, how.mirrored, 0,
+                          kind->slices, how.cuts && cut_at(b, from - b * chunks) ? NULL : before,
                           part + (size_t)from * n, i < chunks ? out + (size_t)c * n : end);
         }
-    rw_free(&map), rw_free(&part);
+    rw_free(&transition), rw_free(&part);
 }
 
 static bool near(const real *a, const real *b, size_t count)

@@ -142,7 +142,7 @@ static double scan_bytes(const rw_layout *layout, long chunks, const rw_affine *
                          bool mirrored)
 {
     rw_scan *scan;
-    assert_int_equal(rw_scan_new(layout, 0, 1, chunks, affine->map, affine->state, false, &scan),
+    assert_int_equal(rw_scan_new(layout, 0, 1, chunks, affine->transition, affine->state, false, &scan),
                      RW_OK);
     double bytes = (double)rw_scan_bytes(scan, affine, 1, mirrored);
     rw_scan_destroy(&scan);
@@ -162,7 +162,7 @@ static int ceil_log2(int n)
  * all-gathering the states takes, P (P-1) s. */
 static void check_scan(const rw_layout *layout)
 {
-    const rw_affine affine = {.map = 3, .state = 5};
+    const rw_affine affine = {.transition = 3, .state = 5};
     int sp = layout->sp;
     double s = (3 + 5 + 1) * sizeof(real), most = ceil_log2(sp) * s;
     for (long chunks = sp; chunks <= 8 * sp; chunks *= 2)

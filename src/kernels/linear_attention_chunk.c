@@ -298,7 +298,7 @@ static void advance_flipped(const rw_linear_attention *chunk, const workspace *w
 
 /* ---- Forward ------------------------------------------------------------------ */
 
-void rw_linear_attention_summary(const rw_linear_attention *chunk, real *map, real *state,
+void rw_linear_attention_summary(const rw_linear_attention *chunk, real *transition, real *state,
                                  real *scratch)
 {
     workspace work = workspace_carve(chunk, scratch);
@@ -310,10 +310,10 @@ void rw_linear_attention_summary(const rw_linear_attention *chunk, real *map, re
             block part = block_at(chunk, &work, head, i);
             advance_flipped(chunk, &work, &part, work.states);
             for (int c = 0; chunk->decay == RW_DECAY_CHANNEL && c < key; c++)
-                map[head * key + c] = part.keep[c] * (i ? map[head * key + c] : 1);
+                transition[head * key + c] = part.keep[c] * (i ? transition[head * key + c] : 1);
         }
         if (chunk->decay == RW_DECAY_HEAD)
-            map[head] = (real)exp(chunk->rows * head_log_decay(chunk, head));
+            transition[head] = (real)exp(chunk->rows * head_log_decay(chunk, head));
         store_flipped(chunk, &work, head, work.states, state);
     }
 }
@@ -377,13 +377,14 @@ void rw_linear_attention_forward(const rw_linear_attention *chunk, const real *s
     }
 }
 
-void rw_linear_attention_advance(int key, int value, rw_decay decay, const real *map, int begin,
-                                 int end, const real *x, const real *b, real *y)
+void rw_linear_attention_advance(int key, int value, rw_decay decay, const real *transition,
+                                 int begin, int end, const real *x, const real *b, real *y)
 {
     for (int row = begin * key; row < end * key; row++) {
         size_t first = (size_t)row * (size_t)value;
         real factor = 1;
-        if (decay != RW_DECAY_NONE) factor = map[decay == RW_DECAY_CHANNEL ? row : row / key];
+        if (decay != RW_DECAY_NONE)
+            factor = transition[decay == RW_DECAY_CHANNEL ? row : row / key];
         for (size_t i = first; i < first + (size_t)value; i++)
             y[i] = x ? b[i] + factor * x[i] : b[i];
     }

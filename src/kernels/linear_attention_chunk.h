@@ -57,11 +57,11 @@ typedef struct {
 
 /* Scratch, in reals, for any of the functions below on up to `rows` rows. */
 size_t rw_linear_attention_scratch(int rows, int key, int value);
-/* Reals of the map: what multiplies the state over a chunk, H K, H or 0. */
+/* Reals of the transition A of a chunk, H K, H or 0. */
 size_t rw_linear_attention_map(int heads, int key, rw_decay decay);
 
-/* The chunk as an affine map of the state, S_out = map S_in + state. */
-void rw_linear_attention_summary(const rw_linear_attention *chunk, real *map, real *state,
+/* The chunk as an affine map of the state, S_out = A S_in + state. */
+void rw_linear_attention_summary(const rw_linear_attention *chunk, real *transition, real *state,
                                  real *scratch);
 
 /* y (L, H V), from the state at the chunk's start (NULL: zero). */
@@ -84,9 +84,9 @@ void rw_linear_attention_step(const rw_linear_attention *chunk, real *state, rea
 /* The recurrence as written above, in double, from a zero state. */
 void rw_linear_attention_reference(const rw_linear_attention *chunk, real *y, int ldy);
 
-/* y = map x + b on the states of heads [begin, end); x NULL: zero. y may be b. */
-void rw_linear_attention_advance(int key, int value, rw_decay decay, const real *map, int begin,
-                                 int end, const real *x, const real *b, real *y);
+/* y = A x + b on the states of heads [begin, end); x NULL: zero. y may be b. */
+void rw_linear_attention_advance(int key, int value, rw_decay decay, const real *transition,
+                                 int begin, int end, const real *x, const real *b, real *y);
 
 /* Multiplications and additions of forward with summary, in the block form; of the
  * products inside a block the lower triangle. */

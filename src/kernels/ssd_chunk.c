@@ -219,7 +219,7 @@ static void advance_state(const rw_ssd_chunk *chunk, const workspace *work, cons
                     work->x, chunk->head_width, keep, h, ldh);
 }
 
-void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scratch)
+void rw_ssd_summary(const rw_ssd_chunk *chunk, real *transition, real *state, real *scratch)
 {
     workspace work = workspace_carve(chunk, scratch);
     int width = chunk->heads * chunk->head_width;
@@ -234,7 +234,7 @@ void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scr
                           state + (size_t)h * chunk->head_width, width);
             total += (double)part.cum[part.rows - 1] + part.rest[part.rows - 1];
         }
-        map[h] = (real)exp(total);
+        transition[h] = (real)exp(total);
     }
 }
 

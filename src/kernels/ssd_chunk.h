@@ -57,9 +57,9 @@ typedef struct {
 /* Scratch, in reals, for any of the functions below on up to `rows` rows. */
 size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state);
 
-/* The chunk as an affine map of the state, h_out = map h_in + state:
- * map (H), state (N, H P). */
-void rw_ssd_summary(const rw_ssd_chunk *chunk, real *map, real *state, real *scratch);
+/* The chunk as an affine transition of the state, h_out = transition h_in + state:
+ * transition (H), state (N, H P). */
+void rw_ssd_summary(const rw_ssd_chunk *chunk, real *transition, real *state, real *scratch);
 
 /* y (L, H P), from the state at the chunk's start (NULL: zero). */
 void rw_ssd_forward(const rw_ssd_chunk *chunk, const real *state_in, real *y, int ldy,

@@ -47,7 +47,7 @@ static void set_sizes(rw_op_rig *r)
     for (int k = 0; k < node->ins; k++)
         r->per[RW_RIG_IN + k] = r->per[RW_RIG_DIN + k] = rows * (size_t)node->in_width[k];
     r->per[RW_RIG_OUT] = r->per[RW_RIG_DOUT] = rows * (size_t)node->out_width;
-    r->per[RW_RIG_MAP] = node->size.transition;
+    r->per[RW_RIG_TRANSITION] = node->size.transition;
     for (int a = RW_RIG_STATE; a <= RW_RIG_DSTATE_IN; a++) r->per[a] = node->size.state;
     r->per[RW_RIG_SAVED] = rows * node->size.saved;
     r->per[RW_RIG_DATA] = rows * (size_t)data_columns(node);
@@ -211,7 +211,7 @@ static rw_call call_of(const rw_op_rig *r, long slot)
     c.scratch = r->scratch + (size_t)thread * r->scratch_each;
     c.loss.sum = r->losses + thread;
     c.loss.scale = (real)(1 / (double)r->rows);
-    c.carry.transition = of_slot(r, RW_RIG_MAP, slot);
+    c.carry.transition = of_slot(r, RW_RIG_TRANSITION, slot);
     c.carry.state = of_slot(r, RW_RIG_STATE, slot);
     c.carry.state_in = of_slot(r, RW_RIG_STATE_IN, slot);
     c.carry.dstate_out = of_slot(r, RW_RIG_DSTATE_OUT, slot);
@@ -299,9 +299,9 @@ void rw_op_rig_prepare(rw_op_rig *r)
 #pragma omp parallel num_threads(r->layout->threads)
     {
         int thread = omp_get_thread_num();
-        rw_range lanes = rw_split(node->size.slices, omp_get_num_threads(), thread);
-        if (lanes.end > lanes.begin)
-            node->op->prepare(node, param, r->derived, (int)lanes.begin, (int)lanes.end,
+        rw_range slices = rw_split(node->size.slices, omp_get_num_threads(), thread);
+        if (slices.end > slices.begin)
+            node->op->prepare(node, param, r->derived, (int)slices.begin, (int)slices.end,
                               r->scratch + (size_t)thread * r->scratch_each);
     }
 }
@@ -319,10 +319,10 @@ void rw_op_rig_prepare_backward(rw_op_rig *r)
 #pragma omp parallel num_threads(r->layout->threads)
     {
         int thread = omp_get_thread_num();
-        rw_range lanes = rw_split(node->size.slices, omp_get_num_threads(), thread);
-        if (lanes.end > lanes.begin)
+        rw_range slices = rw_split(node->size.slices, omp_get_num_threads(), thread);
+        if (slices.end > slices.begin)
             node->op->prepare_backward(node, param, r->derived, leaf_of(r, 0) + r->dderived, dparam,
-                                       (int)lanes.begin, (int)lanes.end,
+                                       (int)slices.begin, (int)slices.end,
                                        r->scratch + (size_t)thread * r->scratch_each);
     }
 }

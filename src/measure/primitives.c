@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "mpi/butterfly.h"
 #include "mpi/halo.h"
-#include "mpi/lane_exchange.h"
+#include "mpi/slab_exchange.h"
 #include "mpi/pipeline.h"
 #include "mpi/ring.h"
 #include "mpi/row_exchange.h"
@@ -60,16 +60,16 @@ static void run_shift(rw_trial *t)
 /* ---- Scan -------------------------------------------------------------------- */
 
 /* h' = h / 2 + b: cheap, so that the exchange is what is measured. */
-static void advance(const void *context, const real *map, int level, bool transpose, int begin,
-                    int end, const real *x, const real *b, real *y)
+static void advance(const void *context, const real *transition, int level, bool transpose,
+                    int begin, int end, const real *x, const real *b, real *y)
 {
-    (void)context, (void)map, (void)level, (void)transpose;
+    (void)context, (void)transition, (void)level, (void)transpose;
     for (int i = begin; i < end; i++) y[i] = x ? (real)0.5 * x[i] + b[i] : b[i];
 }
 
 static rw_affine affine_of(const rw_trial *t)
 {
-    return (rw_affine){.state = t->reals, .lanes = (int)t->reals, .advance = advance};
+    return (rw_affine){.state = t->reals, .slices = (int)t->reals, .advance = advance};
 }
 
 static rw_status open_scan(rw_trial *t)
@@ -208,7 +208,7 @@ static void run_shards(rw_trial *t)
 /* ---- Exchanges of rows -------------------------------------------------------- */
 
 /* Rows of a chunk: few, so that it is the payload that counts. */
-enum { TOKENS = 4, LANES = 4 };
+enum { TOKENS = 4, SLABS = 4 };
 
 /* The last chunk is short. */
 static rw_span span_of(const rw_trial *t)
@@ -264,33 +264,33 @@ static void run_halo(rw_trial *t)
     rw_halo_finish(&halo, out, t->memory);
 }
 
-/* Rows of LANES lanes, the rank's whole lanes, the buffer. */
-static rw_status open_lanes(rw_trial *t)
+/* Rows of SLABS slabs, the rank's whole slabs, the buffer. */
+static rw_status open_slabs(rw_trial *t)
 {
     rw_span span = span_of(t);
     int width = (int)t->reals;
-    return take_memory(t, rows_of(&span) * LANES * t->reals + rw_lanes_reals(&span, LANES, width) +
-                              rw_lanes_buffer(&span, LANES, width));
+    return take_memory(t, rows_of(&span) * SLABS * t->reals + rw_slabs_reals(&span, SLABS, width) +
+                              rw_slabs_buffer(&span, SLABS, width));
 }
 
-static size_t predict_lanes(const rw_trial *t)
+static size_t predict_slabs(const rw_trial *t)
 {
     rw_span span = span_of(t);
     int width = (int)t->reals;
-    return (size_t)(t->mirrored ? rw_lanes_scatter_bytes(&span, LANES, width)
-                                : rw_lanes_gather_bytes(&span, LANES, width));
+    return (size_t)(t->mirrored ? rw_slabs_scatter_bytes(&span, SLABS, width)
+                                : rw_slabs_gather_bytes(&span, SLABS, width));
 }
 
-static void run_lanes(rw_trial *t)
+static void run_slabs(rw_trial *t)
 {
     rw_span span = span_of(t);
-    int width = (int)t->reals, ld = LANES * width;
+    int width = (int)t->reals, ld = SLABS * width;
     real *rows = t->memory, *whole = rows + rows_of(&span) * (size_t)ld;
-    real *buffer = whole + rw_lanes_reals(&span, LANES, width);
+    real *buffer = whole + rw_slabs_reals(&span, SLABS, width);
     if (t->mirrored)
-        rw_lanes_scatter(&span, LANES, width, whole, rows, ld, false, buffer);
+        rw_slabs_scatter(&span, SLABS, width, whole, rows, ld, false, buffer);
     else
-        rw_lanes_gather(&span, LANES, width, rows, ld, whole, buffer);
+        rw_slabs_gather(&span, SLABS, width, rows, ld, whole, buffer);
 }
 
 /* Each rank needs the rows of all before it (mirrored: behind it). */
@@ -384,7 +384,7 @@ const rw_primitive rw_primitives[] = {
     {"pipeline", "state", true, open_pipeline, predict_pipeline, run_pipeline, close_pipeline},
     {"halo", "row", true, open_halo, predict_halo, run_halo, close_memory},
     {"ring", "row", true, open_ring, predict_ring, run_ring, close_plan},
-    {"lane exchange", "lane", true, open_lanes, predict_lanes, run_lanes, close_memory},
+    {"slab exchange", "slab", true, open_slabs, predict_slabs, run_slabs, close_memory},
     {"row exchange", "row", false, open_rows, predict_rows, run_rows, close_plan},
     {"butterfly", "vector", false, open_butterfly, predict_butterfly, run_butterfly, close_memory},
     {"tree sum", "vector", false, open_reduction, predict_reduction, run_reduction,

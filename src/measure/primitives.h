@@ -25,7 +25,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *payload; /* what `reals` is the size of: "state", "lane" (of a row), ... */
+    const char *payload; /* what `reals` is the size of: "state", "slab" (of a row), ... */
     bool has_mirror;
     /* Allocates whatever run needs. Not collective. */
     rw_status (*open)(rw_trial *trial);

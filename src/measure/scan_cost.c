@@ -6,10 +6,10 @@
 #include "base/random.h"
 #include "mpi/tree_scan.h"
 
-/* The carry of one node: (sequences, chunks, map) and (sequences, chunks, state). */
+/* The carry of one node: (sequences, chunks, transition) and (sequences, chunks, state). */
 typedef struct {
     const rw_node *node;
-    real *derived, *map, *part, *out;
+    real *derived, *transition, *part, *out;
 } carry;
 
 struct rw_scan_cost {
@@ -51,7 +51,7 @@ static rw_status new_carry(rw_scan_cost *s, const rw_node *node)
     size_t chunks = (size_t)(s->sequences * s->chunks);
     carry *c = &s->carries[s->count++];
     c->node = node;
-    RW_TRY(numbers(chunks * node->size.transition, &c->map));
+    RW_TRY(numbers(chunks * node->size.transition, &c->transition));
     RW_TRY(numbers(chunks * node->size.state, &c->part));
     RW_TRY(numbers(chunks * node->size.state, &c->out));
     return prepare(s, c);
@@ -59,7 +59,7 @@ static rw_status new_carry(rw_scan_cost *s, const rw_node *node)
 
 static rw_status fill(rw_scan_cost *s, const rw_plan *p, int threads)
 {
-    size_t map = 0, state = 0;
+    size_t transition = 0, state = 0;
     s->sequences = p->sequences.end - p->sequences.begin;
     s->chunks = p->chunks.end - p->chunks.begin;
     RW_TRY(rw_layout_alone(threads, &s->layout));
@@ -67,11 +67,11 @@ static rw_status fill(rw_scan_cost *s, const rw_plan *p, int threads)
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
         if (!node->op->tree) continue;
-        if (node->size.transition > map) map = node->size.transition;
+        if (node->size.transition > transition) transition = node->size.transition;
         if (node->size.state > state) state = node->size.state;
         RW_TRY(new_carry(s, node));
     }
-    return rw_scan_new(&s->layout, 1, s->sequences, s->chunks, map, state, false, &s->scan);
+    return rw_scan_new(&s->layout, 1, s->sequences, s->chunks, transition, state, false, &s->scan);
 }
 
 rw_status rw_scan_cost_new(const rw_model *model, const rw_plan *plan, int threads,
@@ -90,7 +90,7 @@ void rw_scan_cost_destroy(rw_scan_cost **cost)
     if (!s) return;
     for (int i = 0; i < s->count; i++) {
         rw_free(&s->carries[i].derived);
-        rw_free(&s->carries[i].map);
+        rw_free(&s->carries[i].transition);
         rw_free(&s->carries[i].part);
         rw_free(&s->carries[i].out);
     }
@@ -102,11 +102,12 @@ void rw_scan_cost_destroy(rw_scan_cost **cost)
 
 /* ---- On the tree ------------------------------------------------------------------- */
 
-static void advance(const void *context, const real *map, int level, bool transpose, int begin,
-                    int end, const real *x, const real *b, real *y)
+static void advance(const void *context, const real *transition, int level, bool transpose,
+                    int begin, int end, const real *x, const real *b, real *y)
 {
     const carry *c = context;
-    c->node->op->tree->advance(c->node, c->derived, map, level, transpose, begin, end, x, b, y);
+    c->node->op->tree->advance(c->node, c->derived, transition, level, transpose, begin, end, x, b,
+                               y);
 }
 
 static void compose(const void *context, const real *left, const real *right, real *out)
@@ -126,23 +127,23 @@ void rw_scan_cost_tree(rw_scan_cost *s)
                             advance,
                             compose};
         for (int mirrored = 0; mirrored < 2; mirrored++)
-            rw_scan_run(s->scan, &affine, s->sequences, mirrored, NULL, NULL, c->map, c->part,
-                        c->out);
+            rw_scan_run(s->scan, &affine, s->sequences, mirrored, NULL, NULL, c->transition,
+                        c->part, c->out);
     }
 }
 
 /* ---- In one pass --------------------------------------------------------------------- */
 
-/* Lanes of one sequence. Mirrored, chunk 0 is the last one. */
-static void pass(const carry *c, long chunks, long sequence, bool mirrored, rw_range lanes)
+/* Slices of one sequence. Mirrored, chunk 0 is the last one. */
+static void pass(const carry *c, long chunks, long sequence, bool mirrored, rw_range slices)
 {
     const rw_node *node = c->node;
     long first = sequence * chunks + (mirrored ? chunks - 1 : 0), step = mirrored ? -1 : 1;
     for (long k = 1; k < chunks; k++) {
         size_t from = (size_t)(first + (k - 1) * step), to = (size_t)(first + k * step);
         const real *x = k > 1 ? c->out + from * node->size.state : NULL;
-        advance(c, c->map + from * node->size.transition, 0, mirrored, (int)lanes.begin,
-                (int)lanes.end, x, c->part + from * node->size.state,
+        advance(c, c->transition + from * node->size.transition, 0, mirrored, (int)slices.begin,
+                (int)slices.end, x, c->part + from * node->size.state,
                 c->out + to * node->size.state);
     }
 }
@@ -152,9 +153,10 @@ void rw_scan_cost_pass(rw_scan_cost *s)
 #pragma omp parallel num_threads(s->layout.threads)
     for (int i = 0; i < s->count; i++) {
         const carry *c = &s->carries[i];
-        rw_range lanes =
+        rw_range slices =
             rw_split(c->node->size.slices, omp_get_num_threads(), omp_get_thread_num());
         for (long b = 0; b < s->sequences; b++)
-            for (int mirrored = 0; mirrored < 2; mirrored++) pass(c, s->chunks, b, mirrored, lanes);
+            for (int mirrored = 0; mirrored < 2; mirrored++)
+                pass(c, s->chunks, b, mirrored, slices);
     }
 }

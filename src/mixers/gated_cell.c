@@ -85,18 +85,18 @@ rw_status rw_gated_cell_sizes(rw_node *node)
     return RW_OK;
 }
 
-/* U^T for the recurrence, U for its gradients; a lane is a panel of either. */
+/* U^T for the recurrence, U for its gradients; a slice is a panel of either. */
 void rw_gated_cell_prepare(const rw_node *node, const real *const *param, real *derived, int begin,
                            int end, real *scratch)
 {
     int hidden = hidden_of(node), gates = node->in_width[0], first = rw_panels(gates);
     const real *weight = param[RW_CELL_WEIGHT];
     (void)scratch;
-    for (int lane = begin; lane < end; lane++)
-        if (lane < first)
-            rw_pack_panel(hidden, gates, weight, true, lane, derived);
+    for (int slice = begin; slice < end; slice++)
+        if (slice < first)
+            rw_pack_panel(hidden, gates, weight, true, slice, derived);
         else
-            rw_pack_panel(gates, hidden, weight, false, lane - first,
+            rw_pack_panel(gates, hidden, weight, false, slice - first,
                           derived + rw_packed_reals(hidden, gates));
 }
 

@@ -125,14 +125,15 @@ static void linear_attention_reference(const rw_call *call)
     rw_linear_attention_reference(&chunk, call->out, call->out_ld);
 }
 
-/* Diagonal: its own transpose, and the map is that of however many chunks it spans. */
-static void linear_attention_advance(const rw_node *node, const real *derived, const real *map,
-                                     int level, bool transpose, int begin, int end, const real *x,
-                                     const real *b, real *y)
+/* Diagonal: its own transpose, and the transition already covers all chunks of its range. */
+static void linear_attention_advance(const rw_node *node, const real *derived,
+                                     const real *transition, int level, bool transpose, int begin,
+                                     int end, const real *x, const real *b, real *y)
 {
     const attributes *attr = node->attributes;
     (void)derived, (void)level, (void)transpose;
-    rw_linear_attention_advance(attr->key, attr->value, attr->decay, map, begin, end, x, b, y);
+    rw_linear_attention_advance(attr->key, attr->value, attr->decay, transition, begin, end, x, b,
+                                y);
 }
 
 static void linear_attention_compose(const rw_node *node, const real *left, const real *right,

@@ -119,7 +119,7 @@ static void ssd_reference(const rw_call *call)
 }
 
 /* A scalar a head: its own transpose, and no matter of how many chunks it spans. */
-static void ssd_advance(const rw_node *node, const real *derived, const real *map, int level,
+static void ssd_advance(const rw_node *node, const real *derived, const real *transition, int level,
                         bool transpose, int begin, int end, const real *x, const real *b, real *y)
 {
     const attributes *attr = node->attributes;
@@ -129,7 +129,7 @@ static void ssd_advance(const rw_node *node, const real *derived, const real *ma
         for (int head = begin; head < end; head++) {
             size_t first = (size_t)n * width + (size_t)head * head_width;
             for (size_t i = first; i < first + head_width; i++)
-                y[i] = x ? b[i] + map[head] * x[i] : b[i];
+                y[i] = x ? b[i] + transition[head] * x[i] : b[i];
         }
 }
 

@@ -161,8 +161,8 @@ void rw_state_space_prepare(const rw_node *node, const real *const *param, real 
 {
     layout at = layout_of(node);
     real *plan = scratch, *work = scratch + at.kernel;
-    /* Lanes may be prepared at the same time: each call has a plan of its own,
-     * the first lane's stays. */
+    /* Slices may be prepared at the same time: each call has a plan of its own,
+     * the first slice's stays. */
     rw_conv_plan_init(at.chunk, plan);
     if (begin == 0) memcpy(derived, plan, rw_conv_plan_reals(at.chunk) * sizeof *plan);
 
@@ -305,11 +305,11 @@ void rw_state_space_backward(const rw_call *call)
     if (call->back.din[0]) backward_input(call, &at); /* last: it may write over the input */
 }
 
-void rw_state_space_advance(const rw_node *node, const real *derived, const real *map, int level,
-                            bool transpose, int begin, int end, const real *x, const real *b,
-                            real *y)
+void rw_state_space_advance(const rw_node *node, const real *derived, const real *transition,
+                            int level, bool transpose, int begin, int end, const real *x,
+                            const real *b, real *y)
 {
-    (void)map;
+    (void)transition;
     layout at = layout_of(node);
     real from[RW_STATE_SPACE_MAX_STATE * RW_LANES], to[RW_STATE_SPACE_MAX_STATE * RW_LANES];
     int first, last;

@@ -89,15 +89,15 @@ void rw_state_space_backward(const rw_call *call);
 void rw_state_space_step(const rw_call *call);
 void rw_state_space_summary(const rw_call *call);
 void rw_state_space_adjoint(const rw_call *call);
-void rw_state_space_advance(const rw_node *node, const real *derived, const real *map, int level,
-                            bool transpose, int begin, int end, const real *x, const real *b,
-                            real *y);
+void rw_state_space_advance(const rw_node *node, const real *derived, const real *transition,
+                            int level, bool transpose, int begin, int end, const real *x,
+                            const real *b, real *y);
 
 /* Operations of forward and summary, given those of the recurrence in both
  * together, a token and channel. */
 double rw_state_space_flops(const rw_node *node, int rows, double recurrence);
 
-/* Channels [*first, *last) of lanes [begin, end). */
+/* Channels [*first, *last) of slices [begin, end). */
 void rw_state_space_channels(const rw_node *node, int begin, int end, int *first, int *last);
 
 /* Keys of a block, and what they say. */

@@ -31,17 +31,17 @@ struct rw_carry_exchange {
 static rw_status new_transfer(const rw_engine *e, int tag, transfer *l)
 {
     const rw_plan *p = e->plan;
-    size_t map = 0, state = 0, shift = 0, sequences = (size_t)p->micro;
+    size_t transition = 0, state = 0, shift = 0, sequences = (size_t)p->micro;
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
         if (node->op->shift && node->size.state > shift) shift = node->size.state;
         if (!node->op->tree) continue;
-        if (node->size.transition > map) map = node->size.transition;
+        if (node->size.transition > transition) transition = node->size.transition;
         if (node->size.state > state) state = node->size.state;
     }
     RW_TRY(rw_alloc(2 * sequences * shift, sizeof(real), "halos", &l->buffer));
-    return rw_scan_new(e->layout, tag, p->micro, p->tree.chunks, map, state, p->options.carry,
-                       &l->scan);
+    return rw_scan_new(e->layout, tag, p->micro, p->tree.chunks, transition, state,
+                       p->options.carry, &l->scan);
 }
 
 rw_status rw_carry_exchange_new(const rw_engine *e, rw_carry_exchange **out)
@@ -70,11 +70,12 @@ void rw_carry_exchange_destroy(rw_carry_exchange **exchange)
 
 /* ---- Running ------------------------------------------------------------- */
 
-static void advance(const void *context, const real *map, int level, bool transpose, int begin,
-                    int end, const real *x, const real *b, real *y)
+static void advance(const void *context, const real *transition, int level, bool transpose,
+                    int begin, int end, const real *x, const real *b, real *y)
 {
     const arithmetic *a = context;
-    a->node->op->tree->advance(a->node, a->derived, map, level, transpose, begin, end, x, b, y);
+    a->node->op->tree->advance(a->node, a->derived, transition, level, transpose, begin, end, x, b,
+                               y);
 }
 
 static void compose(const void *context, const real *left, const real *right, real *out)

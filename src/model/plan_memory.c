@@ -40,13 +40,13 @@ static void fill_timetable(const rw_plan *p, timetable *t)
 
 /* The lifetimes of everything that may be stored. */
 typedef struct {
-    rw_lifetime *value, *gradient;            /* by value id */
-    rw_lifetime *map, *part, *state, *dstate; /* by node */
-    rw_lifetime *saved;                       /* by node */
-    int count;                                /* of all, contiguous from `value` */
-    int *value_segment, *gradient_segment;    /* by value: the one that touches it; -2: several */
-    int *maker;                               /* by value: the node that makes it */
-    int *home;      /* by value: that whose gradient's memory is its own */
+    rw_lifetime *value, *gradient;                   /* by value id */
+    rw_lifetime *transition, *part, *state, *dstate; /* by node */
+    rw_lifetime *saved;                              /* by node */
+    int count;                                       /* of all, contiguous from `value` */
+    int *value_segment, *gradient_segment; /* by value: the one that touches it; -2: several */
+    int *maker;                            /* by value: the node that makes it */
+    int *home;                             /* by value: that whose gradient's memory is its own */
     int *host;      /* by value: the node in whose saved rows it and its gradient lie, or -1 */
     bool *boundary; /* by value: crosses blocks */
     bool *in_place; /* by value: its gradient lies in its place */
@@ -157,14 +157,14 @@ static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     int opened = t->segment_of[i], closed = t->closed_by[i];
     int phase = recompute_of(p, t, i) == RW_RECOMPUTE_BLOCK;
-    rw_lifetime *forward[] = {&l->map[i], &l->part[i], &l->state[i], &l->saved[i]};
+    rw_lifetime *forward[] = {&l->transition[i], &l->part[i], &l->state[i], &l->saved[i]};
     for (int k = 0; k < 4; k++) {
         use_between(forward[k], 0, t->forward[closed], t->forward[opened]);
         if (phase && p->options.training)
             use_between(forward[k], 1, t->again[closed], t->again[opened]);
     }
     if (!p->options.training) return;
-    use_between(&l->map[i], phase, t->backward[opened], t->backward[closed]);
+    use_between(&l->transition[i], phase, t->backward[opened], t->backward[closed]);
     use_between(&l->part[i], 1, t->backward[opened], t->backward[closed]);
     rw_lifetime_use(&l->state[i], phase, t->backward[closed]);
     rw_lifetime_use(&l->saved[i], phase, t->backward[closed]);
@@ -235,7 +235,7 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
         if (!rw_has_carry(node->op)) continue;
-        l->map[i].size = chunks * node->size.transition;
+        l->transition[i].size = chunks * node->size.transition;
         size_t rows = chunks * (size_t)p->options.chunk;
         if (p->chunks.begin == 0) rows += (size_t)(p->micro * p->places[i].past_rows);
         l->saved[i].size = rows * node->size.saved;
@@ -334,7 +334,7 @@ static void take_offsets(rw_plan *p, const lifetimes *l)
     }
     for (int i = 0; i < p->node_count; i++)
         p->places[i].carry =
-            (rw_carry_place){l->map[i].offset, l->part[i].offset, l->state[i].offset,
+            (rw_carry_place){l->transition[i].offset, l->part[i].offset, l->state[i].offset,
                              l->dstate[i].offset, l->saved[i].offset};
 }
 
@@ -344,8 +344,8 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->count = (int)(2 * values + 5 * nodes);
     RW_TRY(rw_alloc((size_t)l->count, sizeof *l->value, "memory planning", &l->value));
     l->gradient = l->value + values;
-    l->map = l->gradient + values;
-    l->part = l->map + nodes;
+    l->transition = l->gradient + values;
+    l->part = l->transition + nodes;
     l->state = l->part + nodes;
     l->dstate = l->state + nodes;
     l->saved = l->dstate + nodes;

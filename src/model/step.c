@@ -140,12 +140,12 @@ static void prepare(rw_engine *e)
         rw_graph_params_of(p->graph, node, e->model->weights, param);
 #pragma omp parallel num_threads(e->layout->threads)
         {
-            rw_range lanes =
+            rw_range slices =
                 rw_split(node->size.slices, omp_get_num_threads(), omp_get_thread_num());
-            if (lanes.end > lanes.begin)
+            if (slices.end > slices.begin)
                 node->op->prepare(node, (const real *const *)param,
-                                  e->derived + p->places[i].derived, (int)lanes.begin,
-                                  (int)lanes.end, rw_op_scratch(e));
+                                  e->derived + p->places[i].derived, (int)slices.begin,
+                                  (int)slices.end, rw_op_scratch(e));
         }
     }
 }
@@ -159,11 +159,11 @@ static void prepare_backward(rw_engine *e, int i, const real *dderived)
     rw_graph_params_of(p->graph, node, e->model->gradient, dparam);
 #pragma omp parallel num_threads(e->layout->threads)
     {
-        rw_range lanes = rw_split(node->size.slices, omp_get_num_threads(), omp_get_thread_num());
-        if (lanes.end > lanes.begin)
+        rw_range slices = rw_split(node->size.slices, omp_get_num_threads(), omp_get_thread_num());
+        if (slices.end > slices.begin)
             node->op->prepare_backward(node, (const real *const *)param,
                                        e->derived + p->places[i].derived, dderived, dparam,
-                                       (int)lanes.begin, (int)lanes.end, rw_op_scratch(e));
+                                       (int)slices.begin, (int)slices.end, rw_op_scratch(e));
     }
 }
 

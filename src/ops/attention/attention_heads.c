@@ -1,31 +1,31 @@
-/* Attention by an all-to-all on heads: every rank gets all rows of its lanes, has no
+/* Attention by an all-to-all on heads: every rank gets all rows of its slabs, has no
  * more to do with the others, and gives the results back (Jacobs et al. 2023,
  * DeepSpeed Ulysses, section 3.1). */
-#include "mpi/lane_exchange.h"
+#include "mpi/slab_exchange.h"
 #include "ops/attention/attention_route.h"
 
-static int own_lanes(const rw_attention_plan *plan)
+static int own_slabs(const rw_attention_plan *plan)
 {
-    rw_range own = rw_lanes_own(plan->span, plan->lanes);
+    rw_range own = rw_slabs_own(plan->span, plan->slabs);
     return (int)(own.end - own.begin);
 }
 
 static rw_attention_rows whole_of(const rw_attention_plan *plan, int i)
 {
     const size_t width = (size_t)rw_attention_whole_width(plan, i);
-    const size_t lane = (size_t)plan->span->length * width;
-    return (rw_attention_rows){plan->whole[i], (size_t)own_lanes(plan) * lane, lane, width, 0};
+    const size_t slab = (size_t)plan->span->length * width;
+    return (rw_attention_rows){plan->whole[i], (size_t)own_slabs(plan) * slab, slab, width, 0};
 }
 
 static rw_attention_target to_whole(const rw_attention_plan *plan, int i)
 {
     rw_attention_rows rows = whole_of(plan, i);
-    return (rw_attention_target){plan->whole[i], rows.sequence, rows.lane, rows.ld, 0, false};
+    return (rw_attention_target){plan->whole[i], rows.sequence, rows.slab, rows.ld, 0, false};
 }
 
 static rw_attention_rows gather(const rw_attention_plan *plan, int i, const real *rows, int ld)
 {
-    rw_lanes_gather(plan->span, plan->lanes, rw_attention_whole_width(plan, i), rows, ld,
+    rw_slabs_gather(plan->span, plan->slabs, rw_attention_whole_width(plan, i), rows, ld,
                     plan->whole[i], plan->buffer);
     return whole_of(plan, i);
 }
@@ -33,7 +33,7 @@ static rw_attention_rows gather(const rw_attention_plan *plan, int i, const real
 static void scatter(const rw_attention_plan *plan, int i, real *rows, int ld, bool add)
 {
     if (rows)
-        rw_lanes_scatter(plan->span, plan->lanes, rw_attention_whole_width(plan, i), plan->whole[i],
+        rw_slabs_scatter(plan->span, plan->slabs, rw_attention_whole_width(plan, i), plan->whole[i],
                          rows, ld, add, plan->buffer);
 }
 
@@ -41,7 +41,7 @@ static rw_attention_work gather_inputs(const rw_attention_plan *plan, const rw_g
 {
     rw_attention_work work = plan->work;
     work.rows = work.arrived = (rw_range){0, plan->span->length};
-    work.lanes = own_lanes(plan);
+    work.slabs = own_slabs(plan);
     work.q = gather(plan, WHOLE_Q, g->in[ATTENTION_Q], g->in_ld[ATTENTION_Q]);
     work.k = gather(plan, WHOLE_K, g->in[ATTENTION_K], g->in_ld[ATTENTION_K]);
     work.v = gather(plan, WHOLE_V, g->in[ATTENTION_V], g->in_ld[ATTENTION_V]);

@@ -23,7 +23,7 @@ struct item {
     const sum_kind *kind;
     const rw_attention_target *target;
     long sequence, block; /* the sequence among those of the matrices */
-    int lane, head;       /* head: in the group */
+    int slab, head;       /* head: in the group */
     int rows;
     real *sum, *packed, *scratch;
     long *first; /* (block) of the mask */
@@ -31,13 +31,13 @@ struct item {
 
 static const real *read_at(const rw_attention_rows *m, const item *it, long row, int column)
 {
-    return m->at + (size_t)it->sequence * m->sequence + (size_t)it->lane * m->lane +
+    return m->at + (size_t)it->sequence * m->sequence + (size_t)it->slab * m->slab +
            (size_t)(row - m->begin) * m->ld + column;
 }
 
 static real *write_at(const rw_attention_target *m, const item *it, long row, int column)
 {
-    return m->at + (size_t)it->sequence * m->sequence + (size_t)it->lane * m->lane +
+    return m->at + (size_t)it->sequence * m->sequence + (size_t)it->slab * m->slab +
            (size_t)(row - m->begin) * m->ld + column;
 }
 
@@ -197,7 +197,7 @@ static const sum_kind keys_kind = {true, keys_reals, start_gradients, add_to_key
 
 /* ---- Memory ----------------------------------------------------------------------
  *
- *   of each thread: scratch | packed keys | first rows | (not resumed) a sum, dq of a lane
+ *   of each thread: scratch | packed keys | first rows | (not resumed) a sum, dq of a slab
  *   of each item, resumed: a sum */
 
 static size_t reals_of(size_t bytes)
@@ -219,7 +219,7 @@ static size_t sum_reals(const rw_attention_work *w)
     return rounded(keys > gathered ? keys : gathered);
 }
 
-static size_t lane_reals(const rw_attention_work *w)
+static size_t slab_reals(const rw_attention_work *w)
 {
     return (size_t)(w->group * rw_attention_blocks(w->mask)) *
            rw_attention_gradient_reals(w->mask->block, w->width);
@@ -231,14 +231,14 @@ static size_t thread_reals(const rw_attention_work *w, bool resumed)
     return rounded(rw_attention_scratch_reals(block, w->width)) +
            rounded(rw_attention_packed_reals(block, w->width)) +
            reals_of((size_t)block * sizeof(long)) +
-           (resumed ? 0 : sum_reals(w) + rounded(lane_reals(w)));
+           (resumed ? 0 : sum_reals(w) + rounded(slab_reals(w)));
 }
 
-size_t rw_attention_pass_reals(const rw_attention_work *w, long lanes, long rows)
+size_t rw_attention_pass_reals(const rw_attention_work *w, long slabs, long rows)
 {
     const long blocks = (rows + w->mask->block - 1) / w->mask->block;
     return (size_t)w->threads * thread_reals(w, rows > 0) +
-           (size_t)(lanes * w->group * blocks) * sum_reals(w);
+           (size_t)(slabs * w->group * blocks) * sum_reals(w);
 }
 
 /* Gives the item the memory of its thread; returns what follows the sum in it. */
@@ -291,7 +291,7 @@ static item item_at(const rw_attention_work *w, const sum_kind *kind,
 {
     const long first = w->rows.begin / w->mask->block;
     const long blocks = (w->rows.end + w->mask->block - 1) / w->mask->block - first;
-    const long heads = kind->of_keys ? 1 : w->group, each = w->lanes * heads;
+    const long heads = kind->of_keys ? 1 : w->group, each = w->slabs * heads;
     const long sequences = w->sequences.end - w->sequences.begin;
     const long block = n / (each * sequences), rest = n % (each * sequences);
     return (item){.work = w,
@@ -299,7 +299,7 @@ static item item_at(const rw_attention_work *w, const sum_kind *kind,
                   .target = target,
                   .sequence = rest / each,
                   .block = first + (kind->of_keys ? block : blocks - 1 - block),
-                  .lane = (int)(rest % each / heads),
+                  .slab = (int)(rest % each / heads),
                   .head = (int)(rest % heads)};
 }
 
@@ -307,7 +307,7 @@ static long item_count(const rw_attention_work *w, const sum_kind *kind)
 {
     const long first = w->rows.begin / w->mask->block;
     const long blocks = (w->rows.end + w->mask->block - 1) / w->mask->block - first;
-    return blocks * (w->sequences.end - w->sequences.begin) * w->lanes *
+    return blocks * (w->sequences.end - w->sequences.begin) * w->slabs *
            (kind->of_keys ? 1 : w->group);
 }
 
@@ -324,14 +324,14 @@ static void run(const rw_attention_work *w, const sum_kind *kind, const rw_atten
     }
 }
 
-/* ---- All gradients of a lane in one go --------------------------------------------
+/* ---- All gradients of a slab in one go --------------------------------------------
  *
  * Keys from the last to the first, queries from the first to the last: the order in
  * which the sums above are taken, so they have the same bits. */
 
 enum { TARGET_DQ, TARGET_DK, TARGET_DV, TARGETS };
 
-/* `at` of the sums of a lane. */
+/* `at` of the sums of a slab. */
 static real *dq_of(const item *it, real *sums, int head, long queries)
 {
     const rw_attention_mask *mask = it->work->mask;
@@ -339,7 +339,7 @@ static real *dq_of(const item *it, real *sums, int head, long queries)
                       rw_attention_gradient_reals(mask->block, it->work->width);
 }
 
-static void add_keys_of_lane(const item *it, long keys, real *sums)
+static void add_keys_of_slab(const item *it, long keys, real *sums)
 {
     const rw_attention_work *w = it->work;
     const rw_range seen = rw_attention_queries_of(w->mask, w->sequences.begin + it->sequence, keys);
@@ -355,29 +355,29 @@ static void add_keys_of_lane(const item *it, long keys, real *sums)
     put_keys(it, &it->target[TARGET_DV], keys, values_of(it, it->sum));
 }
 
-static void run_lane(item *it)
+static void run_slab(item *it)
 {
     const rw_attention_work *w = it->work;
     const long blocks = rw_attention_blocks(w->mask);
     real *sums = use_thread(it);
-    memset(sums, 0, lane_reals(w) * sizeof(real));
-    for (long keys = blocks - 1; keys >= 0; keys--) add_keys_of_lane(it, keys, sums);
+    memset(sums, 0, slab_reals(w) * sizeof(real));
+    for (long keys = blocks - 1; keys >= 0; keys--) add_keys_of_slab(it, keys, sums);
     for (int head = 0; it->target[TARGET_DQ].at && head < w->group; head++)
         for (long queries = 0; queries < blocks; queries++)
             put_queries(it, &it->target[TARGET_DQ], head, queries, dq_of(it, sums, head, queries));
 }
 
-static void run_lanes(const rw_attention_work *w, const rw_attention_target *target)
+static void run_slabs(const rw_attention_work *w, const rw_attention_target *target)
 {
-    const long lanes = w->lanes * (w->sequences.end - w->sequences.begin);
+    const long slabs = w->slabs * (w->sequences.end - w->sequences.begin);
 #pragma omp parallel for schedule(dynamic) num_threads(w->threads)
-    for (long n = 0; n < lanes; n++) {
+    for (long n = 0; n < slabs; n++) {
         item it = {.work = w,
                    .kind = &keys_kind,
                    .target = target,
-                   .sequence = n / w->lanes,
-                   .lane = (int)(n % w->lanes)};
-        run_lane(&it);
+                   .sequence = n / w->slabs,
+                   .slab = (int)(n % w->slabs)};
+        run_slab(&it);
     }
 }
 
@@ -401,8 +401,8 @@ void rw_attention_backward_keys(const rw_attention_work *work, rw_attention_targ
 void rw_attention_backward(const rw_attention_work *work, rw_attention_target dq,
                            rw_attention_target dk, rw_attention_target dv)
 {
-    if (work->lanes * (work->sequences.end - work->sequences.begin) >= work->threads) {
-        run_lanes(work, (rw_attention_target[TARGETS]){dq, dk, dv});
+    if (work->slabs * (work->sequences.end - work->sequences.begin) >= work->threads) {
+        run_slabs(work, (rw_attention_target[TARGETS]){dq, dk, dv});
     } else {
         rw_attention_backward_queries(work, dq);
         rw_attention_backward_keys(work, dk, dv);

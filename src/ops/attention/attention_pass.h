@@ -16,39 +16,39 @@
 /* Rows of a head in block: no more than this many, so that scores stay in cache. */
 #define RW_ATTENTION_BLOCK 128
 
-/* Where the rows of a matrix lie: row r of lane l of sequence s is at
- * at + s * sequence + l * lane + (r - begin) * ld. A lane is a head of keys with its
+/* Where the rows of a matrix lie: row r of slab l of sequence s is at
+ * at + s * sequence + l * slab + (r - begin) * ld. A slab is a head of keys with its
  * group of heads of queries, neighbouring columns. */
 typedef struct {
     const real *at;
-    size_t sequence, lane, ld;
+    size_t sequence, slab, ld;
     long begin;
 } rw_attention_rows;
 typedef struct {
     real *at; /* NULL: not wanted */
-    size_t sequence, lane, ld;
+    size_t sequence, slab, ld;
     long begin;
     bool add; /* instead of writing */
 } rw_attention_target;
 
-/* What is to be done: some sequences and lanes of the rows of one rank. */
+/* What is to be done: some sequences and slabs of the rows of one rank. */
 typedef struct {
     const rw_attention_mask *mask;
-    int group, width; /* heads of queries of a lane; columns of a head */
+    int group, width; /* heads of queries of a slab; columns of a head */
     real scale;
     int threads;
     rw_range sequences; /* of the mask; the first one is sequence 0 of the matrices */
-    int lanes;
+    int slabs;
     rw_range rows;             /* whose sums are taken */
     rw_range arrived;          /* the rows to be summed over that are there now, in whole blocks */
     bool resumed;              /* sums wait in memory for further arrivals */
-    rw_attention_rows q, k, v; /* (group, width), (width), (width) columns a lane */
+    rw_attention_rows q, k, v; /* (group, width), (width), (width) columns a slab */
     rw_attention_rows dout, logs, dots; /* backward: (group, width), (group), (group) */
     real *memory;                       /* rw_attention_pass_reals */
 } rw_attention_work;
 
-/* Reals of memory for sums of `lanes` lanes of `rows` rows each (0: not resumed). */
-size_t rw_attention_pass_reals(const rw_attention_work *work, long lanes, long rows);
+/* Reals of memory for sums of `slabs` slabs of `rows` rows each (0: not resumed). */
+size_t rw_attention_pass_reals(const rw_attention_work *work, long slabs, long rows);
 
 /* For the rows of queries: out (group, width) and the logarithms of the sums, logs
  * (group). Threads of the rank share the work. */
@@ -60,7 +60,7 @@ void rw_attention_backward_queries(const rw_attention_work *work, rw_attention_t
 void rw_attention_backward_keys(const rw_attention_work *work, rw_attention_target dk,
                                 rw_attention_target dv);
 /* Both, the same bits, where all rows of a sequence are there (not resumed): with enough
- * lanes for the threads, weights are computed once instead of twice. */
+ * slabs for the threads, weights are computed once instead of twice. */
 void rw_attention_backward(const rw_attention_work *work, rw_attention_target dq,
                            rw_attention_target dk, rw_attention_target dv);
 

@@ -7,11 +7,11 @@
 #include "mpi/ring.h"
 #include "ops/attention/attention_route.h"
 
-/* One wave: some sequences and lanes. */
+/* One wave: some sequences and slabs. */
 typedef struct {
     const rw_attention_plan *plan;
     const rw_global *g;
-    rw_range sequences, lanes;
+    rw_range sequences, slabs;
     rw_attention_work work;
     rw_attention_target target[2];
     void (*pass)(const rw_attention_work *work, const rw_attention_target *target);
@@ -34,33 +34,33 @@ static void pass_keys(const rw_attention_work *work, const rw_attention_target *
 
 /* ---- Blocks on their way --------------------------------------------------------
  *
- * (rows, sequences and lanes of the wave, columns): a cut in rows is contiguous.
- * Columns of a lane: k | v,  or  q | dout | logs | dots of its group. */
+ * (rows, sequences and slabs of the wave, columns): a cut in rows is contiguous.
+ * Columns of a slab: k | v,  or  q | dout | logs | dots of its group. */
 
-static size_t wave_lanes(const wave *w)
+static size_t wave_slabs(const wave *w)
 {
-    return (size_t)((w->sequences.end - w->sequences.begin) * (w->lanes.end - w->lanes.begin));
+    return (size_t)((w->sequences.end - w->sequences.begin) * (w->slabs.end - w->slabs.begin));
 }
 
 static rw_attention_rows part_of_block(const wave *w, const real *block, size_t width, long begin)
 {
-    return (rw_attention_rows){block, (size_t)(w->lanes.end - w->lanes.begin) * width, width,
-                               wave_lanes(w) * width, begin};
+    return (rw_attention_rows){block, (size_t)(w->slabs.end - w->slabs.begin) * width, width,
+                               wave_slabs(w) * width, begin};
 }
 
-/* `columns` a lane of the rank's rows, from column `at` of the block's on. */
+/* `columns` a slab of the rank's rows, from column `at` of the block's on. */
 static void pack(const wave *w, const real *rows, int ld, int columns, size_t width, size_t at)
 {
     const rw_span *span = w->plan->span;
-    const long count = rw_span_count(span), lanes = w->lanes.end - w->lanes.begin;
+    const long count = rw_span_count(span), slabs = w->slabs.end - w->slabs.begin;
     real *block = w->plan->block[0] + at;
 #pragma omp parallel for schedule(static) num_threads(span->layout->threads)
     for (long r = 0; r < count; r++)
         for (long s = w->sequences.begin; s < w->sequences.end; s++)
-            for (long l = w->lanes.begin; l < w->lanes.end; l++) {
+            for (long l = w->slabs.begin; l < w->slabs.end; l++) {
                 size_t unit =
                     (size_t)(r * (w->sequences.end - w->sequences.begin) + s - w->sequences.begin);
-                unit = unit * (size_t)lanes + (size_t)(l - w->lanes.begin);
+                unit = unit * (size_t)slabs + (size_t)(l - w->slabs.begin);
                 memcpy(block + unit * width,
                        rows + (size_t)(s * span->stride + r) * (size_t)ld + l * columns,
                        (size_t)columns * sizeof(real));
@@ -121,7 +121,7 @@ static void travel(wave *w, bool keys)
         p->need[r] = keys ? rw_attention_keys_needed(&p->mask, w->sequences, p->rows[r])
                           : rw_attention_queries_needed(&p->mask, w->sequences, p->rows[r]);
     }
-    rw_ring ring = {p->span->layout, p->rows, p->need, wave_lanes(w) * width, keys};
+    rw_ring ring = {p->span->layout, p->rows, p->need, wave_slabs(w) * width, keys};
     rw_ring_run(&ring, p->block, keys ? keys_arrive : queries_arrive, w);
 }
 
@@ -131,7 +131,7 @@ static void travel(wave *w, bool keys)
 static rw_attention_rows own(const wave *w, const real *at, int ld, int width)
 {
     rw_attention_rows rows = rw_attention_in_place(w->plan, at, ld, width);
-    rows.at += (size_t)w->sequences.begin * rows.sequence + (size_t)w->lanes.begin * rows.lane;
+    rows.at += (size_t)w->sequences.begin * rows.sequence + (size_t)w->slabs.begin * rows.slab;
     return rows;
 }
 
@@ -139,7 +139,7 @@ static rw_attention_target to_own(const wave *w, real *at, int ld, int width, bo
 {
     rw_attention_target rows = rw_attention_to_place(w->plan, at, ld, width, add);
     if (at)
-        rows.at += (size_t)w->sequences.begin * rows.sequence + (size_t)w->lanes.begin * rows.lane;
+        rows.at += (size_t)w->sequences.begin * rows.sequence + (size_t)w->slabs.begin * rows.slab;
     return rows;
 }
 
@@ -150,11 +150,11 @@ static rw_attention_target to_gradient(const wave *w, int input)
 }
 
 static wave wave_of(const rw_attention_plan *plan, const rw_global *g, rw_range sequences,
-                    rw_range lanes)
+                    rw_range slabs)
 {
-    wave w = {.plan = plan, .g = g, .sequences = sequences, .lanes = lanes, .work = plan->work};
+    wave w = {.plan = plan, .g = g, .sequences = sequences, .slabs = slabs, .work = plan->work};
     w.work.sequences = sequences;
-    w.work.lanes = (int)(lanes.end - lanes.begin);
+    w.work.slabs = (int)(slabs.end - slabs.begin);
     w.work.resumed = true;
     return w;
 }
@@ -197,12 +197,12 @@ static void wave_backward(wave *w)
 
 static void run_waves(const rw_attention_plan *plan, const rw_global *g, void (*run)(wave *w))
 {
-    const long sequences = plan->span->sequences, lanes = plan->lanes;
+    const long sequences = plan->span->sequences, slabs = plan->slabs;
     for (long s = 0; s < sequences; s += plan->wave_sequences)
-        for (long l = 0; l < lanes; l += plan->wave_lanes) {
-            rw_range some = {s, s + plan->wave_sequences}, part = {l, l + plan->wave_lanes};
+        for (long l = 0; l < slabs; l += plan->wave_slabs) {
+            rw_range some = {s, s + plan->wave_sequences}, part = {l, l + plan->wave_slabs};
             if (some.end > sequences) some.end = sequences;
-            if (part.end > lanes) part.end = lanes;
+            if (part.end > slabs) part.end = slabs;
             wave w = wave_of(plan, g, some, part);
             run(&w);
         }

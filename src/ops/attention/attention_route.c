@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "mpi/lane_exchange.h"
+#include "mpi/slab_exchange.h"
 
 /* ---- Choice --------------------------------------------------------------------- */
 
@@ -64,12 +64,12 @@ static void take_heads(rw_attention_plan *plan, real *memory)
     const rw_span *span = plan->span;
     for (int i = 0; i < WHOLES; i++)
         plan->whole[i] = take_reals(
-            plan, memory, rw_lanes_reals(span, plan->lanes, rw_attention_whole_width(plan, i)));
+            plan, memory, rw_slabs_reals(span, plan->slabs, rw_attention_whole_width(plan, i)));
     plan->buffer =
-        take_reals(plan, memory, rw_lanes_buffer(span, plan->lanes, plan->group * plan->width));
+        take_reals(plan, memory, rw_slabs_buffer(span, plan->slabs, plan->group * plan->width));
 }
 
-/* As many lanes, then sequences, as fit: the same number on all ranks. */
+/* As many slabs, then sequences, as fit: the same number on all ranks. */
 static void set_wave(rw_attention_plan *plan, size_t most)
 {
     const long rows = rw_span_most_rows(plan->span);
@@ -77,20 +77,20 @@ static void set_wave(rw_attention_plan *plan, size_t most)
     size_t row = rw_attention_queries_width(plan);
     if (row < rw_attention_keys_width(plan)) row = rw_attention_keys_width(plan);
     size_t each = rw_attention_pass_reals(&plan->work, 1, rows) - threads + 2 * (size_t)rows * row;
-    long lanes = (long)(most / each), sequences = lanes / plan->lanes;
+    long slabs = (long)(most / each), sequences = slabs / plan->slabs;
     if (sequences > plan->span->most) sequences = plan->span->most;
     plan->wave_sequences = sequences > 0 ? sequences : 1;
-    plan->wave_lanes = sequences > 0 ? plan->lanes : lanes > 0 ? (int)lanes : 1;
+    plan->wave_slabs = sequences > 0 ? plan->slabs : slabs > 0 ? (int)slabs : 1;
 }
 
 static void take_ring(rw_attention_plan *plan, real *memory)
 {
     const size_t ranks = (size_t)plan->span->layout->sp;
     const size_t rows = (size_t)rw_span_most_rows(plan->span);
-    const size_t lanes = (size_t)plan->wave_sequences * (size_t)plan->wave_lanes;
+    const size_t slabs = (size_t)plan->wave_sequences * (size_t)plan->wave_slabs;
     size_t width = rw_attention_queries_width(plan);
     if (width < rw_attention_keys_width(plan)) width = rw_attention_keys_width(plan);
-    for (int i = 0; i < 2; i++) plan->block[i] = take_reals(plan, memory, rows * lanes * width);
+    for (int i = 0; i < 2; i++) plan->block[i] = take_reals(plan, memory, rows * slabs * width);
     plan->rows = take(plan, memory, ranks * sizeof(rw_range));
     plan->need = take(plan, memory, ranks * sizeof(rw_range));
 }
@@ -106,7 +106,7 @@ static void take_all(rw_attention_plan *plan, const rw_node *node, real *memory)
     if (ring) set_wave(plan, (size_t)options->ring_reals);
     plan->pass = take_reals(
         plan, memory,
-        rw_attention_pass_reals(&plan->work, ring ? plan->wave_sequences * plan->wave_lanes : 0,
+        rw_attention_pass_reals(&plan->work, ring ? plan->wave_sequences * plan->wave_slabs : 0,
                                 ring ? rw_span_most_rows(span) : 0));
     if (ring) take_ring(plan, memory);
     if (plan->route == RW_ATTENTION_HEADS) take_heads(plan, memory);
@@ -119,7 +119,7 @@ void rw_attention_plan_fill(const rw_node *node, const rw_span *span, real *memo
     const int block = span->chunk < RW_ATTENTION_BLOCK ? span->chunk : RW_ATTENTION_BLOCK;
     *out = (rw_attention_plan){.span = span,
                                .route = choose(options, span),
-                               .lanes = options->kv_heads,
+                               .slabs = options->kv_heads,
                                .group = options->heads / options->kv_heads,
                                .width = node->in_width[ATTENTION_Q] / options->heads};
     out->mask =
@@ -130,7 +130,7 @@ void rw_attention_plan_fill(const rw_node *node, const rw_span *span, real *memo
                                     .scale = (real)(1 / sqrt(out->width)),
                                     .threads = span->layout->threads,
                                     .sequences = {0, span->sequences},
-                                    .lanes = out->lanes,
+                                    .slabs = out->slabs,
                                     .rows = span->rows,
                                     .arrived = span->rows};
     take_all(out, node, memory);

@@ -16,8 +16,8 @@
  *           the last one (rows': the first) none: rw_ring_volume has the exact number.
  *           A window of w passes R or w-1 rows, whichever is less, rounded up to blocks.
  *
- * The ring works in waves of sequences and lanes, so that the sums that wait for
- * further arrivals take no more memory than is allowed, or than one lane does. */
+ * The ring works in waves of sequences and slabs, so that the sums that wait for
+ * further arrivals take no more memory than is allowed, or than one slab does. */
 #ifndef RW_ATTENTION_ROUTE_H
 #define RW_ATTENTION_ROUTE_H
 
@@ -26,7 +26,7 @@
 
 typedef enum { RW_ATTENTION_ALONE, RW_ATTENTION_HEADS, RW_ATTENTION_RING } rw_attention_route;
 
-/* Whole lanes: what the all-to-all brings or takes back. */
+/* Whole slabs: what the all-to-all brings or takes back. */
 enum {
     WHOLE_Q,
     WHOLE_K,
@@ -43,11 +43,11 @@ enum {
 typedef struct {
     const rw_span *span;
     rw_attention_route route;
-    int lanes, group, width; /* N; H / N; d */
+    int slabs, group, width; /* N; H / N; d */
     rw_attention_mask mask;
     rw_attention_work work; /* without rows, matrices and memory filled in */
     long wave_sequences;    /* of a wave of the ring; */
-    int wave_lanes;         /* less than all only if wave_sequences is 1 */
+    int wave_slabs;         /* less than all only if wave_sequences is 1 */
 
     /* Memory: */
     long *first;           /* of the mask */
@@ -65,12 +65,12 @@ typedef struct {
 void rw_attention_plan_fill(const rw_node *node, const rw_span *span, real *memory,
                             rw_attention_plan *out);
 
-/* Columns of a lane of whole[i]; reals of a row of a lane of a block that travels. */
+/* Columns of a slab of whole[i]; reals of a row of a slab of a block that travels. */
 int rw_attention_whole_width(const rw_attention_plan *plan, int whole);
 size_t rw_attention_keys_width(const rw_attention_plan *plan);
 size_t rw_attention_queries_width(const rw_attention_plan *plan);
 
-/* A matrix of the rank's rows, `width` columns a lane. */
+/* A matrix of the rank's rows, `width` columns a slab. */
 rw_attention_rows rw_attention_in_place(const rw_attention_plan *plan, const real *at, int ld,
                                         int width);
 rw_attention_target rw_attention_to_place(const rw_attention_plan *plan, real *at, int ld,

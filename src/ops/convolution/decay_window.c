@@ -44,7 +44,7 @@ static double rate(const attributes *attr, int width, int d)
 static void decay_window_prepare(const rw_node *node, const real *const *param, real *derived,
                                  int begin, int end, real *scratch)
 {
-    (void)param, (void)begin, (void)end, (void)scratch; /* one lane */
+    (void)param, (void)begin, (void)end, (void)scratch; /* one slice */
     for (int d = 0; d < node->out_width; d++)
         derived[d] = (real)rate(node->attributes, node->out_width, d);
 }

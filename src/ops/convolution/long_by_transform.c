@@ -1,16 +1,16 @@
 /* Long convolution with transforms that the ranks of a sequence share. One
- * sequence at a time, several lanes of it in one message; threads take lanes.
+ * sequence at a time, several slabs of it in one message; threads take slabs.
  *
- *   workspace   table | spectrum | u | h | other, the last four of a round's lanes */
+ *   workspace   table | spectrum | u | h | other, the last four of a round's slabs */
 #include "kernels/long_fft.h"
 #include "mpi/butterfly.h"
 #include "ops/convolution/long_paths.h"
 
 typedef struct {
     const rw_span *span;
-    int p, width, all, round, lanes; /* of all lanes, of a round at most, of this one */
+    int p, width, all, round, slabs; /* of all slabs, of a round at most, of this one */
     long n, rows;                    /* points of a sequence, of this rank */
-    size_t part, half;               /* reals of a lane: points, rows */
+    size_t part, half;               /* reals of a slab: points, rows */
     real *table, *spectrum, *z[RW_LONG_INPUTS], *other;
 } work;
 
@@ -24,10 +24,10 @@ bool rw_long_transform_fits(const rw_span *span)
 
 size_t rw_long_transform_workspace(const rw_node *node, const rw_span *span)
 {
-    int width = rw_long_lane_width(node->out_width);
-    int lanes = rw_long_lanes_at_once(span, 1, node->out_width / width, width);
+    int width = rw_long_slab_width(node->out_width);
+    int slabs = rw_long_slabs_at_once(span, 1, node->out_width / width, width);
     return rw_long_table_reals(span->length) +
-           4 * (size_t)lanes * rw_long_group_reals(rw_span_count(span));
+           4 * (size_t)slabs * rw_long_group_reals(rw_span_count(span));
 }
 
 static work begin(const rw_global *call)
@@ -35,9 +35,9 @@ static work begin(const rw_global *call)
     const rw_span *span = &call->span;
     work w = {.span = span, .n = span->length, .rows = rw_span_count(span)};
     w.p = rw_butterfly_splits(span->layout);
-    w.width = rw_long_lane_width(call->node->out_width);
+    w.width = rw_long_slab_width(call->node->out_width);
     w.all = call->node->out_width / w.width;
-    w.round = rw_long_lanes_at_once(span, 1, w.all, w.width);
+    w.round = rw_long_slabs_at_once(span, 1, w.all, w.width);
     w.part = rw_long_group_reals(w.rows);
     w.half = w.part / 2;
     w.table = call->workspace;
@@ -57,27 +57,27 @@ static rw_root root_of(const work *w, int k, double factor)
     return (rw_root){root.re * f, root.im * f};
 }
 
-static rw_long_rows lane_of(const work *w, const real *rows, int ld, int lane)
+static rw_long_rows slab_of(const work *w, const real *rows, int ld, int slab)
 {
-    return (rw_long_rows){w->rows, w->width, rows + lane * w->width, ld};
+    return (rw_long_rows){w->rows, w->width, rows + slab * w->width, ld};
 }
 
 /* The first split: this rank's rows and its partner's. */
 static void widen(const work *w, const real *rows, int ld, real *z)
 {
-    real *mine = w->other, *theirs = w->other + (size_t)w->lanes * w->half;
+    real *mine = w->other, *theirs = w->other + (size_t)w->slabs * w->half;
     bool upper = rw_butterfly_upper(w->span->layout, 0);
     rw_root root = root_of(w, 0, upper ? -1 : 1);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-    for (int lane = 0; lane < w->lanes; lane++) {
-        rw_long_rows x = lane_of(w, rows, ld, lane);
-        rw_long_pack(&x, mine + (size_t)lane * w->half);
+    for (int slab = 0; slab < w->slabs; slab++) {
+        rw_long_rows x = slab_of(w, rows, ld, slab);
+        rw_long_pack(&x, mine + (size_t)slab * w->half);
     }
-    rw_butterfly_swap(w->span->layout, 0, mine, theirs, (size_t)w->lanes * w->half);
+    rw_butterfly_swap(w->span->layout, 0, mine, theirs, (size_t)w->slabs * w->half);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-    for (int lane = 0; lane < w->lanes; lane++) {
-        const real *a = mine + (size_t)lane * w->half, *b = theirs + (size_t)lane * w->half;
-        rw_long_widen(root, w->rows, upper ? b : a, upper ? a : b, z + (size_t)lane * w->part);
+    for (int slab = 0; slab < w->slabs; slab++) {
+        const real *a = mine + (size_t)slab * w->half, *b = theirs + (size_t)slab * w->half;
+        rw_long_widen(root, w->rows, upper ? b : a, upper ? a : b, z + (size_t)slab * w->part);
     }
 }
 
@@ -88,10 +88,10 @@ static void split(const work *w, const real *rows, int ld, real *z)
     for (int k = 1; k < w->p; k++) {
         bool upper = rw_butterfly_upper(w->span->layout, k);
         rw_root root = root_of(w, k, 1);
-        rw_butterfly_swap(w->span->layout, k, z, w->other, (size_t)w->lanes * w->part);
+        rw_butterfly_swap(w->span->layout, k, z, w->other, (size_t)w->slabs * w->part);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-        for (int lane = 0; lane < w->lanes; lane++) {
-            real *mine = z + (size_t)lane * w->part, *theirs = w->other + (size_t)lane * w->part;
+        for (int slab = 0; slab < w->slabs; slab++) {
+            real *mine = z + (size_t)slab * w->part, *theirs = w->other + (size_t)slab * w->part;
             rw_long_split_pair(root, w->rows, upper ? theirs : mine, upper ? mine : theirs);
         }
     }
@@ -101,16 +101,16 @@ static void transform(const work *w, real *z)
 {
     long block = w->span->layout->sp + w->span->layout->sp_rank;
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-    for (int lane = 0; lane < w->lanes; lane++)
-        rw_long_part_transform(w->table, w->p, block, w->rows, z + (size_t)lane * w->part);
+    for (int slab = 0; slab < w->slabs; slab++)
+        rw_long_part_transform(w->table, w->p, block, w->rows, z + (size_t)slab * w->part);
 }
 
 static void multiply(const work *w, bool conj, real *all)
 {
     long block = w->span->layout->sp + w->span->layout->sp_rank;
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-    for (int lane = 0; lane < w->lanes; lane++) {
-        size_t at = (size_t)lane * w->part;
+    for (int slab = 0; slab < w->slabs; slab++) {
+        size_t at = (size_t)slab * w->part;
         rw_long_part_multiply(w->table, w->p, block, w->rows, conj, w->spectrum + at, all + at);
     }
 }
@@ -122,19 +122,19 @@ static void narrow(const work *w, real *all, real *rows, int ld, bool add)
     const bool upper = rw_butterfly_upper(w->span->layout, 0);
     const rw_root plain = {(real)f, 0}, turned = root_of(w, 0, f);
     const rw_root keep = upper ? root_of(w, 0, -f) : plain, give = upper ? plain : turned;
-    real *kept = w->other, *given = w->other + (size_t)w->lanes * w->half;
+    real *kept = w->other, *given = w->other + (size_t)w->slabs * w->half;
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-    for (int lane = 0; lane < w->lanes; lane++) {
-        const real *z = all + (size_t)lane * w->part;
-        rw_long_real_part(keep, w->rows, z, kept + (size_t)lane * w->half);
-        rw_long_real_part(give, w->rows, z, given + (size_t)lane * w->half);
+    for (int slab = 0; slab < w->slabs; slab++) {
+        const real *z = all + (size_t)slab * w->part;
+        rw_long_real_part(keep, w->rows, z, kept + (size_t)slab * w->half);
+        rw_long_real_part(give, w->rows, z, given + (size_t)slab * w->half);
     }
-    rw_butterfly_swap(w->span->layout, 0, given, all, (size_t)w->lanes * w->half);
+    rw_butterfly_swap(w->span->layout, 0, given, all, (size_t)w->slabs * w->half);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-    for (int lane = 0; lane < w->lanes; lane++) {
-        size_t at = (size_t)lane * w->half;
+    for (int slab = 0; slab < w->slabs; slab++) {
+        size_t at = (size_t)slab * w->half;
         rw_long_unpack(kept + at, all + at,
-                       (rw_long_out){w->rows, w->width, rows + lane * w->width, ld, add});
+                       (rw_long_out){w->rows, w->width, rows + slab * w->width, ld, add});
     }
 }
 
@@ -144,10 +144,10 @@ static void join(const work *w, real *z, real *rows, int ld, bool add)
     for (int k = w->p - 1; k > 0; k--) {
         bool upper = rw_butterfly_upper(w->span->layout, k);
         rw_root root = root_of(w, k, 1);
-        rw_butterfly_swap(w->span->layout, k, z, w->other, (size_t)w->lanes * w->part);
+        rw_butterfly_swap(w->span->layout, k, z, w->other, (size_t)w->slabs * w->part);
 #pragma omp parallel for schedule(static) num_threads(w->span->layout->threads)
-        for (int lane = 0; lane < w->lanes; lane++) {
-            size_t at = (size_t)lane * w->part;
+        for (int slab = 0; slab < w->slabs; slab++) {
+            size_t at = (size_t)slab * w->part;
             real *mine = z + at, *theirs = w->other + at;
             rw_long_join_pair(root, w->rows, upper ? theirs : mine, upper ? mine : theirs);
         }
@@ -155,58 +155,58 @@ static void join(const work *w, real *z, real *rows, int ld, bool add)
     narrow(w, z, rows, ld, add);
 }
 
-/* Where lane `lane` of sequence b begins in an array of leading dimension ld. */
-static size_t lane_at(const work *w, long b, int lane, int ld)
+/* Where slab `slab` of sequence b begins in an array of leading dimension ld. */
+static size_t slab_at(const work *w, long b, int slab, int ld)
 {
-    return (size_t)(b * w->span->stride) * (size_t)ld + (size_t)(lane * w->width);
+    return (size_t)(b * w->span->stride) * (size_t)ld + (size_t)(slab * w->width);
 }
 
-static void forward_lanes(const work *w, const rw_global *call, long b, int lane)
+static void forward_slabs(const work *w, const rw_global *call, long b, int slab)
 {
     const int ldu = call->in_ld[RW_LONG_INPUT], ldh = call->in_ld[RW_LONG_FILTER];
     real *z = w->z[RW_LONG_INPUT];
-    split(w, call->in[RW_LONG_FILTER] + lane_at(w, b, lane, ldh), ldh, w->spectrum);
+    split(w, call->in[RW_LONG_FILTER] + slab_at(w, b, slab, ldh), ldh, w->spectrum);
     transform(w, w->spectrum);
-    split(w, call->in[RW_LONG_INPUT] + lane_at(w, b, lane, ldu), ldu, z);
+    split(w, call->in[RW_LONG_INPUT] + slab_at(w, b, slab, ldu), ldu, z);
     multiply(w, false, z);
-    join(w, z, call->out + lane_at(w, b, lane, call->out_ld), call->out_ld, false);
+    join(w, z, call->out + slab_at(w, b, slab, call->out_ld), call->out_ld, false);
 }
 
 /* Both inputs are read before a gradient is written: it may take the place of one. */
-static void backward_lanes(const work *w, const rw_global *call, long b, int lane)
+static void backward_slabs(const work *w, const rw_global *call, long b, int slab)
 {
-    split(w, call->dout + lane_at(w, b, lane, call->dout_ld), call->dout_ld, w->spectrum);
+    split(w, call->dout + slab_at(w, b, slab, call->dout_ld), call->dout_ld, w->spectrum);
     transform(w, w->spectrum);
     for (int k = 0; k < RW_LONG_INPUTS; k++) {
         const int other = RW_LONG_INPUTS - 1 - k, ld = call->in_ld[other];
-        if (call->din[k]) split(w, call->in[other] + lane_at(w, b, lane, ld), ld, w->z[k]);
+        if (call->din[k]) split(w, call->in[other] + slab_at(w, b, slab, ld), ld, w->z[k]);
     }
     for (int k = 0; k < RW_LONG_INPUTS; k++) {
         const int ld = call->din_ld[k];
         if (!call->din[k]) continue;
         multiply(w, true, w->z[k]);
-        join(w, w->z[k], call->din[k] + lane_at(w, b, lane, ld), ld, call->din_add[k]);
+        join(w, w->z[k], call->din[k] + slab_at(w, b, slab, ld), ld, call->din_add[k]);
     }
 }
 
-typedef void lanes_work(const work *w, const rw_global *call, long b, int lane);
+typedef void slabs_work(const work *w, const rw_global *call, long b, int slab);
 
-static void for_all_lanes(const rw_global *call, lanes_work *run)
+static void for_all_slabs(const rw_global *call, slabs_work *run)
 {
     work w = begin(call);
     for (long b = 0; b < call->span.sequences; b++)
-        for (int lane = 0; lane < w.all; lane += w.lanes) {
-            w.lanes = w.all - lane < w.round ? w.all - lane : w.round;
-            run(&w, call, b, lane);
+        for (int slab = 0; slab < w.all; slab += w.slabs) {
+            w.slabs = w.all - slab < w.round ? w.all - slab : w.round;
+            run(&w, call, b, slab);
         }
 }
 
 void rw_long_transform_forward(const rw_global *call)
 {
-    for_all_lanes(call, forward_lanes);
+    for_all_slabs(call, forward_slabs);
 }
 
 void rw_long_transform_backward(const rw_global *call)
 {
-    for_all_lanes(call, backward_lanes);
+    for_all_slabs(call, backward_slabs);
 }

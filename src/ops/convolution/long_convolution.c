@@ -51,14 +51,14 @@ static rw_status long_convolution_fits(const rw_node *node, const rw_span *span)
                    span->length, span->chunk, span->layout->sp);
 }
 
-/* Do the ranks share transforms? With more ranks than lanes, some would have none. */
+/* Do the ranks share transforms? With more ranks than slabs, some would have none. */
 static bool may_share(const rw_node *node, const rw_span *span)
 {
     const attributes *attr = node->attributes;
-    const int lanes = node->out_width / rw_long_lane_width(node->out_width);
+    const int slabs = node->out_width / rw_long_slab_width(node->out_width);
     if (span->layout->sp == 1 || attr->exchange == RW_CONVOLVE_CHANNELS) return false;
     return attr->exchange == RW_CONVOLVE_FFT ||
-           (lanes < span->layout->sp && rw_long_transform_fits(span));
+           (slabs < span->layout->sp && rw_long_transform_fits(span));
 }
 
 /* Tokens of the window before, as far back as the filter has lags. */

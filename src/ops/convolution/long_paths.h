@@ -20,12 +20,12 @@ enum { RW_LONG_INPUT, RW_LONG_FILTER, RW_LONG_INPUTS };
 
 /* Channels that are exchanged and transformed together: the largest divisor of
  * the width that is at most RW_CONV_GROUP. Which channels go together changes no bit. */
-int rw_long_lane_width(int width);
+int rw_long_slab_width(int width);
 
-/* Of `lanes` such groups of a rank in each of `sequences`, those that it has in work at
+/* Of `slabs` such groups of a rank in each of `sequences`, those that it has in work at
  * once where ranks share sequences: enough for all threads, and for messages that are
  * worth the while, but no more, since they take memory. The same on all ranks. */
-int rw_long_lanes_at_once(const rw_span *span, long sequences, int lanes, int width);
+int rw_long_slabs_at_once(const rw_span *span, long sequences, int slabs, int width);
 
 size_t rw_long_channels_workspace(const rw_node *node, const rw_span *span);
 void rw_long_channels_forward(const rw_global *call);

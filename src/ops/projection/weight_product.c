@@ -30,8 +30,8 @@ static int wide_outs(const rw_node *node)
     return widened(node) ? (outs(node) + LINE - 1) / LINE * LINE : outs(node);
 }
 
-/* float32: derived holds W^T, then W, in panels; lanes are panels. Else W rounded, of wide_outs
- * rows; lanes are its rows. */
+/* float32: derived holds W^T, then W, in panels; slices are panels. Else W rounded, of wide_outs
+ * rows; slices are its rows. */
 static bool packed(const rw_node *node)
 {
     return node->setting.precision == RW_PRECISION_FLOAT32;
@@ -54,13 +54,13 @@ void rw_weight_product_sizes(rw_node *node)
     }
 }
 
-static void pack(const rw_node *node, const real *weight, int lane, real *derived)
+static void pack(const rw_node *node, const real *weight, int slice, real *derived)
 {
     const int in = ins(node), out = outs(node), forward = rw_panels(out);
-    if (lane < forward)
-        rw_pack_panel(in, out, weight, true, lane, derived);
+    if (slice < forward)
+        rw_pack_panel(in, out, weight, true, slice, derived);
     else
-        rw_pack_panel(out, in, weight, false, lane - forward, derived + forward_reals(node));
+        rw_pack_panel(out, in, weight, false, slice - forward, derived + forward_reals(node));
 }
 
 static void round_rows(const rw_node *node, const real *weight, int begin, int end, real *derived)
@@ -79,7 +79,7 @@ void rw_weight_product_prepare(const rw_node *node, const real *const *param, re
 {
     (void)scratch;
     if (packed(node))
-        for (int lane = begin; lane < end; lane++) pack(node, param[0], lane, derived);
+        for (int slice = begin; slice < end; slice++) pack(node, param[0], slice, derived);
     else
         round_rows(node, param[0], begin, end, derived);
 }
