@@ -3,24 +3,9 @@
 #ifndef RW_LOADER_H
 #define RW_LOADER_H
 
+#include "data/batch.h"
 #include "data_pipeline/source.h"
 #include "mpi/layout.h"
-
-/* This rank's part of one step: sequences x rows tokens, row-major. Arrays
- * that the format lacks are NULL. Owned by the loader. */
-typedef struct {
-    long sequences;   /* of this rank */
-    long rows;        /* tokens of each sequence on this rank */
-    int32_t *tokens;  /* (sequences, rows) */
-    int32_t *targets; /* (sequences, rows) */
-    real *features;   /* (sequences, rows, features) */
-    real *target_features;
-    uint8_t *starts; /* (sequences, rows), 1 where a document begins; NULL: nowhere */
-    long position;   /* in its stream (data.carry), of the first token of each sequence; else 0 */
-    int feature_width, target_width; /* reals a token of the last two */
-    long counted;                    /* targets that are not ignored */
-    double wait_s;                   /* how long rw_loader_next had to wait for it */
-} rw_batch;
 
 typedef struct rw_loader rw_loader;
 

@@ -233,6 +233,10 @@ void rw_source_close(rw_source **pointer)
     rw_dataset_close(&s->dataset);
     free_sequence(&s->whole);
     pthread_mutex_destroy(&s->lock);
+    if (s->task && s->task->destroy) {
+        s->task->destroy(s->state);
+        s->state = NULL;
+    }
     rw_free(&s->state);
     rw_free(&s->name);
     rw_free(pointer);

@@ -8,33 +8,17 @@
 #include "base/config.h"
 #include "base/random.h"
 #include "base/status.h"
-#include "tensor/real.h"
-#include "tensor/target.h"
-
-/* What one token of a sequence is, on the way in and as target. */
-typedef struct {
-    int vocab;           /* > 0: token ids 0..vocab-1; 0: real features */
-    int features;        /* reals per token where vocab == 0 */
-    int target_vocab;    /* > 0: targets are ids (ignored where -1); 0: reals */
-    int target_features; /* reals per target where target_vocab == 0 */
-} rw_format;
-
-/* One sequence of `length` tokens, row-major; what the format lacks is NULL. */
-typedef struct {
-    int32_t *tokens;       /* (length) */
-    int32_t *targets;      /* (length), RW_IGNORE where nothing is to be predicted */
-    real *features;        /* (length, features) */
-    uint8_t *starts;       /* (length), 1 where a document begins; NULL: not wanted */
-    real *target_features; /* (length, target_features); NAN in the first: ignored */
-} rw_sequence;
+#include "data/batch.h"
 
 typedef struct {
     const char *name;
     const char *summary;
     const rw_key *keys; /* besides `name`; ends with RW_KEYS_END */
-    /* Checks the configuration against the length, allocates *state (may be
-     * NULL) with rw_alloc, and tells the format. */
+    /* Checks the configuration against the length, allocates *state (may stay NULL), and tells the
+     * format. */
     rw_status (*setup)(const rw_config *config, long length, void **state, rw_format *format);
+    /* Frees what setup allocated; called also after an error of setup. NULL: rw_free(&state). */
+    void (*destroy)(void *state);
     /* Writes sequence `index` of the stream. Pure: no other state. Thread-safe. */
     void (*generate)(const void *state, rw_random stream, uint64_t index, long length,
                      rw_sequence *out);

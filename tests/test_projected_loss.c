@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "graph/graph.h"
-#include "tensor/target.h"
+#include "data/target.h"
 
 /* 4096 scores a row: several blocks. */
 enum { ROWS = 70, IN = 13, LD = 17, MOST_OUT = 4096 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data_pipeline/loader.h"
 #include "model/reference.h"
 #include "testing.h"
 

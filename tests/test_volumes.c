@@ -142,8 +142,8 @@ static double scan_bytes(const rw_layout *layout, long chunks, const rw_affine *
                          bool mirrored)
 {
     rw_scan *scan;
-    assert_int_equal(rw_scan_new(layout, 0, 1, chunks, affine->transition, affine->state, false, &scan),
-                     RW_OK);
+    assert_int_equal(
+        rw_scan_new(layout, 0, 1, chunks, affine->transition, affine->state, false, &scan), RW_OK);
     double bytes = (double)rw_scan_bytes(scan, affine, 1, mirrored);
     rw_scan_destroy(&scan);
     return bytes;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "model/chunk_call.h"
-#include "tensor/documents.h"
+#include "data/documents.h"
 
 /* Rows of a tile: consecutive row-wise ops take turns on a tile while it is in cache. */
 enum { TILE = 32 };

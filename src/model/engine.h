@@ -3,7 +3,7 @@
 #ifndef RW_ENGINE_H
 #define RW_ENGINE_H
 
-#include "data_pipeline/loader.h"
+#include "data/batch.h"
 #include "model/model.h"
 #include "model/plan.h"
 

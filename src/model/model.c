@@ -2,29 +2,18 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "blocks/mlp.h"
+#include "blocks/norm.h"
 #include "mixers/mixer.h"
 #include "model/model_settings.h"
 #include "objectives/objective.h"
 
 /* ---- Blocks ------------------------------------------------------------------ */
-
-static rw_status build_mlp(rw_graph *graph, rw_config *block, rw_value x, rw_value *y)
-{
-    bool gated = strcmp(rw_config_string(block, "mlp"), "swiglu") == 0;
-    int inner = (int)ceil(x.width * rw_config_real(block, "expand") / 8) * 8;
-    rw_value up, active;
-    rw_linear_options in = {.name = "up", .width = gated ? 2 * inner : inner};
-    rw_linear_options out = {.name = "down", .width = x.width, .output = true};
-    RW_TRY(rw_linear(graph, x, &in, &up));
-    RW_TRY(gated ? rw_swiglu(graph, up, &active) : rw_gelu(graph, up, &active));
-    return rw_linear(graph, active, &out, y);
-}
 
 /* A mixer with weights of its own on the reversed sequence. */
 static rw_status build_reversed(rw_graph *graph, const rw_mixer *mixer, const char *scope,
@@ -54,20 +43,18 @@ static rw_status build_mixer(rw_graph *graph, const char *scope, rw_config *bloc
 static rw_status build_norm(rw_graph *graph, const rw_config *model, const char *name, rw_value x,
                             rw_value *y)
 {
-    if (strcmp(rw_config_string(model, "norm"), "layer") == 0)
-        return rw_layer_norm(graph, x, name, y);
-    return rw_rms_norm(graph, x, name, y);
+    return rw_norm_find(rw_config_string(model, "norm"))->build(graph, x, name, y);
 }
 
 /* x + dropout(f(norm(x))) */
 static rw_status build_block(rw_graph *graph, const rw_config *model, const char *scope,
                              rw_config *block, rw_value *x)
 {
-    bool mlp = rw_config_raw(block, "mlp") != NULL;
+    const char *mlp = rw_config_raw(block, "mlp");
     rw_value normal, y, sum;
     rw_graph_begin_block(graph);
     RW_TRY(build_norm(graph, model, "pre_norm", *x, &normal));
-    RW_TRY(mlp ? build_mlp(graph, block, normal, &y)
+    RW_TRY(mlp ? rw_mlp_find(mlp)->build(graph, block, normal, &y)
                : build_mixer(graph, scope, block, normal, &y));
     double rate = rw_config_real(model, "dropout");
     if (rate > 0) RW_TRY(rw_dropout(graph, y, rate, &y));

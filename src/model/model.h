@@ -4,7 +4,7 @@
 #define RW_MODEL_H
 
 #include "base/config.h"
-#include "data_pipeline/source.h"
+#include "data/batch.h"
 #include "graph/graph.h"
 
 typedef struct {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blocks/mlp.h"
+#include "blocks/norm.h"
 #include "mixers/mixer.h"
 #include "objectives/objective.h"
 
@@ -40,8 +42,7 @@ const rw_key rw_model_keys[] = {
     {.name = "norm",
      .type = RW_KEY_STRING,
      .fallback = "rms",
-     .choices = "rms|layer",
-     .doc = "normalisation in front of each block"},
+     .doc = "normalisation in front of each block: rms or layer"},
     {.name = "base_width",
      .type = RW_KEY_INT,
      .fallback = "0",
@@ -75,18 +76,8 @@ static const rw_key mixer_key[] = {
     RW_KEYS_END,
 };
 
-static const rw_key mlp_keys[] = {
-    {.name = "mlp",
-     .type = RW_KEY_STRING,
-     .required = true,
-     .choices = "swiglu|gelu",
-     .doc = "feed-forward block"},
-    {.name = "expand",
-     .type = RW_KEY_REAL,
-     .fallback = "2",
-     .min = 0.1,
-     .max = 64,
-     .doc = "inner width over width"},
+static const rw_key mlp_key[] = {
+    {.name = "mlp", .type = RW_KEY_STRING, .required = true, .doc = "feed-forward block"},
     RW_KEYS_END,
 };
 
@@ -103,26 +94,47 @@ static rw_status unknown_mixer(const rw_config *block, const char *name)
                           rw_name_advice(name, "mixers", known, count, advice));
 }
 
+static rw_status unknown_mlp(const rw_config *block, const char *name)
+{
+    const char *known[64];
+    char advice[RW_NAME_ADVICE];
+    int count = 0;
+    for (; rw_mlp_registry[count] && count < 64; count++)
+        known[count] = rw_mlp_registry[count]->name;
+    return rw_config_fail(block, "mlp", "unknown mlp '%.60s'%s", name,
+                          rw_name_advice(name, "mlps", known, count, advice));
+}
+
+static rw_status check_norm(const rw_config *model)
+{
+    const char *name = rw_config_string(model, "norm"), *known[64];
+    char advice[RW_NAME_ADVICE];
+    int count = 0;
+    if (rw_norm_find(name)) return RW_OK;
+    for (; rw_norm_registry[count] && count < 64; count++)
+        known[count] = rw_norm_registry[count]->name;
+    return rw_config_fail(model, "norm", "unknown norm '%.60s'%s", name,
+                          rw_name_advice(name, "norms", known, count, advice));
+}
+
 /* The tables of a block's keys; returns their number. */
 static int tables_of(const rw_config *block, const rw_key *tables[2])
 {
-    tables[0] = mlp_keys;
-    if (rw_config_raw(block, "mlp")) return 1;
-    tables[0] = mixer_key;
-    tables[1] = rw_mixer_find(rw_config_raw(block, "mixer"))->keys;
+    const char *mlp = rw_config_raw(block, "mlp");
+    tables[0] = mlp ? mlp_key : mixer_key;
+    tables[1] = mlp ? rw_mlp_find(mlp)->keys : rw_mixer_find(rw_config_raw(block, "mixer"))->keys;
     return 2;
 }
 
 static rw_status check_block(rw_config *block)
 {
-    const char *mixer = rw_config_raw(block, "mixer"), *kind = rw_config_first_key(block);
+    const char *mixer = rw_config_raw(block, "mixer"), *mlp = rw_config_raw(block, "mlp");
+    const char *kind = rw_config_first_key(block);
     const rw_key *tables[2];
-    if (!rw_config_raw(block, "mlp")) {
-        if (!mixer)
-            return rw_config_fail(block, kind ? kind : "",
-                                  "a block begins with `mixer:` or `mlp:`");
-        if (!rw_mixer_find(mixer)) return unknown_mixer(block, mixer);
-    }
+    if (!mixer && !mlp)
+        return rw_config_fail(block, kind ? kind : "", "a block begins with `mixer:` or `mlp:`");
+    if (mlp && !rw_mlp_find(mlp)) return unknown_mlp(block, mlp);
+    if (!mlp && !rw_mixer_find(mixer)) return unknown_mixer(block, mixer);
     int count = tables_of(block, tables);
     return rw_config_check(block, tables, count);
 }
@@ -130,6 +142,7 @@ static rw_status check_block(rw_config *block)
 rw_status rw_model_check(rw_config *model)
 {
     RW_TRY(rw_config_check(model, (const rw_key *const[]){rw_model_keys}, 1));
+    RW_TRY(check_norm(model));
     int64_t chunk = rw_config_int(model, "chunk");
     if (chunk & (chunk - 1))
         return rw_config_fail(model, "chunk", "%lld is not a power of two, such as 128 or 256",

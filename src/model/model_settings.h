@@ -4,7 +4,7 @@
 #define RW_MODEL_SETTINGS_H
 
 #include "base/config_compare.h"
-#include "data_pipeline/task.h"
+#include "data/batch.h"
 
 /* Keys of `model`: width, chunk, tie_embeddings, repeat, blocks, dropout, norm, objective. */
 extern const rw_key rw_model_keys[];

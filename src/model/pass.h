@@ -17,7 +17,7 @@
 #ifndef RW_PASS_H
 #define RW_PASS_H
 
-#include "data_pipeline/loader.h"
+#include "data/batch.h"
 #include "model/gradient_sum.h"
 #include "model/model.h"
 #include "model/plan.h"

@@ -3,7 +3,7 @@
 #ifndef RW_OBJECTIVE_H
 #define RW_OBJECTIVE_H
 
-#include "data_pipeline/task.h"
+#include "data/batch.h"
 #include "graph/layers.h"
 
 typedef struct {

@@ -1,1 +1,1 @@
-rw_sources += src/tensor/documents.h src/tensor/real.h src/tensor/target.h
+rw_sources += src/tensor/real.h

@@ -2,6 +2,7 @@
 #ifndef RW_EVALUATION_H
 #define RW_EVALUATION_H
 
+#include "data_pipeline/loader.h"
 #include "model/engine.h"
 
 typedef struct rw_evaluation rw_evaluation;

@@ -11,7 +11,7 @@
 #include "kernels/long_fft.h"
 #include "mpi/slab_exchange.h"
 #include "ops/convolution/long_paths.h"
-#include "tensor/documents.h"
+#include "data/documents.h"
 
 /* Bytes of a message that take about as long as it takes to send an empty one. */
 enum { WORTH_A_MESSAGE = 1 << 16 };

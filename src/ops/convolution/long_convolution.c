@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "graph/layers.h"
-#include "tensor/documents.h"
+#include "data/documents.h"
 #include "ops/convolution/long_paths.h"
 
 extern const rw_op rw_op_long_convolution;

@@ -6,7 +6,7 @@
 
 #include "mpi/row_exchange.h"
 #include "graph/layers.h"
-#include "tensor/documents.h"
+#include "data/documents.h"
 
 extern const rw_op rw_op_reverse;
 

@@ -4,7 +4,7 @@
  * P = (softmax - onehot) scale,  dx = P W,  dW += P^T x (ops/loss/projected_loss.h). */
 #include <math.h>
 
-#include "tensor/target.h"
+#include "data/target.h"
 #include "kernels/elementary.h"
 #include "kernels/gemm.h"
 #include "graph/layers.h"

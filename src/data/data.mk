@@ -1,0 +1,1 @@
+rw_sources += src/data/batch.h src/data/documents.h src/data/target.h
