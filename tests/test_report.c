@@ -17,12 +17,12 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "jobs/chart_axis.h"
-#include "jobs/chart_curve.h"
-#include "jobs/quantity.h"
-#include "jobs/report.h"
-#include "jobs/run_config.h"
-#include "jobs/run_metrics.h"
+#include "report/chart_axis.h"
+#include "report/chart_curve.h"
+#include "report/quantity.h"
+#include "report/report.h"
+#include "report/run_config.h"
+#include "report/run_metrics.h"
 
 static char folder[256];
 

@@ -1,9 +1,5 @@
 cli_sources = \
 	src/cli/action.c src/cli/action.h \
-	src/cli/bench_json.c \
-	src/cli/bench_record.c src/cli/bench_record.h \
-	src/cli/bench_run.c src/cli/bench_run.h \
-	src/cli/bench_table.c \
 	src/cli/blas_kernels.c src/cli/blas_kernels.h \
 	src/cli/catalog.c src/cli/catalog.h \
 	src/cli/command.c src/cli/command.h \

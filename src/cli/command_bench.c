@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/scalar.h"
-#include "cli/bench_run.h"
+#include "measure/bench_run.h"
 #include "cli/command.h"
 #include "storage/durable_file.h"
 

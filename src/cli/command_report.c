@@ -4,7 +4,7 @@
 
 #include "base/shown_text.h"
 #include "cli/command.h"
-#include "jobs/report.h"
+#include "report/report.h"
 
 typedef struct {
     char **folders;

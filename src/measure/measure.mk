@@ -1,4 +1,8 @@
 rw_sources += \
+	src/measure/bench_json.c \
+	src/measure/bench_record.c src/measure/bench_record.h \
+	src/measure/bench_run.c src/measure/bench_run.h \
+	src/measure/bench_table.c \
 	src/measure/invariance.c src/measure/invariance.h \
 	src/measure/limits.c src/measure/limits.h \
 	src/measure/model_speed.c src/measure/model_speed.h \

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 #include "checkpoints/checkpoint_format.h"
-#include "jobs/report.h"
+#include "report/report.h"
 #include "storage/durable_file.h"
 #include "train/run_folder.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "jobs/report.h"
+#include "report/report.h"
 #include "kernels/gemm.h"
 #include "mpi/host_memory.h"
 #include "mpi/shards.h"

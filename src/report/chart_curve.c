@@ -1,4 +1,4 @@
-#include "jobs/chart_curve.h"
+#include "report/chart_curve.h"
 
 #include <math.h>
 #include <string.h>

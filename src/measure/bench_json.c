@@ -2,7 +2,7 @@
 #include <sys/stat.h>
 
 #include "base/memory.h"
-#include "cli/bench_record.h"
+#include "measure/bench_record.h"
 #include "kernels/gemm.h"
 #include "storage/durable_file.h"
 

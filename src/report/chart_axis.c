@@ -1,10 +1,10 @@
-#include "jobs/chart_axis.h"
+#include "report/chart_axis.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "jobs/quantity.h"
+#include "report/quantity.h"
 
 /* The smallest of 1, 2, 5 times a power of ten that is not below `least`. */
 static double round_spacing(double least)

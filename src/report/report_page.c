@@ -1,4 +1,4 @@
-#include "jobs/report_page.h"
+#include "report/report_page.h"
 
 #include <limits.h>
 #include <math.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/memory.h"
-#include "jobs/quantity.h"
+#include "report/quantity.h"
 
 #define EVENTS_SHOWN 20
 

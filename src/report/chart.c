@@ -1,10 +1,10 @@
-#include "jobs/chart.h"
+#include "report/chart.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "jobs/quantity.h"
+#include "report/quantity.h"
 
 /* Margins of the plot inside the picture, in pixels. */
 #define LEFT   58

@@ -1,4 +1,4 @@
-#include "jobs/quantity.h"
+#include "report/quantity.h"
 
 #include <math.h>
 #include <stdbool.h>

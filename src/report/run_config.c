@@ -1,4 +1,4 @@
-#include "jobs/run_config.h"
+#include "report/run_config.h"
 
 #include <errno.h>
 #include <stdbool.h>

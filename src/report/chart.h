@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
-#include "jobs/chart_curve.h"
+#include "report/chart_curve.h"
 
 typedef enum {
     RW_DRAW_LINE,   /* every point */

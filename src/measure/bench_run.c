@@ -1,4 +1,4 @@
-#include "cli/bench_run.h"
+#include "measure/bench_run.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef RW_BENCH_RUN_H
 #define RW_BENCH_RUN_H
 
-#include "cli/bench_record.h"
+#include "measure/bench_record.h"
 #include "mixers/mixer.h"
 
 enum { RW_BENCH_MOST = 64 };

@@ -1,4 +1,4 @@
-#include "jobs/run_metrics.h"
+#include "report/run_metrics.h"
 
 #include <ctype.h>
 #include <errno.h>

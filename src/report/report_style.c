@@ -1,4 +1,4 @@
-#include "jobs/report_page.h"
+#include "report/report_page.h"
 
 /* Two hues that differ for every kind of colour vision, the third for a chart
  * of its own; --c is the colour of the element, set by c1, c2, c3. */

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "base/status.h"
-#include "jobs/run_config.h"
-#include "jobs/run_metrics.h"
+#include "report/run_config.h"
+#include "report/run_metrics.h"
 
 typedef struct {
     const char *run_dir;

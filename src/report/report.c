@@ -1,12 +1,12 @@
-#include "jobs/report.h"
+#include "report/report.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/memory.h"
-#include "jobs/report_page.h"
-#include "jobs/run_config.h"
-#include "jobs/run_metrics.h"
+#include "report/report_page.h"
+#include "report/run_config.h"
+#include "report/run_metrics.h"
 #include "storage/durable_file.h"
 
 typedef struct {

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "jobs/chart.h"
-#include "jobs/report_page.h"
+#include "report/chart.h"
+#include "report/report_page.h"
 
 #define WIDE   1078 /* pixels of the page's width */
 #define HALF   514

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/float_mode.h"
-#include "cli/bench_record.h"
+#include "measure/bench_record.h"
 #include "kernels/gemm.h"
 #include "kernels/gemm_bf16.h"
 

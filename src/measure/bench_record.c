@@ -1,4 +1,4 @@
-#include "cli/bench_record.h"
+#include "measure/bench_record.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "jobs/chart_axis.h"
+#include "report/chart_axis.h"
 
 /* Points (x[i * stride], y[i * stride]), i < count; x does not decrease. */
 typedef struct {
