@@ -1,4 +1,4 @@
-/* A feed-forward block: what a token computes by itself. One file, one descriptor. */
+/* A feed-forward block: works on each token alone. One file, one descriptor. */
 #ifndef RW_MLP_H
 #define RW_MLP_H
 

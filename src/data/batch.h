@@ -7,7 +7,7 @@
 #include "data/target.h"
 #include "tensor/real.h"
 
-/* What one token of a sequence is, as input and as target. */
+/* The format of a token, as input and as target. */
 typedef struct {
     int vocab;           /* > 0: token ids 0..vocab-1; 0: real features */
     int features;        /* reals per token where vocab == 0 */
@@ -15,7 +15,7 @@ typedef struct {
     int target_features; /* reals per target where target_vocab == 0 */
 } rw_format;
 
-/* One sequence of `length` tokens, row-major; what the format lacks is NULL. */
+/* A sequence of `length` tokens, row-major; arrays that the format lacks are NULL. */
 typedef struct {
     int32_t *tokens;       /* (length) */
     int32_t *targets;      /* (length), RW_IGNORE where nothing is to be predicted */

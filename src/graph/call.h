@@ -1,5 +1,5 @@
-/* The arguments of an op's callbacks. All arrays are row-major (row, column), real;
- * ld = reals from one row to the next. What does not apply is NULL or 0. */
+/* The arguments of an op's callbacks. All arrays are row-major (row, column), real; ld = reals from
+ * one row to the next. A member without a meaning for the call is NULL or 0. */
 #ifndef RW_CALL_H
 #define RW_CALL_H
 

@@ -8,8 +8,8 @@
 
 struct rw_graph {
     rw_node *nodes;
-    void **attributes; /* one a node, owned */
-    int *widths;       /* one a value */
+    void **attributes; /* a copy for each node, owned */
+    int *widths;       /* of each value */
     rw_param *params;
     size_t node_capacity, attribute_capacity, value_capacity, param_capacity;
     int node_count, value_count, param_count, blocks;

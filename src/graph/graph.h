@@ -1,9 +1,7 @@
-/* The graph of a model: parameters, values and the ops that connect them, in
- * order of execution. Mixers and models add to it; the engine plans it.
- *
- * A value is a matrix (tokens, width). Ops see it one chunk at a time. All
- * functions: not collective, deterministic; errors RW_USAGE for shapes that
- * do not fit, with the name of what is being built. */
+/* The graph of a model: parameters, values and the ops between them, in order of execution. Mixers
+ * and models add to the graph; the engine plans it. A value is a matrix (tokens, width). Ops see a
+ * value chunk by chunk. All functions: not collective, deterministic; errors RW_USAGE for shapes
+ * that do not fit, with the name of the parameter or op. */
 #ifndef RW_GRAPH_H
 #define RW_GRAPH_H
 
@@ -27,15 +25,15 @@ struct rw_param {
     double scale;     /* argument of init: standard deviation or constant */
     double low, high; /* further arguments of init */
     bool wide;        /* a matrix whose number of columns grows with the width of the model */
-    bool output;      /* makes the output of a block, which is added to those of the others */
-    bool by_depth;    /* and starts smaller, the more of them there are */
+    bool output;      /* computes the output of a block, a term of the residual stream */
+    bool by_depth;    /* starts smaller in a model with more blocks */
     /* Set by the graph: */
     double rate, decay; /* factors of the learning rate and of weight decay (rw_growth) */
     size_t offset;      /* in reals, within the model's weights */
 };
 
-/* The model beside the one at which its learning rate was found, which says how parameters start
- * and learn so that the best rate stays the best:
+/* The size of a model relative to the base model, whose best learning rate is known. Initial
+ * weights and learning rates are scaled so that the best rate stays the same:
  *
  *   wide      learning rate / wider, weight decay * wider
  *   output    deviation, and learning rate, / deeper; weight decay * deeper
@@ -46,8 +44,8 @@ struct rw_param {
  * CompleteP, table 1 (depth, with alpha 1; weight decay); Radford et al. 2019, Language models are
  * unsupervised multitask learners, section 2.3 (by_depth). */
 typedef struct {
-    int residuals;        /* outputs of blocks that the model adds up; 0: no matter */
-    double wider, deeper; /* width and number of blocks, over those of the base model */
+    int residuals;        /* block outputs in the residual stream; 0: not scaled by depth */
+    double wider, deeper; /* width and number of blocks over the base model's */
 } rw_growth;
 
 /* Inits for most: normal with deviation `scale`; the constant `scale`. */
@@ -59,31 +57,31 @@ typedef struct rw_graph rw_graph;
 rw_status rw_graph_new(rw_graph **out);
 void rw_graph_destroy(rw_graph **graph);
 
-/* Names of parameters made from now on start with this ("blocks.0."). */
+/* Prefix ("blocks.0.") of the names of all parameters from now on. */
 rw_status rw_graph_scope(rw_graph *graph, const char *prefix);
 /* From here on nodes belong to a new block: the unit of recomputation. */
 void rw_graph_begin_block(rw_graph *graph);
-/* Of parameters made from now on; at first those of a base model with no matter how many blocks. */
+/* The growth of all parameters from now on; at first the growth of a base model. */
 void rw_graph_grow(rw_graph *graph, const rw_growth *growth);
 
-/* Adds a parameter; *index identifies it in this graph. `param->name` is
- * relative to the scope and copied; rate, decay and offset are assigned. */
+/* Adds a parameter; *index is its number in the graph. `param->name` is relative to the scope and
+ * copied; the graph assigns rate, decay and offset. */
 rw_status rw_graph_param(rw_graph *graph, const rw_param *param, int *index);
 /* The same under the name `name`.`suffix`; param->name does not matter. */
 rw_status rw_graph_param_of(rw_graph *graph, const char *name, const char *suffix,
                             const rw_param *param, int *index);
-/* The usual ones: `name`.weight (rows, cols), normal with deviation `scale`,
- * and the vector `name`.`suffix` (1, width), without decay, by `init`, whose
- * scale is `value` (NULL: it starts at `value`). */
+/* Two usual parameters. `name`.weight (rows, cols), normal with deviation `scale`. The vector
+ * `name`.`suffix` (1, width), without decay, by `init` with the scale `value` (init NULL: the
+ * constant `value`). */
 rw_status rw_graph_weight(rw_graph *graph, const char *name, long rows, long cols, double scale,
                           int *index);
 rw_status rw_graph_vector(rw_graph *graph, const char *name, const char *suffix, long width,
                           void (*init)(const rw_param *param, rw_random stream, real *out),
                           double value, int *index);
 
-/* Adds an op on the given inputs and parameters. `attributes` (attribute_bytes,
- * copied) are for the op alone. Calls op->shape, which sets the output's width;
- * *out is the output (may be NULL where the op has none). */
+/* Adds an op on the given inputs and parameters. `attributes` (attribute_bytes, copied) belong to
+ * the op alone. Calls op->shape for the width of the output. *out is the output (out may be NULL
+ * for an op without output). */
 rw_status rw_graph_apply(rw_graph *graph, const rw_op *op, const void *attributes,
                          size_t attribute_bytes, const rw_value *in, int ins, const int *params,
                          int param_count, rw_value *out);
@@ -94,15 +92,15 @@ rw_status rw_node_set(rw_node *node, const rw_setting *setting);
 
 /* The parameters of a node in `weights`, all weights of the model, or in their gradient. */
 void rw_graph_params_of(const rw_graph *graph, const rw_node *node, real *weights, real **param);
-/* A forward call of `node` on whole values: value[id] is (rows, width). What else the op reads
- * is for the caller to set. */
+/* A forward call of `node` on whole values: value[id] is (rows, width). The caller sets all other
+ * members. */
 rw_call rw_graph_call(const rw_graph *graph, const rw_node *node, int rows, real *weights,
                       real *const *value);
 
 /* Columns of a value (no op, no copy). */
 rw_value rw_columns(rw_value value, int begin, int width);
 
-/* What has been built. Nodes and params are owned by the graph. */
+/* The contents of the graph. The graph owns nodes and params. */
 int rw_graph_nodes(const rw_graph *graph);
 const rw_node *rw_graph_node(const rw_graph *graph, int index);
 int rw_graph_values(const rw_graph *graph);

@@ -1,5 +1,4 @@
-/* Builders: one call adds an op with its parameters to a graph. What mixers
- * and models are written in. */
+/* Builders for mixers and models: a call adds an op with its parameters to a graph. */
 #ifndef RW_LAYERS_H
 #define RW_LAYERS_H
 
@@ -22,7 +21,8 @@ typedef struct {
 #define RW_GAIN_UNIFORM (1 / sqrt(3)) /* deviation of uniform weights of +-1 / sqrt(x.width) */
 rw_status rw_linear(rw_graph *graph, rw_value x, const rw_linear_options *options, rw_value *y);
 
-/* Tokens of the data -> rows of `name`.weight (vocab, width); *table is its index. */
+/* Tokens of the data -> rows of `name`.weight (vocab, width); *table is the index of the parameter.
+ */
 rw_status rw_embedding(rw_graph *graph, const char *name, int vocab, int width, int *table,
                        rw_value *y);
 /* Real features of the data, as a value (tokens, features). */
@@ -43,14 +43,14 @@ rw_status rw_layer_norm(rw_graph *graph, rw_value x, const char *name, rw_value 
 rw_status rw_short_conv(rw_graph *graph, rw_value x, const char *name, int taps, bool silu,
                         rw_value *y);
 
-/* Dilated causal convolutions of any reach. y (tokens, taps * x.width): x and its
- * rows of `dilation`, 2 `dilation`, ... tokens before, side by side. Then rw_linear
- * of it, or the depthwise sum: `name`.weight (taps, y.width) and `name`.bias. */
+/* Dilated causal convolutions of any reach. y (tokens, taps * x.width): x beside its rows from
+ * `dilation`, 2 `dilation`, ... tokens before. A rw_linear follows, or the depthwise sum:
+ * `name`.weight (taps, y.width) and `name`.bias. */
 rw_status rw_delays(rw_graph *graph, rw_value x, int taps, long dilation, rw_value *y);
 rw_status rw_tap_sum(rw_graph *graph, rw_value x, const char *name, int taps, rw_value *y);
 
-/* Of each channel `averages` damped moving averages of learned decays, added up,
- * and x itself: MEGA's (its parameters are named alpha, delta, beta, gamma, omega). */
+/* For each channel the sum of `averages` damped moving averages with learned decays, plus x: the
+ * moving average of MEGA, whose names the parameters have (alpha, delta, beta, gamma, omega). */
 rw_status rw_damped_ema(rw_graph *graph, rw_value x, int averages, rw_value *y);
 
 rw_status rw_silu(rw_graph *graph, rw_value x, rw_value *y);
@@ -63,22 +63,20 @@ rw_status rw_residual(rw_graph *graph, rw_value a, rw_value b, rw_value *y); /* 
 rw_status rw_hyena_gate(rw_graph *graph, rw_value x, rw_value h, rw_value *y);
 /* silu(first half of the columns) * second half. */
 rw_status rw_swiglu(rw_graph *graph, rw_value x, rw_value *y);
-/* The rows of each document in reverse order: then a causal mixer, then reversed
- * again, sees what follows a token in place of what precedes it. */
+/* The rows of each document in reverse order. A causal mixer between two reversals sees the tokens
+ * after a token instead of the tokens before. */
 rw_status rw_reverse(rw_graph *graph, rw_value x, rw_value *y);
 rw_status rw_dropout(rw_graph *graph, rw_value x, double rate, rw_value *y);
 
 /* For linear attention; columns are `heads` equal groups. Features with
  * phi(x).phi(y) = 1 + u + u^2/2, u = x.y / sqrt d: of d columns 1 + d + d (d+1) / 2. */
 rw_status rw_taylor_features(rw_graph *graph, rw_value x, int heads, rw_value *y);
-/* A column of ones behind each group; and each group over its last column. */
+/* A column of ones after each group of columns; and each group divided by its last column. */
 rw_status rw_append_ones(rw_graph *graph, rw_value x, int heads, rw_value *y);
 rw_status rw_divide_by_last(rw_graph *graph, rw_value x, int heads, rw_value *y);
 
-/* For implicit filters: values whose row t belongs to lag t. `length` is the lag
- * that is 1 on their scale; those beyond it are defined too.
- *
- * Features of the row's place in the sequence: t / length, and cos and -sin of
+/* For implicit filters: row t of a value belongs to lag t. Lag `length` has the position 1; lags
+ * beyond `length` are defined too. The features of a lag are t / length, and cos and -sin of
  * `bands` frequencies: 1 + 2 bands columns. */
 rw_status rw_positions(rw_graph *graph, long length, int bands, rw_value *y);
 /* sin(w x), `name`.frequency w per column, at first `frequency`. */
@@ -94,7 +92,7 @@ rw_status rw_decay_window(rw_graph *graph, rw_value h, const rw_decay_window_opt
                           rw_value *y);
 /* y_t = sum_{j<=t} h_j u_{t-j}, per column and document. */
 typedef enum {
-    RW_CONVOLVE_AUTO,     /* by channels, or by transform where that keeps more ranks busy */
+    RW_CONVOLVE_AUTO,     /* by channels, or by transform if more ranks then have work */
     RW_CONVOLVE_CHANNELS, /* ranks exchange rows for channels */
     RW_CONVOLVE_FFT,      /* ranks share the transform: 1, 2, 4, 8 or 16 of them */
 } rw_convolve_exchange;
@@ -111,15 +109,15 @@ rw_status rw_rotary(rw_graph *graph, rw_value x, int heads, int head_width, doub
 typedef enum { RW_ATTENTION_AUTO, RW_ATTENTION_BY_HEADS, RW_ATTENTION_BY_RING } rw_attention_way;
 typedef struct {
     int heads, kv_heads;       /* kv_heads divides heads */
-    long window;               /* keys that a row sees, itself included; 0: all */
-    rw_attention_way exchange; /* between ranks that share sequences; bits do not depend on it */
-    long ring_reals;           /* memory of a ring, in reals; at least that of one kv head */
+    long window;               /* keys that a row sees, the row itself included; 0: all */
+    rw_attention_way exchange; /* between ranks that share sequences; has no influence on bits */
+    long ring_reals;           /* memory of a ring, in reals; at least the memory of one key head */
 } rw_attention_options;
 rw_status rw_softmax_attention(rw_graph *graph, rw_value q, rw_value k, rw_value v,
                                const rw_attention_options *options, rw_value *y);
 
-/* Losses. `table`: index of a parameter (vocab, width) to share (tied
- * embeddings), or -1 for one of its own, `name`.weight. */
+/* Losses. `table`: index of a parameter (vocab, width) to share (tied embeddings), or -1 for a
+ * parameter `name`.weight of its own. */
 rw_status rw_cross_entropy(rw_graph *graph, rw_value x, const char *name, int vocab, int table);
 rw_status rw_squared_error(rw_graph *graph, rw_value x, const char *name, int features);
 

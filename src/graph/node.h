@@ -30,7 +30,7 @@ typedef struct {
     long horizon;           /* most tokens of a sequence for which `step` is called; 0: never */
 } rw_setting;
 
-/* What a node needs with a setting, in reals. */
+/* The sizes of a node with a setting, in reals. */
 typedef struct {
     size_t derived;      /* data that prepare computes from the parameters */
     size_t derived_grad; /* gradient with respect to the derived data, summed over chunks */
@@ -48,7 +48,7 @@ typedef struct {
     const rw_op *op;
     int index; /* in the graph */
     int block;
-    char scope[64]; /* prefix of the names of what belongs to the node: "blocks.0." */
+    char scope[64]; /* prefix of the names of all parameters and states of the node: "blocks.0." */
     const void *attributes;
 
     /* Wiring. */

@@ -78,8 +78,8 @@ typedef struct {
      * sequences of `length`. The engine puts at most `length` past rows before the rows of the
      * step, in whole chunks. NULL: the op cannot continue from step to step. */
     long (*past_rows)(const rw_node *node, long length);
-    /* Can the op run on this span? NULL: on any. The answer is the same on all ranks. Errors:
-     * RW_USAGE, with a message that says what to set. */
+    /* Can the op run on this span? NULL: on any span. The answer is the same on all ranks. Errors:
+     * RW_USAGE, with a message that names the key to set. */
     rw_status (*fits)(const rw_node *node, const rw_span *span);
     /* Reals of workspace that a call with up to span->most sequences needs; NULL: none. */
     size_t (*workspace)(const rw_node *node, const rw_span *span);
@@ -87,7 +87,7 @@ typedef struct {
     void (*backward)(const rw_global *call);
 } rw_global_carry;
 
-/* What the memory planner may rely on. */
+/* Promises to the memory planner. */
 typedef struct {
     bool rowwise;         /* rows are independent: the op may be called on any part of a chunk. A
                              rowwise op that keeps all inputs is recomputed: it must be cheap */
@@ -104,8 +104,8 @@ typedef struct {
 
 struct rw_op {
     const char *name;
-    const char *doc;    /* one line */
-    const char *source; /* paper and equation, where there is one */
+    const char *doc;    /* a short description */
+    const char *source; /* paper and equation; NULL: none */
     rw_promises promises;
     bool is_loss;          /* has no output; backward also computes the loss */
     bool spreads_rounding; /* by a transform over whole documents: the rounding of a row may
@@ -113,8 +113,8 @@ struct rw_op {
     bool sees_position;    /* a row depends on its position in the sequence, not in its document */
     bool sees_ahead;       /* a row may depend on later rows; there is no step then */
 
-    /* Checks inputs, parameters and attributes; writes the width of the output (0: none).
-     * Errors: RW_USAGE, with a message that says what to set. */
+    /* Checks inputs, parameters and attributes; writes the width of the output (0: none). Errors:
+     * RW_USAGE, with a message that says how to mend the config. */
     rw_status (*shape)(const rw_node *node, int *out_width);
     /* Writes node->size for node->setting; all sizes are zero before, and slices is 1. NULL: they
      * stay so. Errors: RW_USAGE, for a setting with which the op cannot run. */

@@ -1,6 +1,6 @@
 #include "graph/op_cost.h"
 
-/* Reals of the parameters, and of what prepare made of them. */
+/* Reals of the parameters and of the derived data. */
 static double weights_of(const rw_node *node, size_t derived)
 {
     double n = (double)derived;
@@ -18,8 +18,9 @@ static double columns(const rw_node *node, unsigned which)
     return n;
 }
 
-/* What the carry adds. read: columns of the rows that a tree's summary or adjoint reads once
- * more; times: how often states, and the saved rows of a sequence carry, are read or written. */
+/* Reals of the carry. read: columns of the rows that the summary or adjoint of a tree carry reads
+ * once more; times: how often states, and the saved rows of a sequence carry, are read or written.
+ */
 static double carry_reals(const rw_node *node, double rows, double read, int times)
 {
     double handed = (double)node->size.transition + times * (double)node->size.state;

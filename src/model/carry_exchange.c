@@ -13,7 +13,7 @@ typedef struct {
     const real *derived;
 } arithmetic;
 
-/* The exchange of one group: its own buffers and its own tag. */
+/* The exchange of one sequence group: its own buffers and its own tag. */
 typedef struct {
     bool under_way, shifts; /* a shift, not a scan */
     arithmetic arithmetic;
@@ -107,7 +107,7 @@ static void start_scan(const rw_pass *w, int i, bool mirrored, rw_range group, t
                       first * node->size.state);
 }
 
-/* The last chunk shifts its part into the next step. */
+/* The state of the last chunk goes to the next step. */
 static void keep_last_part(const rw_pass *w, int i, rw_range group)
 {
     const rw_plan *p = w->e->plan;

@@ -4,12 +4,12 @@
 
 #include "model/pass.h"
 
-/* A chunk of a sequence, and where its values are. */
+/* A chunk of a sequence, and the places of its values. */
 typedef struct {
     const rw_pass *pass;
     long sequence; /* of the micro-batch */
     long chunk;    /* of the sequence */
-    /* Backward: which values lie in scratch, because they were recomputed there. */
+    /* Backward: these values were recomputed in scratch. */
     bool block_in_scratch;  /* all values that the block of the node computes */
     const bool *in_scratch; /* these values (rw_plan_recomputes); NULL: none */
     bool discards;          /* nobody reads the gradients of parameters */

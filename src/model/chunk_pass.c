@@ -47,7 +47,7 @@ static void backward_rows(const rw_chunk *at, int i, real *leaf, int first, int 
     call.node->op->backward(&call);
 }
 
-/* Ops with a carry see one document at a time. Global ops do all their work in the exchange. */
+/* Ops with a carry see a document at a time. Global ops do all their work in the exchange. */
 static void forward_documents(const rw_chunk *at, int i)
 {
     const uint8_t *starts = starts_of(at);
@@ -165,8 +165,8 @@ void rw_chunk_forward(const rw_pass *pass, const rw_segment *s, long b, long c)
 /* ---- Recomputation ------------------------------------------------------------- */
 
 /* Recomputes the block to its end, then runs the backward pass down to the segment after s. The
- * gradients of parameters are kept by the pass of their own segment alone, the gradient of the
- * input of the block by the pass of the first segment, when all parts of it are there. */
+ * backward pass of a segment keeps the gradients of its own parameters alone. The backward pass of
+ * the first segment keeps the gradient of the block's input: all terms are there by then. */
 static void recompute_block(rw_chunk *at, const rw_segment *s)
 {
     const rw_segment *all = plan_of(at)->segments;

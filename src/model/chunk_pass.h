@@ -3,8 +3,8 @@
  * Example: two blocks, each a norm, an op k with a tree carry and a residual; three chunks.
  *
  *   nodes      n0 k1 r2 | n3 k4 r5 | loss
- *   segments   s0 = n0, closed by k1     s1 = k1 r2     s2 = n3, closed by k4     s3 = k4 r5   s4 =
- * loss
+ *   segments   s0 = n0, closed by k1     s1 = k1 r2     s2 = n3, closed by k4     s3 = k4 r5
+ *              s4 = loss
  *
  *   rw_chunk_forward(s0)  on chunks 0, 1, 2:   n0.forward, k1.summary
  *   exchange of k1                             -> state_in of chunks 0, 1, 2

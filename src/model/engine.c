@@ -16,14 +16,14 @@ static bool same_places(const rw_plan *a, const rw_plan *b)
     return true;
 }
 
-/* Is what prepare makes at the same places in both? Some of it is never written. */
+/* Do both plans place the derived data alike? prepare does not write all of it. */
 static bool same_derived(const rw_plan *a, const rw_plan *b)
 {
     return a->node_count == b->node_count && a->derived_total == b->derived_total &&
            same_places(a, b);
 }
 
-/* Memory of the other engine where it is enough, else memory of its own. */
+/* The memory of the other engine if it is large enough, else memory of its own. */
 static rw_status allocate_shared(rw_engine *e)
 {
     const rw_plan *p = e->plan, *other = e->with ? e->with->plan : NULL;

@@ -37,7 +37,7 @@ static rw_status measure(const rw_node *node, const rw_span *span, size_t *most)
     return RW_OK;
 }
 
-/* An evaluation has no rows before its own. */
+/* An evaluation has no past rows. */
 rw_status rw_global_allocate(rw_engine *e)
 {
     const rw_plan *p = e->plan;

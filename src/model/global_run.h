@@ -4,11 +4,11 @@
 
 #include "model/pass.h"
 
-/* Allocates what the plan's global ops need besides the arena. Not collective. */
+/* Allocates the memory of global ops outside the arena. Not collective. */
 rw_status rw_global_allocate(rw_engine *engine);
 
-/* Gathers the documents of whole sequences of the micro-batch, if global ops
- * want to know them. Collective over layout->sp_comm. */
+/* Gathers the document starts of whole sequences of the micro-batch for global ops. Collective over
+ * layout->sp_comm. */
 void rw_global_find_documents(const rw_pass *pass);
 
 /* Runs node i over the micro-batch (mirrored: backward). Collective over

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 
-/* A stack of nodes whose values lie one above the other: slot = position. */
+/* A stack of tree nodes with their values one after the other: slot = position. */
 typedef struct {
     rw_tree_stack stack;
     real *values;
@@ -21,14 +21,14 @@ typedef struct {
 struct rw_gradient_sum {
     const rw_plan *plan;
     const rw_layout *layout;
-    sum_stack *thread;  /* one a thread; values (depth, largest leaf) */
-    sum_stack *segment; /* one a segment; values (depth, leaf of the segment), borrowed */
-    real **place;       /* of these values */
+    sum_stack *thread;  /* by thread; values (depth, largest leaf) */
+    sum_stack *segment; /* by segment; values (depth, leaf of the segment), borrowed */
+    real **place;       /* the memory of the values of segments */
     action *actions;
     int action_count, action_capacity;
     rw_reduction *reduction;
     real **nodes;             /* this rank's maximal nodes, for the reduction */
-    int queue[RW_REDUCTIONS]; /* segments whose sums over ranks are under way, oldest first */
+    int queue[RW_REDUCTIONS]; /* segments whose sums over ranks are in flight, oldest first */
 };
 
 /* ---- Sizes --------------------------------------------------------------- */
@@ -51,7 +51,7 @@ static void push_part(const rw_plan *p, rw_range part, rw_range leaves, rw_tree_
     }
 }
 
-/* What thread t pushes of a group of sequences, and then the rank. */
+/* The pushes of thread t for a sequence group, and then the pushes of the rank. */
 static void push_thread(const rw_plan *p, const rw_layout *layout, rw_range group, int t,
                         rw_tree_stack *thread, rw_tree_stack *rank, depths *d)
 {
@@ -204,13 +204,13 @@ void rw_gradient_sum_push(rw_gradient_sum *s, int thread, long leaf, size_t real
 
 /* ---- Threads to rank ------------------------------------------------------ */
 
-/* While the nodes of the threads are pushed onto the segment's stack: what is
- * to be added to what. A node that is combined at once needs no copy. */
+/* The additions that result when the nodes of the threads are pushed onto the stack of the segment.
+ * A node that is combined at once needs no copy. */
 typedef struct {
     rw_gradient_sum *sum;
     real *values;
     size_t reals;
-    int pending; /* slot whose value is still `source`; -1: none */
+    int pending; /* the slot whose value is still `source`; -1: none */
     const real *source;
 } collection;
 

@@ -32,7 +32,7 @@ static bool meet(const rw_lifetime *a, const rw_lifetime *b)
     return false;
 }
 
-/* Larger ones first: they leave gaps for smaller ones. */
+/* Larger buffers first: they leave gaps for smaller buffers. */
 static int by_size(const void *left, const void *right)
 {
     const rw_lifetime *a = *(rw_lifetime *const *)left, *b = *(rw_lifetime *const *)right;
@@ -40,8 +40,8 @@ static int by_size(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-/* The lowest offset at which `item` overlaps none of those placed before it that it
- * meets; `placed` is sorted by offset. */
+/* The lowest offset at which `item` overlaps no placed buffer that is alive at the same time;
+ * `placed` is sorted by offset. */
 static size_t lowest_gap(const rw_lifetime *item, rw_lifetime *const *placed, int count)
 {
     size_t at = 0;

@@ -12,15 +12,15 @@ typedef struct {
     size_t offset;        /* out: a multiple of 16 */
 } rw_lifetime;
 
-/* Marks that the buffer is used at `time` of phase 0 or 1; between two uses of
- * one phase it is alive. Start from RW_LIFETIME_NONE. */
+/* Marks a use of the buffer at `time` of phase 0 or 1. Between two uses in one phase the buffer is
+ * alive. Start from RW_LIFETIME_NONE. */
 #define RW_LIFETIME_NONE                                                                           \
     (rw_lifetime)                                                                                  \
     {                                                                                              \
         .size = 0, .begin = {1, 1}, .end = { 0, 0 }                                                \
     }
 void rw_lifetime_use(rw_lifetime *item, int phase, int time);
-/* Lets it live as long as the other, too. */
+/* The buffer also lives as long as the other buffer. */
 void rw_lifetime_join(rw_lifetime *item, const rw_lifetime *other);
 
 /* First fit in the given order. *total is the size of the arena. Not collective;

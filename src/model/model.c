@@ -15,7 +15,7 @@
 
 /* ---- Blocks ------------------------------------------------------------------ */
 
-/* A mixer with weights of its own on the reversed sequence. */
+/* A mixer with its own weights on the reversed sequence. */
 static rw_status build_reversed(rw_graph *graph, const rw_mixer *mixer, const char *scope,
                                 rw_config *block, rw_value x, rw_value *y)
 {
@@ -233,7 +233,7 @@ double rw_model_step_flops(const rw_model *model, long length, double tokens)
     for (int i = 0; i < rw_graph_nodes(model->graph); i++) {
         rw_node node;
         if (rw_model_node(model, i, &node) != RW_OK) continue;
-        /* What sees all rows at once may do more than so much a row. */
+        /* The work of a global op may grow faster than the number of rows. */
         if (node.op->global)
             each += node.op->flops(&node, whole) / whole * rows;
         else

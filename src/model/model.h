@@ -12,7 +12,7 @@ typedef struct {
     real *weights;  /* rw_graph_weights reals; parameter i at its offset */
     real *gradient; /* same shape; NULL unless trained */
     int chunk;      /* tokens of a chunk, T */
-    char *identity; /* one line: what checkpoints must agree on */
+    char *identity; /* a line of text on which model and checkpoint must agree */
 } rw_model;
 
 /* Checks config["model"], builds the graph for this data and objective, and
@@ -20,8 +20,8 @@ typedef struct {
  * The caller owns *out. Errors: RW_USAGE, naming the key. */
 rw_status rw_model_new(rw_config *model, const rw_format *format, uint64_t seed, bool trained,
                        rw_model **out);
-/* The graph of that model alone: names and shapes of its parameters, before there is memory
- * for them. The caller owns *out. Same errors. */
+/* The graph of the same model alone: names and shapes of its parameters, without memory for them.
+ * The caller owns *out. Same errors. */
 rw_status rw_model_graph(rw_config *model, const rw_format *format, rw_graph **out);
 /* A model of any graph (tests): takes ownership of the graph. */
 rw_status rw_model_of_graph(rw_graph *graph, int chunk, uint64_t seed, bool trained,

@@ -177,7 +177,7 @@ static int64_t blocks_of(const rw_config *model)
     return rw_config_count(model, "blocks") * rw_config_int(model, "repeat");
 }
 
-/* Lists that are written in another way, with or without `repeat`, may be the same blocks. */
+/* Two lists, with and without `repeat`, may describe the same blocks. */
 static rw_status compare_blocks(const rw_config *old, const rw_config *now, rw_changes *out)
 {
     int had = rw_config_count(old, "blocks"), has = rw_config_count(now, "blocks");

@@ -1,5 +1,5 @@
-/* The mapping `model` of a configuration: its keys, those of its blocks, and what changes the
- * function that a model computes. Not collective. */
+/* The mapping `model` of a configuration: its keys, the keys of its blocks, and comparison of two
+ * models. Not collective. */
 #ifndef RW_MODEL_SETTINGS_H
 #define RW_MODEL_SETTINGS_H
 
@@ -13,9 +13,9 @@ extern const rw_key rw_model_keys[];
  * key. */
 rw_status rw_model_check(rw_config *model);
 
-/* Appends what differs between two mappings `model` that rw_model_check has accepted. Changes
- * that are not neutral make another function of the same weights. Both are altered: give copies.
- * `format`: of the data, by which `objective: auto` is decided. */
+/* Appends the differences between two mappings `model` that rw_model_check has accepted. A
+ * difference that is not neutral changes the function that the weights compute. Both mappings are
+ * altered: pass copies. `format`: of the data; `objective: auto` depends on the format. */
 rw_status rw_model_compare(rw_config *old, rw_config *now, const rw_format *format,
                            rw_changes *out);
 

@@ -12,7 +12,7 @@ typedef struct {
     bool mirrored;
 } ordered;
 
-/* Puts what the rank before handed over to where its first chunk looks for it. */
+/* Copies the state from the rank before to the place where the first chunk expects it. */
 static void enter(const ordered *o, long b, long c, const real *from)
 {
     const rw_plan *p = o->pass->e->plan;
@@ -44,8 +44,8 @@ static void run_together(const ordered *o, const rw_team *team, long b, int coun
     }
 }
 
-/* A rank's turn of the pipeline: a thread takes as many sequences as share a reading of
- * the weights, or, where there are not so many, all threads share those that there are. */
+/* A rank's turn of the pipeline. A thread takes up to RW_MAX_TOGETHER sequences, which share each
+ * read of the weights. With fewer sequences all threads share each sequence. */
 static void take_turn(void *context, rw_range wave, const real *in, real *out)
 {
     const ordered *o = context;
@@ -69,9 +69,8 @@ static void take_turn(void *context, rw_range wave, const real *in, real *out)
     }
 }
 
-/* Sequences of a wave. A rank alone takes all at once. In a pipeline, sequences
- * side by side save time but shorten the row of waves: they are taken so only
- * where at least two waves a rank remain. */
+/* Sequences of a wave. A rank without a pipeline takes all sequences at once. In a pipeline, more
+ * sequences in a wave save time but leave fewer waves: each rank needs at least two waves. */
 static long wave_of(const rw_layout *layout, long sequences)
 {
     if (layout->sp == 1) return sequences > 0 ? sequences : 1;

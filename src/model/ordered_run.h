@@ -1,6 +1,5 @@
-/* The exchange of a sequence carry: the recurrence itself, chunk after chunk of
- * a sequence. Threads share sequences, and ranks that hold parts of the same
- * ones form a pipeline over them (mpi/pipeline.h). */
+/* The exchange of a sequence carry: the recurrence itself, chunk after chunk of a sequence. Threads
+ * share sequences. Ranks that share sequences form a pipeline (mpi/pipeline.h). */
 #ifndef RW_ORDERED_RUN_H
 #define RW_ORDERED_RUN_H
 
