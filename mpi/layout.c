@@ -136,13 +136,13 @@ rw_status rw_check_message(double reals, const char *what, const char *remedy)
 /* ---- Counters ------------------------------------------------------------- */
 
 rw_comm_counters rw_comm_count;
-static int under_way;
-static double busy_since; /* with under_way > 0 */
+static int in_flight;
+static double busy_since; /* with in_flight > 0 */
 
 double rw_comm_begin(void)
 {
     double now = MPI_Wtime();
-    if (under_way++ == 0) busy_since = now;
+    if (in_flight++ == 0) busy_since = now;
     return now;
 }
 
@@ -154,7 +154,7 @@ void rw_comm_waited(double start)
 void rw_comm_end(double bytes)
 {
     rw_comm_count.bytes += bytes;
-    if (--under_way == 0) rw_comm_count.seconds += MPI_Wtime() - busy_since;
+    if (--in_flight == 0) rw_comm_count.seconds += MPI_Wtime() - busy_since;
 }
 
 void rw_comm_end_blocking(double start, double bytes)

@@ -57,13 +57,13 @@ rw_status rw_check_message(double reals, const char *what, const char *remedy);
 /* Counters of this rank's exchanges of carries, gradients and weights, since
  * the start. */
 typedef struct {
-    double seconds; /* with at least one of them under way */
+    double seconds; /* with at least one of them in flight */
     double exposed; /* of these, while the rank waited for it instead of computing */
     double bytes;   /* payload sent to other ranks */
 } rw_comm_counters;
 extern rw_comm_counters rw_comm_count;
 
-/* Around each exchange, by the thread that calls MPI. Exchanges may be under way
+/* Around each exchange, by the thread that calls MPI. Exchanges may be in flight
  * at the same time, beside one another and beside computation. rw_comm_begin
  * returns the time, rw_comm_waited counts the time since `start` as exposed,
  * rw_comm_end adds what the exchange sent. */

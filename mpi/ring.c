@@ -20,7 +20,7 @@ static rw_range wanted(const rw_ring *ring, int owner, int rank)
     return common(ring->rows[owner], ring->need[rank]);
 }
 
-/* A hop under way: what the next rank wants of the rows held, and the next block. */
+/* A hop in flight: what the next rank wants of the rows held, and the next block. */
 typedef struct {
     MPI_Request request[2];
     int count;

@@ -10,7 +10,7 @@
 #include "mpi/swap.h"
 #include "tensor/real.h"
 
-/* One under way; what it was started with, and its messages. */
+/* One in flight; what it was started with, and its messages. */
 typedef struct {
     const rw_layout *layout;
     long sequences, local;

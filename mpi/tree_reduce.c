@@ -11,7 +11,7 @@ typedef struct {
     int place; /* of the first among the nodes of all ranks, rank by rank */
 } cover;
 
-/* A sum under way. First every rank gets its slice of all nodes, then, once it
+/* A sum in flight. First every rank gets its slice of all nodes, then, once it
  * has added these, every rank gets all slices of the sum. */
 typedef enum { SLICES, SUMS, DONE } stage;
 
@@ -32,7 +32,7 @@ struct rw_reduction {
     int total;
     rw_tree_node *stack_nodes;
     flight flights[RW_REDUCTIONS];
-    int oldest, under_way;
+    int oldest, in_flight;
     int *counts, *places; /* of the scalars: a rank each */
     double *scalars;
 };
@@ -155,7 +155,7 @@ static size_t length_of(rw_range range)
     return (size_t)(range.end - range.begin);
 }
 
-/* Sums under way at once are told apart by their tags. Messages of one sum from
+/* Sums in flight at once are told apart by their tags. Messages of one sum from
  * one rank arrive in the order of its nodes. */
 static int tag_of(const rw_reduction *r, const flight *f)
 {
@@ -276,7 +276,7 @@ static flight *nth(rw_reduction *r, int i)
 
 void rw_reduction_start(rw_reduction *r, size_t n, real *const *node)
 {
-    flight *f = nth(r, r->under_way++);
+    flight *f = nth(r, r->in_flight++);
     f->n = n;
     memcpy(f->node, node, (size_t)rw_reduction_nodes(r) * sizeof *node);
     if (r->layout->size == 1) return;
@@ -288,7 +288,7 @@ void rw_reduction_start(rw_reduction *r, size_t n, real *const *node)
 void rw_reduction_progress(rw_reduction *r)
 {
     if (r->layout->size == 1) return;
-    for (int i = 0; i < r->under_way; i++) advance(r, nth(r, i), false);
+    for (int i = 0; i < r->in_flight; i++) advance(r, nth(r, i), false);
 }
 
 void rw_reduction_finish(rw_reduction *r)
@@ -300,12 +300,12 @@ void rw_reduction_finish(rw_reduction *r)
         rw_comm_waited(start);
     }
     r->oldest = (r->oldest + 1) % RW_REDUCTIONS;
-    r->under_way--;
+    r->in_flight--;
 }
 
-int rw_reduction_under_way(const rw_reduction *r)
+int rw_reduction_in_flight(const rw_reduction *r)
 {
-    return r->under_way;
+    return r->in_flight;
 }
 
 /* ---- Sums of scalars ------------------------------------------------------ */

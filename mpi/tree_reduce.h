@@ -19,7 +19,7 @@
 
 typedef struct rw_reduction rw_reduction;
 
-/* Sums that may be under way at once. */
+/* Sums that may be in flight at once. */
 enum { RW_REDUCTIONS = 2 };
 
 /* Plans sums over `tree` on `layout`; `longest` is the largest vector. Each
@@ -34,15 +34,15 @@ void rw_reduction_destroy(rw_reduction **reduction);
 /* Number of maximal nodes of this rank. */
 int rw_reduction_nodes(const rw_reduction *reduction);
 
-/* Begins a sum; fewer than RW_REDUCTIONS may be under way. node[i] (n reals) is
+/* Begins a sum; fewer than RW_REDUCTIONS may be in flight. node[i] (n reals) is
  * this rank's i-th maximal node in order of leaves. All of them belong to the
  * reduction until the sum is finished; then node[0] is the total, on every rank,
  * and the others are as before. Collective over layout->world: all ranks
  * start and finish the same sums in the same order, whatever else they call in
- * between; but of all reductions on a layout one alone has sums under way. */
+ * between; but of all reductions on a layout one alone has sums in flight. */
 void rw_reduction_start(rw_reduction *reduction, size_t n, real *const *node);
 
-/* Moves on what is under way without waiting. Not collective: each rank calls it
+/* Moves on what is in flight without waiting. Not collective: each rank calls it
  * when and as often as it likes, from the thread that calls MPI. */
 void rw_reduction_progress(rw_reduction *reduction);
 
@@ -50,7 +50,7 @@ void rw_reduction_progress(rw_reduction *reduction);
 void rw_reduction_finish(rw_reduction *reduction);
 
 /* Number of sums that are started and not finished. */
-int rw_reduction_under_way(const rw_reduction *reduction);
+int rw_reduction_in_flight(const rw_reduction *reduction);
 
 /* What this rank sends for a sum of n reals, in bytes. Not collective. */
 size_t rw_reduction_bytes(const rw_reduction *reduction, size_t n);

@@ -47,7 +47,7 @@ typedef struct {
     long slots, spares;
 } direction;
 
-/* A scan under way. */
+/* A scan in flight. */
 typedef struct {
     rw_scan *scan;
     rw_affine affine;
@@ -66,7 +66,7 @@ struct rw_scan {
     const rw_layout *layout;
     run run;
     int tag;
-    long sequences; /* of the run under way */
+    long sequences; /* of the run in flight */
     long chunks, local;
     bool whole;
     rw_range own;

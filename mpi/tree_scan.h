@@ -52,7 +52,7 @@ typedef struct rw_scan rw_scan;
 /* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward
  * and mirrored, for affine transitions of at most `transition` + `state` reals; whole: forward
  * ones may be asked for the state behind the last chunk. The scans of one plan come
- * one after another; those of different tags (see rw_swap_start) may be under way
+ * one after another; those of different tags (see rw_swap_start) may be in flight
  * at once. Not collective. */
 rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks,
                       size_t transition, size_t state, bool whole, rw_scan **out);

@@ -197,7 +197,7 @@ static void test_sums(void **unused)
     on_every_layout(check_sums);
 }
 
-/* As many sums as may be under way, one after the other, of different lengths.
+/* As many sums as may be in flight, one after the other, of different lengths.
  * Every rank moves them on at other moments, some never. */
 static void check_overlapping_sums(const rw_layout *layout)
 {
@@ -212,7 +212,7 @@ static void check_overlapping_sums(const rw_layout *layout)
     fill(all, SEQUENCES * CHUNKS * LONGEST, 42);
     assert_int_equal(rw_reduction_new(layout, &tree, LONGEST, &reduction), RW_OK);
     for (int i = 0, done = 0; done < SUMS;) {
-        if (i < SUMS && rw_reduction_under_way(reduction) < RW_REDUCTIONS) {
+        if (i < SUMS && rw_reduction_in_flight(reduction) < RW_REDUCTIONS) {
             add_own(layout, CHUNKS, lengths[i % 5], all, &own[i]);
             rw_reduction_start(reduction, lengths[i % 5], own[i].node);
             i++;

@@ -97,7 +97,7 @@ static const struct argp train_argp = {
     .args_doc = "CONFIG.yaml",
     .doc =
         "Trains a model. Run it alone, under mpirun -n N, or under srun. SIGTERM, SIGINT (Ctrl-C), "
-        "SIGUSR1, SIGHUP and SIGXCPU make it write a checkpoint after the step under way, or "
+        "SIGUSR1, SIGHUP and SIGXCPU make it write a checkpoint after the step in flight, or "
         "with train.accumulate at the next micro-batch, and exit with 75; the same "
         "command then continues, on any number of ranks, with the same bits. A second Ctrl-C "
         "ends it at once.\v"

@@ -11,7 +11,7 @@
 #include "measure/trainee.h"
 #include "model/gradient_sum.h"
 
-/* Sums by all-reduce that may be under way at once: as many as on the tree. */
+/* Sums by all-reduce that may be in flight at once: as many as on the tree. */
 enum { STEP_TOKENS = 4096, FLIGHTS = RW_REDUCTIONS };
 
 typedef struct {
@@ -113,11 +113,11 @@ static void sum_on_tree(rig *r)
             push_chunks(r, s, rw_split(local_sequences(p), groups, g));
             rw_gradient_sum_collect(r->sum, s);
         }
-        if (rw_gradient_sum_under_way(r->sum) == rw_gradient_sum_most(r->sum))
+        if (rw_gradient_sum_in_flight(r->sum) == rw_gradient_sum_most(r->sum))
             rw_gradient_sum_finish(r->sum, &finished);
         rw_gradient_sum_start(r->sum, s);
     }
-    while (rw_gradient_sum_under_way(r->sum)) rw_gradient_sum_finish(r->sum, &finished);
+    while (rw_gradient_sum_in_flight(r->sum)) rw_gradient_sum_finish(r->sum, &finished);
 }
 
 /* ---- All-reduce ---------------------------------------------------------------------- */

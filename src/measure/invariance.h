@@ -9,7 +9,7 @@
  *             way takes log2 P turns.
  *
  * Sums have the sizes of the model's plan, go beside the same reading of as much memory as
- * backward reads, with exchanges under way meanwhile. What backward itself does to a
+ * backward reads, with exchanges in flight meanwhile. What backward itself does to a
  * gradient (one pass over it) is done in both. The rest costs nothing that a rank would
  * save otherwise: which thread has which chunks, products of one chunk at a time, the loss
  * and the norm in fixed blocks. */

@@ -79,7 +79,7 @@ double rw_measure_products(int threads, double seconds)
 
 enum { TURNS = 1 << 16 };
 
-/* 10 sums are under way at a time: more than the latency of a multiply-add needs, and few enough
+/* 10 sums are in flight at a time: more than the latency of a multiply-add needs, and few enough
  * for 16 registers. They are variables of their own: compilers keep an array in memory. */
 #define EACH_SUM(DO) DO(a) DO(b) DO(c) DO(d) DO(e) DO(f) DO(g) DO(h) DO(i) DO(j)
 enum { SUMS = 10 };

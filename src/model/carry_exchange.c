@@ -15,7 +15,7 @@ typedef struct {
 
 /* The exchange of one sequence group: its own buffers and its own tag. */
 typedef struct {
-    bool under_way, shifts; /* a shift, not a scan */
+    bool in_flight, shifts; /* a shift, not a scan */
     arithmetic arithmetic;
     rw_scan *scan;
     rw_shift shift;
@@ -136,7 +136,7 @@ void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)
 {
     const rw_node *node = node_of(w, i);
     transfer *l = &w->e->exchange->transfers[group];
-    l->under_way = true;
+    l->in_flight = true;
     l->shifts = node->op->shift;
     if (l->shifts)
         start_shift(w, i, mirrored, rw_pass_group(w, group), 1 + group, l);
@@ -147,8 +147,8 @@ void rw_carry_exchange_start(const rw_pass *w, int i, bool mirrored, int group)
 void rw_carry_exchange_finish(const rw_pass *w, int group)
 {
     transfer *l = &w->e->exchange->transfers[group];
-    if (!l->under_way) return;
-    l->under_way = false;
+    if (!l->in_flight) return;
+    l->in_flight = false;
     if (l->shifts)
         rw_shift_finish(&l->shift);
     else
@@ -159,8 +159,8 @@ void rw_carry_exchange_progress(rw_carry_exchange *x)
 {
     for (int g = 0; g < RW_MAX_GROUPS; g++) {
         transfer *l = &x->transfers[g];
-        if (l->under_way && l->shifts) rw_shift_progress(&l->shift);
-        if (l->under_way && !l->shifts) rw_scan_progress(l->scan);
+        if (l->in_flight && l->shifts) rw_shift_progress(&l->shift);
+        if (l->in_flight && !l->shifts) rw_scan_progress(l->scan);
     }
 }
 
@@ -168,6 +168,6 @@ long rw_carry_exchange_late_chunk(const rw_pass *w, bool mirrored, int group)
 {
     rw_range sequences = rw_pass_group(w, group);
     const transfer *l = &w->e->exchange->transfers[group];
-    if (!l->under_way || !l->shifts || sequences.end - sequences.begin != 1) return -1;
+    if (!l->in_flight || !l->shifts || sequences.end - sequences.begin != 1) return -1;
     return mirrored ? rw_local_chunks(w->e->plan) - 1 : 0;
 }

@@ -270,7 +270,7 @@ void rw_gradient_sum_start(rw_gradient_sum *s, int segment)
     const sum_stack *own = &s->segment[segment];
     size_t reals = s->plan->segments[segment].leaf;
     for (int i = 0; i < own->stack.depth; i++) s->nodes[i] = own->values + (size_t)i * reals;
-    s->queue[rw_gradient_sum_under_way(s)] = segment;
+    s->queue[rw_gradient_sum_in_flight(s)] = segment;
     rw_reduction_start(s->reduction, reals, s->nodes);
 }
 
@@ -279,9 +279,9 @@ int rw_gradient_sum_most(const rw_gradient_sum *s)
     return s->layout->size > 1 ? RW_REDUCTIONS : 1;
 }
 
-int rw_gradient_sum_under_way(const rw_gradient_sum *s)
+int rw_gradient_sum_in_flight(const rw_gradient_sum *s)
 {
-    return rw_reduction_under_way(s->reduction);
+    return rw_reduction_in_flight(s->reduction);
 }
 
 void rw_gradient_sum_progress(rw_gradient_sum *s)

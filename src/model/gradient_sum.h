@@ -33,7 +33,7 @@ void rw_gradient_sum_start(rw_gradient_sum *sum, int segment);
 /* How many sums may be in flight (before another sum begins, the oldest is finished), and how many
  * are. */
 int rw_gradient_sum_most(const rw_gradient_sum *sum);
-int rw_gradient_sum_under_way(const rw_gradient_sum *sum);
+int rw_gradient_sum_in_flight(const rw_gradient_sum *sum);
 /* Moves the sums in flight on without waiting. Called by the thread that calls MPI, from time to
  * time while it computes. Not collective. */
 void rw_gradient_sum_progress(rw_gradient_sum *sum);

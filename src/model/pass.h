@@ -1,18 +1,18 @@
-/* What the files of the engine share: its memory, and a pass: one micro-batch of one training step
- * or evaluation. Inside src/model.
+/* The memory of the engine, and a pass: the work on one micro-batch of a training step or an
+ * evaluation. Shared by the files of the engine; inside src/model.
  *
- * Who calls whom, and which file says what:
+ * The files, callers before callees:
  *
  *   step.c             a step: prepare, passes over the segments, loss, sums of gradients
  *     chunk_pass.c       a segment on one chunk, forward or backward
  *       chunk_call.c       the arguments of one op on one chunk, or on one document part of it
- *     carry_exchange.c   what crosses chunks: scans and shifts
+ *     carry_exchange.c   tree and shift carries between chunks
  *     ordered_run.c      ... sequence carries, in order
  *     global_run.c       ... global carries
  *       past_rows.c        ... with rows of earlier steps
  *     gradient_sum.c     gradients of chunks, on the chunk tree
  *     step_carry.c       states that go from step to step
- *   engine.c           makes all of it and takes it down
+ *   engine.c           allocates and frees all of them
  */
 #ifndef RW_PASS_H
 #define RW_PASS_H

@@ -5,8 +5,9 @@
 #include "base/memory.h"
 #include "model/step_carry.h"
 
-/* What the last column of a remembered row says; all columns of an absent row, of a
- * step before the first, are zero. */
+/* The last column of a past row in the state between steps: the kind of the row. Rows and kinds are
+ * in one tensor, because a checkpoint holds one tensor for each state; so a kind is stored as a
+ * real. All columns of an ABSENT row (before the first step) are zero. */
 enum { ABSENT, PRESENT, BEGINS };
 
 rw_span rw_past_rows_extend(const rw_span *span, long past)
@@ -61,7 +62,7 @@ static matrix own_matrix(const rw_global *g, const real *at, int ld)
     return (matrix){(real *)at, g->span.stride, ld};
 }
 
-/* Behind the memory. */
+/* After the past rows. */
 static matrix extended_matrix(const rw_global *g, const real *at, int ld)
 {
     return own_matrix(g, at + g->span.before * ld, ld);
@@ -77,7 +78,7 @@ static void copy(const rw_global *own, matrix from, matrix to, int width)
                    (size_t)width * sizeof(real));
 }
 
-/* Rows of the memory: columns of what came in, or zero. */
+/* Past rows of an input: columns of the state between steps; of an output: zero. */
 static void fill_past(const rw_pass *w, const rw_global *g, real *at, int width, size_t column,
                       bool came_in)
 {
@@ -101,7 +102,8 @@ static real *take(const rw_global *g, real **next, int width)
     return at;
 }
 
-/* In backward, what the op reads then: the rest is no longer stored. */
+/* In the backward pass only the inputs that the op reads there: other inputs are no longer stored.
+ */
 static void open_inputs(const rw_pass *w, const rw_global *own, rw_global *g, real **next,
                         bool mirrored)
 {
@@ -126,7 +128,7 @@ static void open_output(const rw_pass *w, const rw_global *own, rw_global *g, re
     copy(own, own_matrix(own, own->out, width), extended_matrix(g, g->out, width), width);
 }
 
-/* A gradient that is added to comes along, so that the op's sums have one order. */
+/* A gradient with din_add is copied as well, so that the sums of the op have one order. */
 static void open_gradients(const rw_pass *w, const rw_global *own, rw_global *g, real **next)
 {
     real *dout = take(g, next, g->dout_ld);
@@ -156,7 +158,7 @@ static void close_gradients(const rw_global *own, const rw_global *g)
 
 /* ---- Documents --------------------------------------------------------------------- */
 
-/* One begins where it did, and at the first row that there is. */
+/* A document begins where it began in the earlier step, and at the first present row. */
 static const uint8_t *extend_starts(const rw_pass *w, const rw_global *own, long past)
 {
     const size_t columns = rw_plan_input_width(own->node), length = (size_t)own->span.length;
@@ -191,7 +193,7 @@ static void keep_row(const rw_global *own, long b, long t, real *to)
     *to = own->starts && own->starts[b * own->span.length + t] ? BEGINS : PRESENT;
 }
 
-/* Those of the last rows that this rank holds. */
+/* Keeps the last rows that this rank holds. */
 static void keep_rows(const rw_pass *w, const rw_global *own, long past)
 {
     const size_t each = rw_plan_input_width(own->node) + 1;

@@ -1,9 +1,9 @@
-/* The plan: what a step does, decided once. From a graph, a layout and the
- * sizes of a batch it fixes the segments, where every value and gradient lies,
- * who adds to which gradient, and how large the gradient of a chunk is.
+/* The plan: all decisions of a step, made once. A graph, a layout and the sizes of a batch
+ * determine the segments, the place of every value and gradient, the order in which gradients are
+ * added, and the size of the gradient of a chunk.
  *
- * A segment is a run of nodes without a carry between them: it is executed
- * chunk by chunk, all its ops on a chunk while that is in cache.
+ * A segment is a run of nodes without a carry between them. All its ops run on one chunk while the
+ * chunk is in cache, then on the next chunk.
  *
  *      segment s                          segment s+1
  *   | carry op k: forward | ops ... | carry op k+1: summary |  exchange | ...
@@ -12,18 +12,16 @@
  *
  *   ... exchange | carry op k+1: backward | ops ... reversed | carry op k: adjoint | exchange
  *
- * A block that is recomputed chunk by chunk is replayed: a segment of it begins,
- * on each chunk, with all segments of the block before it, and its backward
- * with the whole block and the backward of all segments behind it. Then nothing
- * but the block's input and the carries is stored; the rest is in scratch. So does
- * the last segment, with the loss, whatever is recomputed: it turns round on each
- * chunk, forward and backward at once.
+ * Recomputation by chunk. Only the input of the block and its carries are stored; all other values
+ * are in scratch. On each chunk, the forward pass of a segment begins with all earlier segments of
+ * the block. Its backward pass begins with the forward pass of the whole block and the backward
+ * pass of all later segments. With any recomputation, the last segment, which holds the loss, runs
+ * forward and backward at once on each chunk.
  *
- * A value that costs hardly more to make than to read is not kept for backward: the
- * output of a rowwise op that keeps all its inputs (a norm, an activation), and
- * that of a sequence carry, which is made of `saved`. Backward of a segment that
- * reads it makes it again, in scratch. The input of an op that saves in place has no
- * memory of its own: it is made in the rows of `saved`, and its gradient is left there.
+ * Cheap values. The backward pass recomputes a value, in scratch, if this costs hardly more than to
+ * read the value: the output of a row-wise op that keeps all its inputs (a norm, an activation),
+ * and the output of a sequence carry, from `saved`. The input of an op with saves_in_place lies in
+ * the rows of `saved`, and its gradient takes the same place.
  */
 #ifndef RW_PLAN_H
 #define RW_PLAN_H
@@ -33,12 +31,13 @@
 #include "mpi/tree.h"
 #include "graph/graph.h"
 
-/* What of forward is run again in backward, so that less is stored. */
+/* Which part of the forward pass is run a second time in the backward pass, so that less is stored.
+ */
 typedef enum {
     RW_RECOMPUTE_NONE,
-    RW_RECOMPUTE_BLOCK, /* a whole block: its input is stored */
-    RW_RECOMPUTE_CHUNK, /* a chunk of a block: its input and its carries are; blocks with
-                           a carry that is run in the exchange are recomputed whole */
+    RW_RECOMPUTE_BLOCK, /* a whole block: only its input is stored */
+    RW_RECOMPUTE_CHUNK, /* a chunk of a block: only its input and its carries are stored. A block
+                           with a sequence or global carry is recomputed as a whole */
 } rw_recompute;
 
 typedef struct {
@@ -48,24 +47,24 @@ typedef struct {
     int block;
     int begin, end; /* segments [begin, end) of the block */
     rw_recompute recompute;
-    bool again;  /* its forward runs again, before backward of the block */
-    size_t leaf; /* reals of the gradient that one chunk's backward yields */
+    bool recomputed; /* its forward runs a second time, before the backward pass of the block */
+    size_t leaf;     /* reals of the gradient of one chunk */
 } rw_segment;
 
-/* Where a value (or its gradient) lies. */
+/* The place of a value or of its gradient. */
 typedef struct {
     bool stored;   /* in the arena, for all local tokens; else in thread scratch */
     size_t offset; /* reals */
     int ld;        /* reals from one row to the next */
 } rw_place;
 
-/* Where the carry of a node lies in the arena: (sequences, local chunks, n).
- * A sequence carry has no part: its states go straight to value and gradient. */
+/* The places of the carry of a node in the arena: (sequences, local chunks, n). A sequence carry
+ * has no part: its states go straight to value and gradient. */
 typedef struct {
     size_t transition, part, value, gradient, saved;
 } rw_carry_place;
 
-/* What the plan decides for a value of the graph. */
+/* Decisions about a value of the graph. */
 typedef struct {
     rw_place value, gradient;
     bool needs_gradient;
@@ -73,7 +72,7 @@ typedef struct {
     size_t recomputed; /* offset in scratch when the value is recomputed for backward */
 } rw_value_plan;
 
-/* What the plan decides for a node, beside its sizes. */
+/* Decisions about a node, beside its sizes. */
 typedef struct {
     size_t derived;                      /* offset in the derived data */
     bool add[RW_MAX_INPUTS];             /* din_add */
@@ -90,7 +89,7 @@ typedef struct {
     int accumulate; /* micro-batches of a step */
     bool training;  /* plan a backward pass */
     rw_recompute recompute;
-    bool carry;             /* a step begins with the states in which the one before ended */
+    bool carry;             /* a step begins with the final states of the step before */
     rw_precision precision; /* of products with weights; the same on all ranks */
 } rw_plan_options;
 
@@ -112,7 +111,7 @@ typedef struct {
                               recomputing the value */
     size_t arena;          /* reals of all stored buffers */
     size_t scratch;        /* reals a thread: scratch values and gradients */
-    size_t op_scratch;     /* reals a thread: working memory of an op, behind those */
+    size_t op_scratch;     /* reals a thread: working memory of an op, after the scratch values */
     size_t derived_total;  /* reals */
     size_t largest_leaf;
 } rw_plan;
@@ -125,35 +124,35 @@ typedef struct {
                        ranks of sp_comm; checkpoints save and restore them */
 } rw_carried;
 
-/* Not collective; every rank plans the same graph with the same options.
- * Errors (RW_USAGE): more ranks than chunks or sequences, a value nobody uses, an
- * op or a length with which nothing can be carried on. */
+/* Not collective; every rank plans the same graph with the same options. Errors (RW_USAGE): more
+ * ranks than chunks or sequences, a value without use, an op or a length that data.carry does not
+ * allow. */
 rw_status rw_plan_new(const rw_graph *graph, const rw_layout *layout,
                       const rw_plan_options *options, rw_plan **out);
 void rw_plan_destroy(rw_plan **plan);
 
-/* Ranks that share sequences take those of a micro-batch in groups, if there are
- * several: what crosses the chunks of one travels beside the work on another. */
+/* Ranks that share sequences form groups of the sequences of a micro-batch, if there are several
+ * sequences: the exchange of one group is in flight while the other group is computed. */
 enum { RW_MAX_GROUPS = 2 };
 int rw_plan_groups(const rw_layout *layout, long sequences);
 
-/* Reals of scratch of one thread: values and gradients, then the working memory of an op. */
+/* Reals of scratch of a thread: values and gradients, then the working memory of an op. */
 size_t rw_plan_thread_scratch(const rw_plan *plan);
 
-/* Tokens of this rank of one sequence. */
+/* Tokens of a sequence on this rank. */
 long rw_plan_rows(const rw_plan *plan);
 /* Tokens of chunk `chunk` (absolute). */
 int rw_plan_chunk_rows(const rw_plan *plan, long chunk);
-/* Rowwise nodes that follow one another run together, tile by tile: the end of
- * the run that begins with `node`, within [node, last). */
+/* Consecutive row-wise nodes run together, tile by tile. The end of the run that begins with
+ * `node`, within [node, last). */
 int rw_plan_run_end(const rw_plan *plan, int node, int last);
 /* The values that the backward pass of segment s recomputes, by value id. */
 static inline bool *rw_plan_recomputes(const rw_plan *plan, int s)
 {
     return plan->recomputes + (size_t)s * (size_t)rw_graph_values(plan->graph);
 }
-/* Does the segment run forward in backward alone, chunk by chunk? */
-static inline bool rw_turns_round(const rw_plan *plan, int s)
+/* Does the segment run forward only within its backward pass, chunk by chunk? */
+static inline bool rw_runs_in_backward(const rw_plan *plan, int s)
 {
     const rw_segment *segment = &plan->segments[s];
     return plan->options.training && segment->recompute == RW_RECOMPUTE_CHUNK &&

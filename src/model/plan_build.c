@@ -47,7 +47,7 @@ static rw_status set_ranges(rw_plan *p, const rw_layout *layout)
     return RW_OK;
 }
 
-/* Copies the nodes and lets each op size itself for chunks of this length. */
+/* Copies the nodes and asks each op for its sizes. */
 static rw_status plan_nodes(rw_plan *p)
 {
     p->node_count = rw_graph_nodes(p->graph);
@@ -83,7 +83,7 @@ static rw_status refuse_carry(const rw_node *node)
                                         : "does not hand on what it has seen to the next step");
 }
 
-/* Whole chunks, one at least. */
+/* Past rows are whole chunks, at least one chunk. */
 static long memory_of(const rw_plan_options *o, const rw_node *node)
 {
     long rows = node->op->global->past_rows(node, o->length);
@@ -92,7 +92,8 @@ static long memory_of(const rw_plan_options *o, const rw_node *node)
     return chunks > 0 ? chunks * o->chunk : o->chunk;
 }
 
-/* What a chunk hands on is that of a whole chunk; what an op does, a state or rows. */
+/* The last chunk hands over the state of a whole chunk. Each op must be able to hand over a state
+ * or past rows. */
 static rw_status plan_carry(rw_plan *p)
 {
     const rw_plan_options *o = &p->options;
@@ -122,9 +123,9 @@ static bool is_used(const rw_plan *p, int v, int block, bool inside)
     return false;
 }
 
-/* What runs in the exchange needs its inputs stored, and the gradient of a value
- * that is used in its block and behind it is not to be added to again. */
-static bool can_replay(const rw_plan *p, int block)
+/* An op that runs in the exchange needs stored inputs. The gradient of a value with uses inside and
+ * outside of its block must not be added to twice. */
+static bool can_recompute_by_chunk(const rw_plan *p, int block)
 {
     for (int i = 0; i < p->node_count; i++) {
         const rw_node *node = &p->nodes[i];
@@ -137,24 +138,24 @@ static bool can_replay(const rw_plan *p, int block)
     return true;
 }
 
-/* Tells the segments [begin, end) of a block about it. */
+/* Sets the block members of segments [begin, end). */
 static void finish_block(rw_plan *p, int begin, int end)
 {
     rw_recompute recompute = p->options.recompute;
     bool turns = p->options.training && end == p->segment_count && end - begin == 1;
     if (turns) recompute = RW_RECOMPUTE_CHUNK;
-    if (recompute == RW_RECOMPUTE_CHUNK && !can_replay(p, p->segments[begin].block))
+    if (recompute == RW_RECOMPUTE_CHUNK && !can_recompute_by_chunk(p, p->segments[begin].block))
         recompute = turns ? p->options.recompute : RW_RECOMPUTE_BLOCK;
     for (int s = begin; s < end; s++) {
         p->segments[s].begin = begin;
         p->segments[s].end = end;
         p->segments[s].recompute = recompute;
-        p->segments[s].again = recompute == RW_RECOMPUTE_BLOCK;
+        p->segments[s].recomputed = recompute == RW_RECOMPUTE_BLOCK;
     }
 }
 
-/* Cuts at carries and at blocks; a block that begins with a carry begins with
- * an empty segment that its summary closes. */
+/* Cuts at carries and at blocks. A block whose first node has a carry begins with an empty segment,
+ * closed by the summary of the node. */
 static rw_status plan_segments(rw_plan *p)
 {
     RW_TRY(rw_alloc(2 * (size_t)p->node_count + 1, sizeof *p->segments, "the plan", &p->segments));

@@ -3,12 +3,12 @@
 #include "base/memory.h"
 #include "model/plan_scratch.h"
 
-/* When things happen, on one time line. With recomputation the backward half
- * alternates: segments of a block forward again, then backward. */
+/* The order of events. With recomputation the second half alternates: the segments of a block are
+ * recomputed, then their backward pass runs. */
 typedef struct {
-    int *forward, *again, *backward; /* by segment */
-    int *segment_of;                 /* by node: where its forward runs */
-    int *closed_by;                  /* by node with a carry: segment of its summary */
+    int *forward, *recompute, *backward; /* by segment */
+    int *segment_of;                     /* by node: the segment of its forward */
+    int *closed_by;                      /* by node with a carry: the segment of its summary */
 } timetable;
 
 /* ---- Time --------------------------------------------------------------- */
@@ -16,7 +16,7 @@ typedef struct {
 static void time_backward_of_block(const rw_plan *p, timetable *t, int first, int last, int *now)
 {
     bool again = p->segments[first].recompute == RW_RECOMPUTE_BLOCK;
-    for (int s = first; again && s < last; s++) t->again[s] = (*now)++;
+    for (int s = first; again && s < last; s++) t->recompute[s] = (*now)++;
     for (int s = last - 1; s >= first; s--) t->backward[s] = (*now)++;
 }
 
@@ -38,18 +38,19 @@ static void fill_timetable(const rw_plan *p, timetable *t)
 
 /* ---- Memory ------------------------------------------------------------ */
 
-/* The lifetimes of everything that may be stored. */
+/* The lifetimes of all buffers that may be stored. */
 typedef struct {
     rw_lifetime *value, *gradient;                   /* by value id */
     rw_lifetime *transition, *part, *state, *dstate; /* by node */
     rw_lifetime *saved;                              /* by node */
     int count;                                       /* of all, contiguous from `value` */
-    int *value_segment, *gradient_segment; /* by value: the one that touches it; -2: several */
-    int *maker;                            /* by value: the node that makes it */
-    int *home;                             /* by value: that whose gradient's memory is its own */
-    int *host;      /* by value: the node in whose saved rows it and its gradient lie, or -1 */
+    int *value_segment, *gradient_segment; /* by value: the only segment that uses it; -2: several
+                                              segments; -1: none */
+    int *producer;                         /* by value: the node that computes it */
+    int *home;                             /* by value: the value whose gradient buffer it shares */
+    int *host;      /* by value: the node whose saved rows hold the value and its gradient, or -1 */
     bool *boundary; /* by value: crosses blocks */
-    bool *in_place; /* by value: its gradient lies in its place */
+    bool *in_place; /* by value: the gradient overwrites the value */
 } lifetimes;
 
 static rw_recompute recompute_of(const rw_plan *p, const timetable *t, int i)
@@ -67,8 +68,8 @@ static void touch_forward(const rw_plan *p, const timetable *t, lifetimes *l, in
 {
     touch(&l->value_segment[v], segment);
     rw_lifetime_use(&l->value[v], 0, t->forward[segment]);
-    if (p->options.training && p->segments[segment].again)
-        rw_lifetime_use(&l->value[v], l->boundary[v] ? 0 : 1, t->again[segment]);
+    if (p->options.training && p->segments[segment].recomputed)
+        rw_lifetime_use(&l->value[v], l->boundary[v] ? 0 : 1, t->recompute[segment]);
 }
 
 static void keep_stored(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
@@ -78,9 +79,9 @@ static void keep_stored(const rw_plan *p, const timetable *t, lifetimes *l, int 
     rw_lifetime_use(&l->value[v], again, t->backward[segment]);
 }
 
-/* Can backward of a segment of the block make what the node made again, of what
- * backward of the node reads itself? */
-static bool is_made_again(const rw_plan *p, const rw_node *node, int segment)
+/* Can the backward pass of this segment recompute the node's output from inputs that it keeps
+ * anyway? */
+static bool can_recompute(const rw_plan *p, const rw_node *node, int segment)
 {
     if (p->segments[segment].block != node->block) return false;
     if (node->op->sequence) return true;
@@ -88,17 +89,17 @@ static bool is_made_again(const rw_plan *p, const rw_node *node, int segment)
     return node->size.cheap || (node->op->promises.rowwise && !rw_has_carry(node->op));
 }
 
-/* What backward reads must be stored, or be made again of what is. */
+/* A value that the backward pass reads is stored, or is recomputed from stored values. */
 static void keep(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
 {
-    const rw_node *maker = &p->nodes[l->maker[v]];
-    if (!is_made_again(p, maker, segment)) {
+    const rw_node *producer = &p->nodes[l->producer[v]];
+    if (!can_recompute(p, producer, segment)) {
         keep_stored(p, t, l, v, segment);
         return;
     }
     rw_plan_recomputes(p, segment)[v] = true;
-    for (int k = 0; k < maker->ins && !maker->op->sequence; k++)
-        keep(p, t, l, maker->in[k], segment);
+    for (int k = 0; k < producer->ins && !producer->op->sequence; k++)
+        keep(p, t, l, producer->in[k], segment);
 }
 
 static void touch_gradient(const rw_plan *p, const timetable *t, lifetimes *l, int v, int segment)
@@ -108,7 +109,7 @@ static void touch_gradient(const rw_plan *p, const timetable *t, lifetimes *l, i
     rw_lifetime_use(&l->gradient[v], again, t->backward[segment]);
 }
 
-/* What backward (and adjoint) of node i in `segment` touches. */
+/* The values and gradients that backward and adjoint of node i use in `segment`. */
 static void use_backward(const rw_plan *p, const timetable *t, lifetimes *l, int i, int segment,
                          bool writes_inputs)
 {
@@ -150,9 +151,9 @@ static void use_between(rw_lifetime *item, int phase, int begin, int end)
     rw_lifetime_use(item, phase, end);
 }
 
-/* The carry's buffers: see the drawing in plan.h for when each is written. What
- * an exchange reads is alive in the segment behind it too: one group of sequences
- * may be there already while that of the other is under way. */
+/* The buffers of a carry: the drawing in plan.h shows when each buffer is written. The operands of
+ * an exchange stay alive in the segment after the exchange: one sequence group may be in that
+ * segment while the exchange of the other group is in flight. */
 static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     int opened = t->segment_of[i], closed = t->closed_by[i];
@@ -161,7 +162,7 @@ static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     for (int k = 0; k < 4; k++) {
         use_between(forward[k], 0, t->forward[closed], t->forward[opened]);
         if (phase && p->options.training)
-            use_between(forward[k], 1, t->again[closed], t->again[opened]);
+            use_between(forward[k], 1, t->recompute[closed], t->recompute[opened]);
     }
     if (!p->options.training) return;
     use_between(&l->transition[i], phase, t->backward[opened], t->backward[closed]);
@@ -171,9 +172,10 @@ static void use_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
     use_between(&l->dstate[i], 0, t->backward[opened], t->backward[closed]);
 }
 
-/* Each segment of a replayed block reads the block's input; its last one writes
- * the output, its first one, in backward, the input's gradient. */
-static void use_replayed_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
+/* In a block that is recomputed by chunk, each segment reads the input of the block. The last
+ * segment writes the output. In the backward pass the first segment writes the gradient of the
+ * input. */
+static void use_recomputed_node(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     const rw_node *node = &p->nodes[i];
     const rw_segment *own = &p->segments[t->segment_of[i]];
@@ -195,8 +197,8 @@ static void use_replayed_node(const rw_plan *p, const timetable *t, lifetimes *l
     rw_lifetime_use(&l->gradient[node->out], 0, t->backward[begin]);
 }
 
-/* Its carries are read by each segment behind them, forward and backward. */
-static void use_replayed_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
+/* All later segments of the block read its carries, forward and backward. */
+static void use_recomputed_carry(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     const rw_segment *own = &p->segments[t->segment_of[i]];
     use_carry(p, t, l, i);
@@ -206,13 +208,13 @@ static void use_replayed_carry(const rw_plan *p, const timetable *t, lifetimes *
     rw_lifetime_use(&l->dstate[i], 0, t->backward[own->begin]);
 }
 
-static void find_makers(const rw_plan *p, lifetimes *l)
+static void find_producers(const rw_plan *p, lifetimes *l)
 {
     for (int i = 0; i < p->node_count; i++)
-        if (p->nodes[i].out >= 0) l->maker[p->nodes[i].out] = i;
+        if (p->nodes[i].out >= 0) l->producer[p->nodes[i].out] = i;
 }
 
-/* What crosses blocks is stored whatever is recomputed. */
+/* A value with uses in several blocks is stored with any recomputation. */
 static void find_boundaries(const rw_plan *p, lifetimes *l)
 {
     for (int i = 0; i < p->node_count; i++)
@@ -239,23 +241,22 @@ static void set_sizes(const rw_plan *p, lifetimes *l)
         size_t rows = chunks * (size_t)p->options.chunk;
         if (p->chunks.begin == 0) rows += (size_t)(p->micro * p->places[i].past_rows);
         l->saved[i].size = rows * node->size.saved;
-        if (node->op->global) continue; /* its state is for step alone */
+        if (node->op->global) continue; /* the state serves `step` alone */
         l->part[i].size = node->op->sequence ? 0 : chunks * node->size.state;
         l->state[i].size = chunks * node->size.state;
         l->dstate[i].size = p->options.training ? chunks * node->size.state : 0;
     }
 }
 
-/* May the gradient of the node's first input lie where that of its output does, before others
- * add to it? */
+/* May the gradient of the node's first input share the buffer of the output's gradient? */
 static bool shares_gradient(const rw_plan *p, const rw_node *node)
 {
     return node->op->promises.shares_gradient && !p->places[node->index].add[0] &&
            node->in[0] != node->in[1] && node->in_width[0] == rw_graph_width(p->graph, node->in[0]);
 }
 
-/* Two such gradients that are stored share one buffer: `home` of both is that of the
- * output, from the last node of the residual stream to the first. */
+/* Two stored gradients that may share a buffer do so. `home` of both is the home of the output: the
+ * chain runs from the last node of the residual stream to the first. */
 static void join_gradients(const rw_plan *p, lifetimes *l)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) l->home[v] = v;
@@ -270,11 +271,11 @@ static void join_gradients(const rw_plan *p, lifetimes *l)
     }
 }
 
-/* Does every op that reads the value read it for the last time before it writes the
- * gradient over the columns that it reads, which no other does? */
+/* Does each op read the value for the last time before it overwrites the same columns with the
+ * gradient, and does no other op read these columns? */
 static bool is_written_over(const rw_plan *p, const lifetimes *l, int v)
 {
-    if (l->boundary[v] || p->nodes[l->maker[v]].op->promises.keeps_out) return false;
+    if (l->boundary[v] || p->nodes[l->producer[v]].op->promises.keeps_out) return false;
     for (int i = 0; i < p->node_count; i++)
         for (int k = 0; k < p->nodes[i].ins; k++) {
             if (p->nodes[i].in[k] != v) continue;
@@ -283,7 +284,7 @@ static bool is_written_over(const rw_plan *p, const lifetimes *l, int v)
     return true;
 }
 
-/* A gradient that is stored takes the place of the value, where nobody reads that any more. */
+/* A stored gradient overwrites its value if nobody reads the value any more. */
 static void put_in_place(const rw_plan *p, lifetimes *l)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
@@ -295,7 +296,7 @@ static void put_in_place(const rw_plan *p, lifetimes *l)
     }
 }
 
-/* Is value v one that node i alone uses, and in forward alone? */
+/* Is node i the only user of value v, and does only forward read the value? */
 static bool is_input_alone(const rw_plan *p, const lifetimes *l, int i, int v)
 {
     const rw_node *node = &p->nodes[i];
@@ -303,18 +304,18 @@ static bool is_input_alone(const rw_plan *p, const lifetimes *l, int i, int v)
     for (int n = 0; n < p->node_count; n++)
         for (int k = 0; k < p->nodes[n].ins; k++) uses += p->nodes[n].in[k] == v;
     return uses == 1 && node->in_width[0] == rw_graph_width(p->graph, v) &&
-           !(node->op->promises.keeps_in & 1) && !p->nodes[l->maker[v]].op->promises.keeps_out;
+           !(node->op->promises.keeps_in & 1) && !p->nodes[l->producer[v]].op->promises.keeps_out;
 }
 
-/* What an op that saves in place takes in lies where it will save, if it is made in the
- * segment that the op's summary closes: `saved` lives as long as that and its gradient. */
+/* The input of an op with saves_in_place lies in the rows of `saved`, if the segment that the op's
+ * summary closes computes the input. `saved` lives as long as the input and its gradient. */
 static void host_inputs(const rw_plan *p, const timetable *t, lifetimes *l)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) l->host[v] = -1;
     for (int i = 0; i < p->node_count; i++) {
         int v = p->nodes[i].in[0];
         if (!p->nodes[i].op->promises.saves_in_place || !is_input_alone(p, l, i, v)) continue;
-        if (t->segment_of[l->maker[v]] != t->closed_by[i]) continue;
+        if (t->segment_of[l->producer[v]] != t->closed_by[i]) continue;
         l->host[v] = i;
         l->value[v].size = 0;
         l->gradient_segment[v] = -2;
@@ -351,8 +352,8 @@ static rw_status new_lifetimes(const rw_plan *p, lifetimes *l)
     l->saved = l->dstate + nodes;
     RW_TRY(rw_alloc(5 * values + 1, sizeof(int), "memory planning", &l->value_segment));
     l->gradient_segment = l->value_segment + values;
-    l->maker = l->gradient_segment + values;
-    l->home = l->maker + values;
+    l->producer = l->gradient_segment + values;
+    l->home = l->producer + values;
     l->host = l->home + values;
     RW_TRY(rw_alloc(2 * values + 1, sizeof *l->boundary, "memory planning", &l->boundary));
     l->in_place = l->boundary + values;
@@ -363,8 +364,8 @@ static void use(const rw_plan *p, const timetable *t, lifetimes *l, int i)
 {
     bool carry = rw_has_carry(p->nodes[i].op);
     if (recompute_of(p, t, i) == RW_RECOMPUTE_CHUNK) {
-        use_replayed_node(p, t, l, i);
-        if (carry) use_replayed_carry(p, t, l, i);
+        use_recomputed_node(p, t, l, i);
+        if (carry) use_recomputed_carry(p, t, l, i);
     } else {
         use_node(p, t, l, i);
         if (carry) use_carry(p, t, l, i);
@@ -379,9 +380,9 @@ static void use_all(const rw_plan *p, const timetable *t, lifetimes *l)
     for (int i = 0; i < p->node_count; i++) use(p, t, l, i);
 }
 
-/* Does forward of the segment store anything for backward of the block? What a global op
- * makes is there before, what crosses blocks still is. */
-static bool makes_stored(const rw_plan *p, const lifetimes *l, const rw_segment *s)
+/* Does forward of the segment store a value for the backward pass of the block? The outputs of
+ * global ops and the values with uses in several blocks are stored anyway. */
+static bool stores_values(const rw_plan *p, const lifetimes *l, const rw_segment *s)
 {
     for (int i = s->first; i < s->last; i++) {
         const rw_node *node = &p->nodes[i];
@@ -391,15 +392,15 @@ static bool makes_stored(const rw_plan *p, const lifetimes *l, const rw_segment 
     return false;
 }
 
-/* The last segment of a block that is recomputed need not run again where backward has
- * all that it reads. Then what crosses the block lives shorter. */
-static bool leave_out_last(rw_plan *p, const lifetimes *l)
+/* The last segment of a recomputed block is not run a second time if the backward pass has all its
+ * values. Then values between blocks live shorter. */
+static bool skip_last_recompute(rw_plan *p, const lifetimes *l)
 {
     bool some = false;
     for (int s = 0; s < p->segment_count; s++) {
         rw_segment *segment = &p->segments[s];
-        if (!segment->again || s < segment->end - 1 || makes_stored(p, l, segment)) continue;
-        segment->again = false;
+        if (!segment->recomputed || s < segment->end - 1 || stores_values(p, l, segment)) continue;
+        segment->recomputed = false;
         some = true;
     }
     return some;
@@ -410,9 +411,9 @@ static rw_status plan_memory(rw_plan *p, const timetable *t)
     rw_status status = RW_OK;
     lifetimes l = {0};
     RW_TRY_DONE(new_lifetimes(p, &l));
-    find_makers(p, &l);
+    find_producers(p, &l);
     use_all(p, t, &l);
-    if (p->options.training && leave_out_last(p, &l)) use_all(p, t, &l);
+    if (p->options.training && skip_last_recompute(p, &l)) use_all(p, t, &l);
     set_sizes(p, &l);
     host_inputs(p, t, &l);
     join_gradients(p, &l);
@@ -437,8 +438,8 @@ rw_status rw_plan_memory(rw_plan *p)
     size_t segments = (size_t)p->segment_count, nodes = (size_t)p->node_count;
     RW_TRY(rw_alloc(3 * segments + 2 * nodes, sizeof *times, "the plan", &times));
     t.forward = times;
-    t.again = t.forward + segments;
-    t.backward = t.again + segments;
+    t.recompute = t.forward + segments;
+    t.backward = t.recompute + segments;
     t.segment_of = t.backward + segments;
     t.closed_by = t.segment_of + nodes;
     fill_timetable(p, &t);

@@ -9,7 +9,7 @@ static size_t chunk_reals(const rw_plan *p, int v)
 
 /* ---- What lives within one segment ---------------------------------------- */
 
-/* Places the scratch values (or gradients) that segment s touches. */
+/* Places the scratch values (or gradients) of segment s. */
 static rw_status place_segment(rw_plan *p, rw_lifetime *item, const int *only, int s,
                                bool gradients)
 {
@@ -43,9 +43,9 @@ static rw_status place_segment(rw_plan *p, rw_lifetime *item, const int *only, i
 typedef struct {
     rw_lifetime *value, *gradient; /* by value id */
     int run, last;
-} replay;
+} block_use;
 
-static void use_replayed(const rw_plan *p, const replay *r, const rw_node *node)
+static void use_in_block(const rw_plan *p, const block_use *r, const rw_node *node)
 {
     int backward = r->last - r->run;
     if (node->out >= 0) {
@@ -62,7 +62,7 @@ static void use_replayed(const rw_plan *p, const replay *r, const rw_node *node)
     }
 }
 
-static void set_sizes(const rw_plan *p, const replay *r, int block)
+static void set_sizes(const rw_plan *p, const block_use *r, int block)
 {
     for (int v = 0; v < rw_graph_values(p->graph); v++) {
         if (p->values[v].block != block) continue;
@@ -72,8 +72,8 @@ static void set_sizes(const rw_plan *p, const replay *r, int block)
     }
 }
 
-/* The scratch begins with room for gradients that are thrown away, where the block
- * is more than a segment. */
+/* The scratch begins with room for a gradient that nobody reads, if the block has several segments.
+ */
 static size_t discarded(const rw_plan *p)
 {
     size_t most = 0;
@@ -82,16 +82,16 @@ static size_t discarded(const rw_plan *p)
     return rw_whole_lines(most);
 }
 
-static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
+static rw_status place_block(rw_plan *p, rw_lifetime *item, int begin)
 {
     int values = rw_graph_values(p->graph), nodes = p->node_count, end = p->segments[begin].end;
-    replay r = {item, item + values, 0, 2 * nodes};
+    block_use r = {item, item + values, 0, 2 * nodes};
     size_t total, base = p->options.training && end - begin > 1 ? discarded(p) : 0;
     for (int v = 0; v < 2 * values; v++) item[v] = RW_LIFETIME_NONE;
     for (int s = begin; s < end; s++)
         for (int i = p->segments[s].first; i < p->segments[s].last; r.run++) {
             int after = rw_plan_run_end(p, i, p->segments[s].last);
-            for (; i < after; i++) use_replayed(p, &r, &p->nodes[i]);
+            for (; i < after; i++) use_in_block(p, &r, &p->nodes[i]);
         }
     set_sizes(p, &r, p->segments[begin].block);
     RW_TRY(rw_liveness_place(item, 2 * values, &total));
@@ -108,8 +108,8 @@ static rw_status place_replay(rw_plan *p, rw_lifetime *item, int begin)
 
 /* ---- What backward makes again ----------------------------------------------- */
 
-/* Behind all the rest: several segments may make the same value. */
-static rw_status place_again(rw_plan *p, rw_lifetime *item)
+/* After all other scratch values: several segments may recompute the same value. */
+static rw_status place_recomputed(rw_plan *p, rw_lifetime *item)
 {
     int values = rw_graph_values(p->graph);
     size_t total, base = p->scratch;
@@ -135,7 +135,7 @@ static rw_status place_in(rw_plan *p, rw_lifetime *item, int s, const int *value
 {
     const rw_segment *segment = &p->segments[s];
     if (segment->recompute == RW_RECOMPUTE_CHUNK)
-        return s == segment->begin ? place_replay(p, item, s) : RW_OK;
+        return s == segment->begin ? place_block(p, item, s) : RW_OK;
     RW_TRY(place_segment(p, item, value_segment, s, false));
     if (!p->options.training) return RW_OK;
     return place_segment(p, item, gradient_segment, s, true);
@@ -149,7 +149,7 @@ rw_status rw_plan_scratch(rw_plan *p, const int *value_segment, const int *gradi
                          &item));
     for (int s = 0; s < p->segment_count; s++)
         RW_TRY_DONE(place_in(p, item, s, value_segment, gradient_segment));
-    RW_TRY_DONE(place_again(p, item));
+    RW_TRY_DONE(place_recomputed(p, item));
 done:
     rw_free(&item);
     return status;

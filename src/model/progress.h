@@ -4,8 +4,8 @@
 
 #include "model/pass.h"
 
-/* Every thread calls this after each chunk. The thread that calls MPI moves on the sums of
- * gradients and the carries that are in flight. Does not wait. */
+/* Every thread calls this function after each chunk. The thread that calls MPI moves on the sums of
+ * gradients and the carries in flight. Does not wait. */
 void rw_pass_progress(const rw_pass *pass);
 
 #endif

@@ -9,11 +9,11 @@ struct rw_recurrent {
     rw_node *nodes;
     int count;
     size_t *derived_at, *state_at; /* by node */
-    real **value;                  /* by value id: one row */
+    real **value;                  /* by value id: a row */
     real *values, *derived, *state, *scratch;
     size_t states;
     long position;
-    real *marked; /* the state that a reset goes back to; NULL: zeros */
+    real *marked; /* the state after a reset; NULL: zeros */
     long marked_position;
 };
 

@@ -1,5 +1,5 @@
-/* A model one token at a time: what recurrences carry has a constant size, what
- * attention and free-form filters look back on is kept for `horizon` tokens. */
+/* A model, token by token. The states of recurrences have a constant size. Attention and free-form
+ * filters keep the rows of up to `horizon` tokens. */
 #ifndef RW_RECURRENT_H
 #define RW_RECURRENT_H
 
@@ -7,19 +7,18 @@
 
 typedef struct rw_recurrent rw_recurrent;
 
-/* Prepares the model (borrowed, not changed) and a zero state, for at most
- * `horizon` tokens from a reset. Not collective. Errors: RW_USAGE for a model
- * that looks at later tokens. */
+/* Prepares the model (borrowed, not changed) and a zero state, for at most `horizon` tokens after a
+ * reset. Not collective. Errors: RW_USAGE for a model that reads later tokens. */
 rw_status rw_recurrent_new(const rw_model *model, long horizon, rw_recurrent **out);
 void rw_recurrent_destroy(rw_recurrent **recurrent);
 
-/* Feeds one token (or, where the data is real, its features) and writes the
- * head's scores: logits (vocabulary), or predictions (features). */
+/* Feeds a token (or its features, if the data is real) and writes the scores of the head: logits
+ * (vocabulary), or predictions (features). */
 void rw_recurrent_step(rw_recurrent *recurrent, int32_t token, const real *features, real *scores);
-/* Remembers the state of now: rw_recurrent_reset goes back to it from here on. Several
- * continuations of one prompt need the prompt once. */
+/* Marks the present state: rw_recurrent_reset returns to the mark. Several continuations of a
+ * prompt read the prompt once. */
 rw_status rw_recurrent_mark(rw_recurrent *recurrent);
-/* Back to the state of rw_recurrent_mark, or to that before the first token. */
+/* Returns to the mark, or to the state before the first token. */
 void rw_recurrent_reset(rw_recurrent *recurrent);
 
 #endif

@@ -1,5 +1,5 @@
-/* The model by its ops' naive references: what every other form is compared
- * with. Plain loops over whole sequences; for tests. */
+/* The model by the naive references of its ops, for tests: plain loops over whole sequences. All
+ * other forms of the model are compared with this form. */
 #ifndef RW_REFERENCE_H
 #define RW_REFERENCE_H
 

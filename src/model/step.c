@@ -10,8 +10,9 @@
  *   forward_segment(s + 1)
  *     run_group(s + 1, 0)                  first waits for the states of group 0
  *     ...
- *   backward_segment(s + 1), (s), ...      the same, mirrored; after each segment, start_sum begins
- * to add its gradient over ranks, and take_sum finishes it later
+ *   backward_segment(s + 1), then s        the same, mirrored
+ *     start_sum(s + 1)                     begins to add the gradient of segment s + 1 over ranks
+ *     take_sum                             finishes the sum, beside later segments
  */
 #include <math.h>
 #include <omp.h>
@@ -24,7 +25,7 @@
 #include "model/ordered_run.h"
 #include "model/progress.h"
 
-/* What is done to chunk c of sequence b. */
+/* The work on chunk c of sequence b. */
 typedef void (*chunk_work)(const rw_pass *w, int s, long b, long c);
 
 static void chunk_forward(const rw_pass *w, int s, long b, long c)
@@ -54,9 +55,9 @@ static void run_chunks(const rw_pass *w, int s, rw_range group, rw_range chunks,
     }
 }
 
-/* By the thread that calls MPI: its share of chunks, the one that has to wait for
- * the exchange when that has come. Forward, it is the first of the share and
- * goes last; backward, with leaves in order, it is the last as it is. */
+/* The share of the thread that calls MPI. The late chunk, which needs the result of the exchange,
+ * is computed after all others. Forward, the late chunk is the first of the share and goes last.
+ * Backward, it is the last of the share already, and leaves keep their order. */
 static void run_with_late(const rw_pass *w, int s, int group, rw_range chunks, long late,
                           chunk_work work)
 {
@@ -184,9 +185,8 @@ static void spread(rw_engine *e, int i, const real *total)
     if (node->size.derived_grad) prepare_backward(e, i, total + p->places[i].leaf_derived);
 }
 
-/* Finishes the sum over ranks that was started first. Always in the order of
- * backward: a parameter that several segments use gets its parts in the same
- * order on every layout. */
+/* Finishes the oldest sum over ranks. The order is always the order of the backward pass: a
+ * parameter with uses in several segments gets its terms in the same order on every layout. */
 static void take_sum(rw_engine *e)
 {
     int s;
@@ -197,12 +197,12 @@ static void take_sum(rw_engine *e)
         if (!rw_opens(segment, i)) spread(e, i, total);
 }
 
-/* Begins the sum of a segment's gradient over ranks; backward of the segments
- * before it goes on meanwhile. */
+/* Begins the sum of a segment's gradient over ranks. The backward pass of earlier segments goes on
+ * meanwhile. */
 static void start_sum(rw_engine *e, int s)
 {
     if (!e->plan->segments[s].leaf) return;
-    if (rw_gradient_sum_under_way(e->sum) == rw_gradient_sum_most(e->sum)) take_sum(e);
+    if (rw_gradient_sum_in_flight(e->sum) == rw_gradient_sum_most(e->sum)) take_sum(e);
     rw_gradient_sum_start(e->sum, s);
 }
 
@@ -211,7 +211,7 @@ static void start_sum(rw_engine *e, int s)
 static double count_targets(const rw_engine *e, const rw_batch *batch)
 {
     long counted = batch->counted;
-    /* The ranks of one sp_comm hold different tokens: every rank counts its own. */
+    /* The ranks of an sp_comm hold different tokens: every rank counts its own. */
     MPI_Allreduce(MPI_IN_PLACE, &counted, 1, MPI_LONG, MPI_SUM, e->layout->world);
     return (double)counted;
 }
@@ -231,12 +231,12 @@ static double mean_loss(rw_engine *e, double counted)
     return counted > 0 ? sum / counted : NAN;
 }
 
-/* What the block's backward reads. Without the last segment, the exchange before that ends
- * here. */
-static void forward_again(const rw_pass *w, int begin, int end)
+/* Recomputes the values for the backward pass of the block. If the last segment is skipped, the
+ * exchange before it ends here. */
+static void recompute_segments(const rw_pass *w, int begin, int end)
 {
     for (int s = begin; s < end; s++)
-        if (w->e->plan->segments[s].again) forward_segment(w, s);
+        if (w->e->plan->segments[s].recomputed) forward_segment(w, s);
     for (int g = 0; g < rw_pass_groups(w); g++) rw_carry_exchange_finish(w, g);
 }
 
@@ -246,11 +246,11 @@ static void backward_micro(const rw_pass *w, bool last)
     for (int s = p->segment_count - 1; s >= 0; s--) {
         const rw_segment *segment = &p->segments[s];
         bool again = s == segment->end - 1 && segment->recompute == RW_RECOMPUTE_BLOCK;
-        if (again) forward_again(w, segment->begin, segment->end);
+        if (again) recompute_segments(w, segment->begin, segment->end);
         backward_segment(w, s);
         if (last) start_sum(w->e, s);
     }
-    while (rw_gradient_sum_under_way(w->e->sum)) take_sum(w->e);
+    while (rw_gradient_sum_in_flight(w->e->sum)) take_sum(w->e);
 }
 
 bool rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_t step,
@@ -270,7 +270,7 @@ bool rw_engine_train(rw_engine *e, const rw_batch *batch, uint64_t seed, uint64_
         rw_pass_find_cuts(&w);
         rw_global_find_documents(&w);
         for (int s = 0; s < p->segment_count; s++)
-            if (!rw_turns_round(p, s)) forward_segment(&w, s);
+            if (!rw_runs_in_backward(p, s)) forward_segment(&w, s);
         backward_micro(&w, m == p->options.accumulate - 1);
     }
     out->loss = mean_loss(e, out->counted);

@@ -10,8 +10,8 @@ struct rw_step_carry {
     size_t sequences; /* of this rank */
     int count;
     rw_carried *carried; /* data: in `in` */
-    int *by_node;        /* which of them, or -1 */
-    long *rows;          /* of each: the last rows of a sequence that it is made of; 1: a state */
+    int *by_node;        /* number of the carried state, or -1 */
+    long *rows;          /* of each carried state: the number of past rows; 1: a state */
     size_t total;        /* reals of all */
     real *in, *out;      /* (carries, local sequences, state) */
 };
@@ -107,8 +107,7 @@ real *rw_step_carry_out(const rw_pass *w, int i, long b)
     return in ? s->out + (in - s->in) : NULL;
 }
 
-/* Of the carried rows, those that rank q of sp_comm made: a state is made with the last
- * row of all. */
+/* The carried rows that rank q of sp_comm computed. A state comes from the rank of the last row. */
 static rw_range rows_of(const rw_step_carry *s, int i, const rw_layout *layout, int q)
 {
     rw_range chunks = rw_split(s->plan->tree.chunks, layout->sp, q);
@@ -117,7 +116,7 @@ static rw_range rows_of(const rw_step_carry *s, int i, const rw_layout *layout, 
     return (rw_range){begin > 0 ? begin : 0, end > 0 ? end : 0};
 }
 
-/* Sends what rank q made of a carry to the others; returns the bytes of it. */
+/* Sends the carried rows of rank q to all ranks; returns the bytes. */
 static double send_on(const rw_step_carry *s, int i, const rw_layout *layout, int q)
 {
     rw_range rows = rows_of(s, i, layout, q);
