@@ -31,7 +31,7 @@ static rw_status decay_window_shape(const rw_node *node, int *out_width)
 
 static rw_status decay_window_sizes(rw_node *node)
 {
-    node->size.derived = (size_t)node->out_width; /* log of what a token decays by */
+    node->size.derived = (size_t)node->out_width; /* log of the decay per token */
     return RW_OK;
 }
 

@@ -1,15 +1,14 @@
-/* The rows that a dilated causal convolution of K taps looks at, side by side:
+/* The rows that a dilated causal convolution of K taps reads, side by side:
  *
  *   y_t = [x_t | x_{t-d} | ... | x_{t-(K-1)d}],   zero before the document begins
  *
- * Rows of other ranks come by a halo of (K-1) d rows, over as many ranks as it
- * takes (mpi/halo.h). Of the gradient
+ * A halo of (K-1) d rows brings rows of other ranks, of as many ranks as needed (mpi/halo.h). In
+ * the backward pass a rank computes the gradient of its own rows, k upwards:
  *
  *   dx_s = sum_k dy_{s+kd}[k]
  *
- * a rank computes all of its own rows, k upwards, from halos on the other side:
- * of the columns of delay k the next k d rows. Volume sent by a rank, with S
- * sequences of width w: S (K-1) d w reals, back S K (K-1) / 2 d w. */
+ * Halos on the other side bring the next k d rows of the columns of delay k. Volume sent by a rank,
+ * with S sequences of width w: S (K-1) d w reals forward, S K (K-1) / 2 d w backward. */
 #include <string.h>
 
 #include "mpi/halo.h"
@@ -38,7 +37,7 @@ static long delays_memory(const rw_node *node, long length)
     return reach_of(node);
 }
 
-/* Rows that step keeps: no token is further back than the horizon. */
+/* Rows that step keeps: no token reads further back than the horizon. */
 static long kept_rows(const rw_node *node)
 {
     long reach = reach_of(node);
@@ -65,7 +64,7 @@ static rw_status delays_sizes(rw_node *node)
 
 /* ---- Halos --------------------------------------------------------------------- */
 
-/* Forward there is one halo, of the longest delay; backward one for each. */
+/* Forward has a single halo, of the longest delay; backward has a halo for each delay. */
 static rw_halo halo_of(const rw_node *node, const rw_span *span, bool mirrored, int tap)
 {
     return (rw_halo){.span = span,
@@ -167,7 +166,7 @@ static long tokens_forth(const rw_global *g, long b, long t, long reach)
     return next ? next - at - 1 : most;
 }
 
-/* Token t of sequence b, of this rank's rows or of the halo. */
+/* Token t of sequence b, from the rows of this rank or from the halo. */
 static const real *earlier(const rw_global *g, const real *halo, long b, long t)
 {
     const rw_range rows = g->span.rows;
@@ -194,7 +193,7 @@ static void forward_rows(const rw_global *g, const real *halo, long b, rw_range 
     }
 }
 
-/* The gradient by way of token t, which is k delays after its row. */
+/* The gradient through token t, k delays after its row. */
 static const real *later(const rw_global *g, long b, long t, int k)
 {
     const rw_range rows = g->span.rows;
@@ -235,7 +234,7 @@ static void each_chunk(const rw_global *g, long begin, long end, const real *hal
         }
 }
 
-/* While rows travel, those are done that need none. */
+/* Rows without need of a halo are computed while the halo is in flight. */
 static void delays_forward(const rw_global *g)
 {
     const rw_range rows = g->span.rows;
@@ -258,7 +257,7 @@ static void delays_backward(const rw_global *g)
     each_chunk(g, edge, rows.end, NULL, backward_rows);
 }
 
-/* The state is a ring of the last rows: that of token t is at t mod kept_rows. */
+/* The state is a ring of the last rows: token t is at t mod kept_rows. */
 static void delays_step(const rw_call *call)
 {
     const attributes *attr = attributes_of(call->node);

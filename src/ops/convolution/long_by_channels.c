@@ -1,7 +1,7 @@
-/* Long convolution after an all-to-all by channels. A slab is a group of channels
- * of one sequence, all rows of it; threads take slabs. A rank alone has whole slabs in
- * its rows and works on them there. Ranks that share sequences exchange a few slabs at
- * a time, in rounds, so that never all rows of all values are there twice.
+/* Long convolution after an all-to-all by channels. A slab is a group of channels with all rows of
+ * a sequence; threads take slabs. A rank with whole sequences works on its rows in place. Ranks
+ * that share sequences exchange a few slabs at a time, in rounds: a rank never holds two copies of
+ * all rows of all values.
  *
  *   workspace   table | of each thread: spectrum, points, dh | u | h | dy | buffer
  *               (the last four of a round's slabs, where ranks share sequences) */
@@ -13,7 +13,7 @@
 #include "ops/convolution/long_paths.h"
 #include "data/documents.h"
 
-/* Bytes of a message that take about as long as it takes to send an empty one. */
+/* Bytes of a message that takes about twice as long as an empty message. */
 enum { WORTH_A_MESSAGE = 1 << 16 };
 
 int rw_long_slab_width(int width)
@@ -43,7 +43,7 @@ typedef struct {
 
 enum { WHOLE_U, WHOLE_H, WHOLE_DY, WHOLES };
 
-/* Sizes, where everything lies, and the round: slabs of all ranks, of this one. */
+/* Sizes, memory, and the round: slabs of all ranks, slabs of this rank. */
 typedef struct {
     const rw_global *call;
     int width, all, first, slabs, own;
@@ -111,8 +111,8 @@ static work begin(const rw_global *call)
 
 /* ---- Rounds ------------------------------------------------------------------------ */
 
-/* Those of the ranks' shares of all slabs: a rank has as many in all rounds as if all
- * were split at once. */
+/* The slabs of a round in the ranks' shares of all slabs: over all rounds a rank has as many slabs
+ * as without rounds. */
 static bool next_round(work *w)
 {
     const rw_span *span = &w->call->span;
@@ -145,7 +145,7 @@ static matrix gather(const work *w, const real *rows, int ld, int i)
     return whole_of(w, i);
 }
 
-/* Where a result is made: over what is not read any more. */
+/* The place of a result: over an input that nobody reads any more. */
 static matrix target(const work *w, const real *rows, int ld, bool add, int i)
 {
     if (!rows) return (matrix){0};
@@ -186,8 +186,8 @@ static rw_long_out slab_out(const work *w, const matrix *m, long b, long slab, l
     return (rw_long_out){end - first, w->width, at, m->ld, m->add};
 }
 
-/* Lags of a document of so many rows. Rows that stand before the sequence are tokens of
- * the step before, but the filter has its lags in the rows behind them, and no others. */
+/* Lags of a document of `rows` rows. Past rows are tokens of an earlier step; the filter has its
+ * lags in the rows after them, and no others. */
 static rw_long_rows lags_of(const work *w, long b, long slab, long rows)
 {
     const long before = w->call->span.before, last = before + rows;
@@ -208,7 +208,7 @@ static void convolve_slab(const work *w, long b, long slab, real *scratch)
     }
 }
 
-/* Lags that the filter does not have are dropped. */
+/* Drops lags beyond the filter. */
 static void put_lags(const work *w, long b, long slab, const real *lags)
 {
     const long before = w->call->span.before;
@@ -219,7 +219,7 @@ static void put_lags(const work *w, long b, long slab, const real *lags)
     }
 }
 
-/* dh is the sum over documents in their order. It may lie over h, and du over u. */
+/* dh is the sum over documents, in their order. dh may overwrite h, and du may overwrite u. */
 static void correlate_slab(const work *w, long b, long slab, real *scratch)
 {
     real *spectrum = scratch, *points = spectrum + w->group, *dh = points + w->group;

@@ -8,8 +8,8 @@
 
 typedef struct {
     const rw_span *span;
-    int p, width, all, round, slabs; /* of all slabs, of a round at most, of this one */
-    long n, rows;                    /* points of a sequence, of this rank */
+    int p, width, all, round, slabs; /* of all slabs, of the largest round, of this round */
+    long n, rows;                    /* points of a sequence, points of this rank */
     size_t part, half;               /* reals of a slab: points, rows */
     real *table, *spectrum, *z[RW_LONG_INPUTS], *other;
 } work;
@@ -49,7 +49,7 @@ static work begin(const rw_global *call)
     return w;
 }
 
-/* Of the block that this rank and its partner divide in split k: w times a factor. */
+/* The root w, times a factor, of the block that this rank and its partner divide in split k. */
 static rw_root root_of(const work *w, int k, double factor)
 {
     rw_root root = rw_long_root(w->table, rw_butterfly_block(w->span->layout, k));
@@ -62,7 +62,7 @@ static rw_long_rows slab_of(const work *w, const real *rows, int ld, int slab)
     return (rw_long_rows){w->rows, w->width, rows + slab * w->width, ld};
 }
 
-/* The first split: this rank's rows and its partner's. */
+/* The first split: the rows of this rank and of its partner. */
 static void widen(const work *w, const real *rows, int ld, real *z)
 {
     real *mine = w->other, *theirs = w->other + (size_t)w->slabs * w->half;
@@ -115,7 +115,7 @@ static void multiply(const work *w, bool conj, real *all)
     }
 }
 
-/* The last join: real parts, half of which are the partner's. */
+/* The last join: real parts, half of them for the partner. */
 static void narrow(const work *w, real *all, real *rows, int ld, bool add)
 {
     const double f = 1 / (double)w->n;
@@ -172,7 +172,7 @@ static void forward_slabs(const work *w, const rw_global *call, long b, int slab
     join(w, z, call->out + slab_at(w, b, slab, call->out_ld), call->out_ld, false);
 }
 
-/* Both inputs are read before a gradient is written: it may take the place of one. */
+/* Both inputs are read before a gradient is written: the gradient may overwrite an input. */
 static void backward_slabs(const work *w, const rw_global *call, long b, int slab)
 {
     split(w, call->dout + slab_at(w, b, slab, call->dout_ld), call->dout_ld, w->spectrum);

@@ -3,9 +3,9 @@
  *   y_t = sum_{j<=t} h_j u_{t-j}   per channel, within a document
  *   du_s = sum_{t>=s} h_{t-s} dy_t,   dh_j = sum over documents, t>=j of dy_t u_{t-j}
  *
- * By fast transform (kernels/long_fft.h), O(log L) a token; what crosses ranks:
- * long_paths.h. A step keeps all of u and h. With data.carry u goes on in the window
- * before, as far as the filter has lags: one window. */
+ * By fast transform (kernels/long_fft.h), O(log L) a token; exchanges between ranks: long_paths.h.
+ * A step keeps all of u and h. With data.carry, u continues from the window before, as far as the
+ * filter has lags: one window. */
 #include <string.h>
 
 #include "graph/layers.h"
@@ -75,7 +75,7 @@ static size_t long_convolution_workspace(const rw_node *node, const rw_span *spa
     return channels > shared ? channels : shared;
 }
 
-/* Does a document begin behind the first row of a sequence? */
+/* Does a document begin after the first row of a sequence? */
 static bool is_cut(const rw_global *call)
 {
     const long length = call->span.length;
@@ -136,7 +136,7 @@ static double long_convolution_flops(const rw_node *node, int rows)
     return 3.0 * 5 * 16 * rows * node->out_width;
 }
 
-/* The filter is of the place alone: a row of it serves all documents. */
+/* The filter depends on the lag alone: a row of the filter serves all documents. */
 static rw_status long_convolution_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_linear_options linear = {.name = "filter", .width = x.width, .gain = 0.3};

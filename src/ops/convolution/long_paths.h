@@ -18,13 +18,13 @@
 
 enum { RW_LONG_INPUT, RW_LONG_FILTER, RW_LONG_INPUTS };
 
-/* Channels that are exchanged and transformed together: the largest divisor of
- * the width that is at most RW_CONV_GROUP. Which channels go together changes no bit. */
+/* Channels of a slab, which are exchanged and transformed together: the largest divisor of the
+ * width up to RW_CONV_GROUP. The choice of slabs changes no bit. */
 int rw_long_slab_width(int width);
 
-/* Of `slabs` such groups of a rank in each of `sequences`, those that it has in work at
- * once where ranks share sequences: enough for all threads, and for messages that are
- * worth the while, but no more, since they take memory. The same on all ranks. */
+/* Slabs of a round: of `slabs` slabs of a rank in each of `sequences`, the number in work at once
+ * if ranks share sequences. Enough for all threads and for messages of a good size; more would take
+ * more memory. The same on all ranks. */
 int rw_long_slabs_at_once(const rw_span *span, long sequences, int slabs, int width);
 
 size_t rw_long_channels_workspace(const rw_node *node, const rw_span *span);

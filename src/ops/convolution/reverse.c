@@ -1,6 +1,5 @@
-/* The rows of each document in reverse order: what a causal mixer needs to look
- * at what comes after. Row r of a document [s, e) goes to row s + e - 1 - r; it
- * is its own inverse, and its own gradient. */
+/* The rows of each document in reverse order, so that a causal mixer reads later tokens. Row r of a
+ * document [s, e) goes to row s + e - 1 - r. The op is its own inverse and its own gradient. */
 #include <stdint.h>
 #include <string.h>
 
@@ -26,7 +25,7 @@ static size_t reverse_workspace(const rw_node *node, const rw_span *span)
     return key_reals(span) + rw_rows_buffer(span, node->in_width[0]);
 }
 
-/* The document of sequence b that holds row r, which is where the last one ended. */
+/* The document of sequence b that holds row r. */
 static rw_range document_at(const rw_global *g, long b, long r)
 {
     const long length = g->span.length;

@@ -33,7 +33,7 @@ static rw_status short_conv_sizes(rw_node *node)
 {
     const attributes *attr = node->attributes;
     const int width = node->in_width[0];
-    /* The next chunk needs taps-1 rows, of this chunk alone. */
+    /* The next chunk needs taps-1 rows, all from this chunk. */
     if (node->setting.chunk < attr->taps - 1)
         return rw_fail(RW_USAGE,
                        "a short convolution of %d taps reaches back over more than one chunk of %d "

@@ -38,8 +38,8 @@ static real exponentials(real *x, int n, real max)
     return sum;
 }
 
-/* Is the target the first of the largest logits? Of logits that are all equal, as a model whose
- * weights overflowed gives them, not every one is the best. */
+/* Is the target the first of the largest logits? If all logits are equal (weights that overflowed),
+ * only id 0 is best. */
 static bool is_best(const real *logits, int vocab, int32_t target)
 {
     if (!(logits[target] >= row_max(logits, vocab))) return false;

@@ -7,7 +7,7 @@
 
 enum { SCORES = 65536, LEAST_ROWS = 8, MOST_ROWS = 512 };
 
-/* Rows with a target, and what the products of a block read and write. */
+/* Rows with a target, and the operands of the products of a block. */
 typedef struct {
     int count, row[MOST_ROWS];
     const real *x;
@@ -111,7 +111,7 @@ void rw_projected_loss_forward(const rw_projected_loss *loss, const rw_call *cal
     }
 }
 
-/* Rows of dx to where a product can add to them, and back. */
+/* Copies rows of dx to a dense block for a product, and back. */
 static void copy_gradient(const rw_call *call, const block *b, bool back)
 {
     const int width = call->node->in_width[0];

@@ -1,10 +1,8 @@
-/* What the losses with an output projection share. The scores of a row are x W^T, W being
- * parameter 0 of the node. They exist for a block of rows at a time, never for a whole chunk
- * of a large vocabulary.
- *
- * Rows without a target are left out of all products: their loss and their gradient are
- * zero. Rows with a target are copied to a dense block first, unless they are neighbours. So
- * the blocks of a chunk follow from its targets alone, on any layout. */
+/* Losses with an output projection. The scores of a row are x W^T, where W is parameter 0 of the
+ * node. Scores exist for a block of rows at a time, never for a whole chunk of a large vocabulary.
+ * Rows without a target take no part in products: their loss and their gradient are zero. Rows with
+ * a target are copied to a dense block first, unless they are neighbours. So the blocks of a chunk
+ * depend on its targets alone, on any layout. */
 #ifndef RW_PROJECTED_LOSS_H
 #define RW_PROJECTED_LOSS_H
 
@@ -13,8 +11,8 @@
 typedef struct {
     /* Has row t of the call a target? */
     bool (*counts)(const rw_call *call, int t);
-    /* The loss of row t. Leaves the row's gradient, times call->loss.scale, in place of its
-     * scores. */
+    /* The loss of row t. Overwrites the scores of the row with their gradient times
+     * call->loss.scale. */
     double (*row_loss)(const rw_call *call, int t, real *scores);
     /* Backward: adds the gradient of a row's scores to further parameters. NULL: none. */
     void (*row_backward)(const rw_call *call, const real *gradient);

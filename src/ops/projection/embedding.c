@@ -41,7 +41,7 @@ static double embedding_flops(const rw_node *node, int rows)
     return 0;
 }
 
-/* Rows of the table that the tokens name, not the table. */
+/* Only the rows of the table that the tokens name. */
 static double embedding_bytes(const rw_node *node, int rows, bool backward)
 {
     return (backward ? 3.0 : 2.0) * rows * node->out_width * (double)sizeof(real);

@@ -4,7 +4,7 @@
 
 #include "kernels/panel_product.h"
 
-/* Reals of a cache line; rows of y that are computed aside. */
+/* Reals of a cache line; rows of y in a separate buffer. */
 enum { LINE = 16, ASIDE = 128 };
 
 static int outs(const rw_node *node)
@@ -17,9 +17,9 @@ static int ins(const rw_node *node)
     return (int)node->param_cols[0];
 }
 
-/* bf16: a row of y must begin on a cache line. Else its tiles, which are stored line by line, meet
- * two lines each, and the last tile is a narrow one: such a product takes two to three times as
- * long. So it is computed with more rows of W, which are zero, aside. */
+/* bf16: a row of y must begin on a cache line. Otherwise each stored line of a tile touches two
+ * cache lines, and the last tile is narrow: such a product takes two to three times as long. So y
+ * is computed in a separate buffer, with rows of zeros added to W. */
 static bool widened(const rw_node *node)
 {
     return node->setting.precision == RW_PRECISION_BF16 && outs(node) % LINE;
@@ -30,8 +30,8 @@ static int wide_outs(const rw_node *node)
     return widened(node) ? (outs(node) + LINE - 1) / LINE * LINE : outs(node);
 }
 
-/* float32: derived holds W^T, then W, in panels; slices are panels. Else W rounded, of wide_outs
- * rows; slices are its rows. */
+/* float32: derived holds W^T, then W, in panels; slices are panels. Otherwise derived holds W,
+ * rounded, with wide_outs rows; slices are rows. */
 static bool packed(const rw_node *node)
 {
     return node->setting.precision == RW_PRECISION_FLOAT32;
@@ -111,7 +111,7 @@ size_t rw_weight_product_room(const rw_node *node, int rows)
     return x + (widened(node) && aside > dy ? aside : dy);
 }
 
-/* Rows as the product wants them, in room unless they are so already. */
+/* Rows in the precision of the product, in `room` unless they have the precision already. */
 static const real *rounded(const rw_call *call, int rows, int columns, const real *from, int *ld,
                            real *room)
 {

@@ -1,19 +1,18 @@
-/* The products of a weight W (out, in), parameter 0 of a node, with rows of a chunk,
- * in the node's precision. What ops with a weight share: linear, and the losses
- * with their output projection. */
+/* The products of a weight W (out, in), parameter 0 of a node, with rows of a chunk, in the
+ * precision of the node. For ops with a weight: linear, and losses with an output projection. */
 #ifndef RW_WEIGHT_PRODUCT_H
 #define RW_WEIGHT_PRODUCT_H
 
 #include "graph/op.h"
 
-/* Part of the op's `sizes`: sets node->size.derived to hold W as the products want it, packed
- * (kernels/panel_product.h) or rounded, and node->size.slices. */
+/* Part of the op's `sizes`: sets node->size.derived, for W packed (kernels/panel_product.h) or
+ * rounded, and node->size.slices. */
 void rw_weight_product_sizes(rw_node *node);
 /* The op's `prepare`: packs or rounds W, once a step for all chunks. */
 void rw_weight_product_prepare(const rw_node *node, const real *const *param, real *derived,
                                int begin, int end, real *scratch);
 
-/* The op's `bytes`: of W one copy counts, that which the products read. */
+/* The op's `bytes`: counts the copy of W that the products read. */
 double rw_weight_product_bytes(const rw_node *node, int rows, bool backward);
 
 /* Reals of working memory for products with up to `rows` rows; 0 for float32. */

@@ -4,14 +4,14 @@
  *   p = sigmoid(alpha),   q = 1 - p sigmoid(delta)                  (D, N)
  *   h_t = q h_{t-1} + p beta x_t,   y_t = sum_n gamma_n h_t,n / sqrt N + omega x_t
  *
- * What multiplies x and h is moved to the readout, so that a token costs two
- * multiplications an average:
+ * The factors of x and h are moved to the readout, so that a token costs two multiplications an
+ * average:
  *
  *   h_t = q h_{t-1} + x_t,   y_t = sum_n c_n h_t,n + omega x_t,   c = p beta gamma / sqrt N
  *
- * The carry is the state (N, D). Over T tokens it is multiplied by q^T, which is
- * the same for every chunk: known to all ranks, prepared once a step.
- * The loops run over columns of RW_LANES channels (kernels/moving_average.h). */
+ * The carry is the state (N, D). T tokens multiply the state by q^T, the same factor for every
+ * chunk: all ranks know the factor, and prepare computes it once a step. The loops run over columns
+ * of RW_LANES channels (kernels/moving_average.h). */
 #include <math.h>
 #include <string.h>
 
@@ -87,7 +87,7 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-/* One average of one channel, in double. */
+/* An average of a channel, in double. */
 typedef struct {
     double p, damping, q, beta, gamma, scale;
 } average;
@@ -104,8 +104,8 @@ static average average_of(const rw_node *node, const real *const *param, int cha
     return self;
 }
 
-/* q^(T 2^level); what no float can tell from zero is zero, so that nothing later
- * is slowed down by subnormal numbers. */
+/* q^(T 2^level). A power that float cannot tell from zero is zero: subnormal numbers would be slow.
+ */
 static void prepare_powers(const rw_node *node, double q, real *derived, int channel, int n)
 {
     real *first = derived + (size_t)n * (size_t)node->out_width + channel;
@@ -134,7 +134,7 @@ static void damped_ema_prepare(const rw_node *node, const real *const *param, re
     }
 }
 
-/* From the gradients of q and c to those of the parameters. */
+/* Turns the gradients of q and c into gradients of the parameters. */
 static void damped_ema_prepare_backward(const rw_node *node, const real *const *param,
                                         const real *derived, const real *dderived,
                                         real *const *dparam, int begin, int end, real *scratch)

@@ -1,5 +1,5 @@
-/* Each head's columns with a column of ones behind them: values whose weighted
- * sum carries the sum of the weights along (ops/rowwise/divide_by_last.c uses it). */
+/* A column of ones after the columns of each head. The weighted sum of such values ends with the
+ * sum of the weights (ops/rowwise/divide_by_last.c divides by it). */
 #include "ops/rowwise/elementwise.h"
 
 extern const rw_op rw_op_append_ones;

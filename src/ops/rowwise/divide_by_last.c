@@ -1,6 +1,5 @@
-/* Each head's columns over the head's last one, which is left out: a weighted
- * mean, where append_ones gave the values their ones. With w the last of the
- * n + 1 columns and e the epsilon:
+/* The columns of each head divided by the head's last column, which is dropped: a weighted mean, if
+ * append_ones added the ones to the values. With w the last of the n + 1 columns and e the epsilon:
  *
  *   y_i = x_i / (w + e)      dx_i = dy_i / (w + e)      dw = -sum_i dy_i y_i / (w + e) */
 #include "kernels/row_sum.h"
@@ -8,8 +7,8 @@
 
 extern const rw_op rw_op_divide_by_last;
 
-/* Of the sums of weights, which are positive: keeps a sum that underflows from
- * dividing by zero (Katharopoulos et al. use the same). */
+/* For sums of weights, which are positive: prevents a division by zero when a sum underflows (as in
+ * Katharopoulos et al. 2020). */
 #define EPSILON 1e-6
 
 typedef struct {

@@ -1,22 +1,20 @@
-/* Dropout with inverted scaling: an element is dropped with probability `rate`
- * and divided by 1 - rate otherwise; outside training nothing happens.
- *
- * The decision is a function of the seed, the step, the node, and the
- * element's place in the step's batch, so it is the same on any layout and
- * backward draws it again instead of keeping a mask. One random number serves
- * four columns, 16 bits each; the rate is rounded to a multiple of 2^-16. */
+/* Dropout with inverted scaling: an element is dropped with probability `rate`, and divided by 1 -
+ * rate otherwise. Outside training the op copies. The decision is a function of the seed, the step,
+ * the node and the place of the element in the batch. So the decision is the same on any layout,
+ * and backward draws the decision a second time: no mask is kept. A random number serves four
+ * columns with 16 bits each; the rate is rounded to a multiple of 2^-16. */
 #include <endian.h>
 #include <math.h>
 
 #include "base/random.h"
 #include "ops/rowwise/elementwise.h"
 
-#define SHARE 4   /* columns of one random number */
+#define SHARE 4   /* columns per random number */
 #define PART  256 /* columns for which decisions are drawn at a time */
 
 typedef struct {
     unsigned threshold; /* of 65536: dropped below */
-    real scale;         /* of what stays */
+    real scale;         /* 1 / (1 - rate) */
 } dropout_attributes;
 
 /* (step, node) and (sequence, row, group of columns) are packed so that

@@ -1,13 +1,12 @@
-/* What element-wise ops share: the loops over the rows of a chunk, around a
- * function of one element that is inlined and vectorised. */
+/* Element-wise ops: the loops over the rows of a chunk, around a function of an element. The
+ * function is inlined and vectorised. */
 #ifndef RW_ELEMENTWISE_H
 #define RW_ELEMENTWISE_H
 
 #include "kernels/elementary.h"
 #include "graph/layers.h"
 
-/* Operations that an exponential counts for in `flops`: those of the
- * polynomial in kernels/elementary.h. */
+/* Operations of an exponential in `flops`: those of the polynomial in kernels/elementary.h. */
 #define RW_EXP_FLOPS 16
 
 /* Row `t` of a matrix with leading dimension ld. */
@@ -26,9 +25,9 @@ typedef uint64_t rw_real_bits;
 typedef uint32_t rw_real_bits;
 #endif
 
-/* The new value of an element of din (see rw_call.din_add); `old` may be
- * anything if it is not added to. A mask, because compilers do not take a
- * branch out of a long loop, and then do not vectorise it. */
+/* The new value of an element of din (see din_add of rw_call); without `add`, `old` may be
+ * anything. A mask instead of a branch: compilers do not move a branch out of a long loop, and then
+ * do not vectorise the loop. */
 static inline real rw_put(bool add, real old, real value)
 {
     rw_real_bits bits;

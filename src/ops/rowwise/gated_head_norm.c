@@ -8,10 +8,9 @@
 
 extern const rw_op rw_op_gated_head_norm;
 
-/* Larger than that of the other norms: what a head of linear attention reads may be
- * next to nothing (q at right angles to the one key so far), and its direction is
- * then mostly rounding. This bounds r, and with it what the gradient makes of that,
- * by 32. */
+/* Larger than the epsilon of the other norms. A head of linear attention may read almost nothing (q
+ * at right angles to the only key so far); its direction is then mostly rounding. The epsilon
+ * bounds r, the factor of such gradients, by 32. */
 #define EPSILON 1e-3
 
 typedef struct {

@@ -45,8 +45,8 @@ static void norm_gradient_row(int n, const real *restrict u, const real *restric
     for (int i = 0; i < n; i++) g[i] = r * (g[i] - u[i] * along);
 }
 
-/* The gradients of x and z from g = du; s = sigmoid(z). Each may lie in the place of
- * its value (rw_op.in_place). */
+/* The gradients of x and z from g = du; s = sigmoid(z). Each gradient may overwrite its value
+ * (promises.in_place). */
 static void input_gradient_row(int n, const real *g, const real *s, const real *x, const real *z,
                                const bool *add, real *dx, real *dz)
 {
@@ -69,7 +69,7 @@ static void gated_rms_norm_backward(const rw_call *call)
         gate_row(n, x, z, s, u);
         norm_gradient_row(n, u, call->param[0], rw_row(call->back.dout, call->back.dout_ld, t), g,
                           call->back.dparam[0]);
-        /* What is not wanted goes where nobody looks any more. */
+        /* An unwanted gradient goes to scratch. */
         real *dx = call->back.din[0] ? rw_row_out(call->back.din[0], call->back.din_ld[0], t) : u;
         real *dz = call->back.din[1] ? rw_row_out(call->back.din[1], call->back.din_ld[1], t) : s;
         input_gradient_row(n, g, s, x, z, call->back.din_add, dx, dz);

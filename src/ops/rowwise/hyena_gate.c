@@ -1,9 +1,9 @@
-/* The first gate of a Hyena, and beside it what goes on behind its long convolution:
+/* The first gate of a Hyena, beside the values that pass around its long convolution:
  *
  *   [v | x1 | x2], h  ->  [v x1 | x2 | h]
  *
- * One value for all that crosses the convolution, as wide as the first input: so
- * gradients of that may lie in the place of its own, and it is not stored besides. */
+ * The output is one value, as wide as the first input: so its gradient may share the buffer of the
+ * input's gradient, and needs no memory of its own. */
 #include "ops/rowwise/elementwise.h"
 
 extern const rw_op rw_op_hyena_gate;

@@ -6,8 +6,7 @@
  *   dw_i += dy_i h_i,   db_i += dy_i */
 #include "ops/rowwise/row_norm.h"
 
-/* h, centred and scaled, and its r. Two passes: the variance of what is
- * centred does not cancel. */
+/* h, centred and scaled, and its r. Two passes: the variance of centred values does not cancel. */
 static real standardise_row(int n, const real *restrict x, real *restrict h)
 {
     const real mean = rw_row_sum(n, x) / (real)n;

@@ -1,6 +1,5 @@
-/* Features of a row's place in the sequence, from which a filter is computed lag
- * by lag. They have no inputs: what they are worth does not depend on the data,
- * nor on where documents begin. */
+/* Features of the position of a row, for filters that are computed lag by lag. The op has no
+ * inputs: the features depend neither on the data nor on document boundaries. */
 #include "ops/rowwise/elementwise.h"
 
 extern const rw_op rw_op_positions;
@@ -32,7 +31,7 @@ static double step_of(int bands)
     return bands == 1 ? 0 : (bands - 1 - lowest) / (bands - 1);
 }
 
-/* Whole turns are taken off in double: what is left is as exact in float at any place. */
+/* Whole turns are removed in double: the remainder is equally exact in float at any position. */
 static void wave_row(int bands, double turns, double step, real *restrict cosines,
                      real *restrict sines)
 {
@@ -81,8 +80,8 @@ static double positions_flops(const rw_node *node, int rows)
     return (double)rows * node->out_width * RW_EXP_FLOPS;
 }
 
-/* A convolution with a filter of positions: its result, unlike the positions
- * themselves, is that of a document wherever it stands. */
+/* A convolution with a filter of positions: its result, unlike the positions, does not depend on
+ * where a document stands. */
 static rw_status positions_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_linear_options linear = {.name = "filter", .width = x.width, .gain = 0.3};

@@ -19,8 +19,8 @@ static void gradient_row(int n, const real *other, const real *dy, bool add, rea
     for (int i = 0; i < n; i++) dx[i] = rw_put(add, dx[i], dy[i] * other[i]);
 }
 
-/* Both at once: each may lie in the place of its value, or both in one place, which the
- * second then adds to. */
+/* Both gradients at once: each may overwrite its value, or both may go to one place, where the
+ * second is added. */
 static void gradient_rows(int n, const real *a, const real *b, const real *dy, const bool *add,
                           real *da, real *db)
 {

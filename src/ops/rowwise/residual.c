@@ -1,4 +1,4 @@
-/* y = a + b: the residual stream and what a block adds to it. */
+/* y = a + b: the residual stream and the output of a block. */
 #include "ops/rowwise/elementwise.h"
 
 static void sum_row(int n, const real *restrict a, const real *restrict b, real *restrict y)

@@ -1,4 +1,4 @@
-/* What the normalisations of a row share. */
+/* Shared by the norms of a row. */
 #ifndef RW_ROW_NORM_H
 #define RW_ROW_NORM_H
 
