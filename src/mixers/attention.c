@@ -2,8 +2,8 @@
  *
  *   [q | k | v] = in(x)    q, k = rotary(q), rotary(k)    y = out(attention(q, k, v))
  *
- * Exact, so its cost grows with the square of the length (or with length times window),
- * and in generation it keeps every token, or the last `window`. */
+ * Exact attention: the cost grows with the square of the length (or with length times window), and
+ * generation keeps the keys and values of all tokens, or of the last `window`. */
 #include <string.h>
 
 #include "mixers/mixer.h"

@@ -1,5 +1,5 @@
-/* The dilated causal convolution: of each token the K tokens that are 0, d, ...
- * (K-1) d before it, as far as these are in its document. With D the width:
+/* The dilated causal convolution. A token reads the K tokens 0, d, ... (K-1) d before, within its
+ * document. With D the width:
  *
  *   gated    [u | z] = in(x),   y = out(act(conv(u)) * silu(z))    in: D -> 2 D
  *   plain    y = out(act(conv(x)))

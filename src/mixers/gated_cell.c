@@ -27,8 +27,8 @@ static size_t planes_of(const rw_node *node, int planes)
 }
 
 /* Working memory: products (RW_MAX_TOGETHER, padded) | gradients of the state
- * (RW_MAX_TOGETHER, S H) | a state of zeros (S H) | a row for `step` | h of the token before
- * and of this one, by turns (RW_MAX_TOGETHER, 2, H): a team has those in common. */
+ * (RW_MAX_TOGETHER, S H) | a state of zeros (S H) | a row for `step` | h of this token
+ * and of the token before, in turn (RW_MAX_TOGETHER, 2, H). A team shares the last part. */
 typedef struct {
     real *h[2][RW_MAX_TOGETHER];
     real *product[RW_MAX_TOGETHER], *dstate[RW_MAX_TOGETHER], *zero, *row;
@@ -112,13 +112,13 @@ static real *memory_of(const rw_call *call, int row)
     return kept_of(call, row) + planes_of(call->node, cell_of(call->node)->kept);
 }
 
-/* Where a state, which begins with h, has its memory. */
+/* The place of the memory in a state, which begins with h. */
 static size_t memory_in_state(const rw_node *node)
 {
     return planes_of(node, cell_of(node)->states - 1);
 }
 
-/* The state before a row that does not go on from the one before it in the chunk, else NULL. */
+/* The state before a row at the start of the chunk or after a reset; NULL for other rows. */
 static const real *entering(const rw_call *call, int row, const real *zero)
 {
     if (call->carry.starts && call->carry.starts[row]) return zero;
@@ -132,8 +132,8 @@ static const real *memory_before(const rw_call *call, int row, const real *zero)
     return state ? state + memory_in_state(call->node) : memory_of(call, row - 1);
 }
 
-/* The units of a thread: whole panels, so that nobody else reads its part of U. Where
- * the planes do not consist of such, the first thread has all. */
+/* The units of a thread: whole panels, so that no other thread reads its part of U. If planes do
+ * not consist of whole panels, the first thread has all units. */
 static rw_range units_of(const rw_call *call)
 {
     const int hidden = hidden_of(call->node);
@@ -182,8 +182,8 @@ static void copy_planes(const rw_node *node, rw_range units, int planes, const r
     }
 }
 
-/* A token of several sequences: h (all units) and memory before it, the row that is saved
- * of it, and h. */
+/* A token of several sequences: h (all units) and memory before the token, the saved row of the
+ * token, and h after the token. */
 typedef struct {
     const real *h[RW_MAX_TOGETHER], *memory[RW_MAX_TOGETHER];
     real *row[RW_MAX_TOGETHER], *next[RW_MAX_TOGETHER];
@@ -269,7 +269,7 @@ static real *dproduct_of(const rw_call *call, int row)
     return kept_of(call, row) + planes_of(call->node, cell->kept - cell->gates);
 }
 
-/* dstate: d/d (state after the row), less what the row's output adds to it. */
+/* dstate: the gradient of the state after the row, without the term of the row's output. */
 static void cell_backward(const rw_call *call, int row, rw_range units, const real *zero,
                           real *dstate)
 {
@@ -281,7 +281,7 @@ static void cell_backward(const rw_call *call, int row, rw_range units, const re
                    memory_of(call, row) + units.begin, dstate + units.begin);
 }
 
-/* Adds what came by way of the product; nothing passes where the state is reset. */
+/* Adds the gradient through the product; a reset state passes no gradient. */
 static void finish_row(const rw_call *call, int row, rw_range units, const workspace *w,
                        const real *dh, real *dstate)
 {
@@ -331,8 +331,8 @@ static void input_gradient(const rw_call *call)
     }
 }
 
-/* Row t of the product saw h of row t-1, which adjoint left there; the first one that of
- * state_in. */
+/* The product of row t used h of row t-1, which adjoint left there; the product of the first row
+ * used state_in. */
 void rw_gated_cell_backward(const rw_call *call)
 {
     const rw_node *node = call->node;

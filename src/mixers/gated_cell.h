@@ -1,24 +1,22 @@
-/* Gated recurrences as a sequence op: what `lstm` and `gru` share.
+/* Gated recurrences as an op with a sequence carry, shared by `lstm` and `gru`.
  *
  *   state_t = cell(in_t, U h_{t-1} + b, state_{t-1})     per sequence, token by token
  *
- * in (rows, G H) is the projected input, made for whole chunks by a linear op
- * in front; U (G H, H) the recurrent weight; the state is h, of width H, and in some
- * cells a memory c beside it, of which h is then made. The recurrence is not linear, so
- * it crosses chunks by RW_CARRY_SEQUENCE. Of each row are saved
+ * in (rows, G H) is the projected input, computed for whole chunks by a linear op before this op;
+ * U (G H, H) is the recurrent weight. The state is h, of width H; in some cells also a memory c,
+ * from which the cell computes h. The recurrence is not linear: its carry is a sequence carry.
+ * Saved for each row:
  *
  *   | kept: K planes of H | memory: H, c or else h |
  *
- * where kept is what the cell wants to see again in backward. Its first G planes hold
- * `in` before that, and may be where `in` lies (saves_in_place). backward replaces kept by
- * gradients: the first G planes by those with respect to `in`, the last G by those with
- * respect to U h + b; and c by h. The gradient of U is then one matrix product
- * over the chunk. U is packed once a step, for both directions
+ * kept: the saved activations of the cell. Before the cell runs, the first G planes hold `in`, and
+ * may be the place of `in` (saves_in_place). adjoint replaces the first G planes of kept by the
+ * gradients of `in`, the last G planes by the gradients of U h + b, and c by h. The gradient of U
+ * is then one matrix product over the chunk. U is packed once a step, for both directions
  * (kernels/packed_product.h), and read once for several sequences.
  *
- * A team of threads shares the units: each has the columns of U of its own in its
- * cache, and all wait for one another once a token, when h (backward: the gradients
- * of U h) is complete.
+ * A team of threads shares the units. Each thread has its own columns of U in its cache. All
+ * threads wait for one another once a token, when h (backward: the gradient of U h) is complete.
  *
  * A family of recurrences is a rw_cell: the elementwise part of one token. */
 #ifndef RW_GATED_CELL_H
@@ -30,18 +28,18 @@
 /* Parameters of the op; the bias (1, H), of the last plane of U h, is optional. */
 enum { RW_CELL_WEIGHT, RW_CELL_BIAS, RW_CELL_MAX_PARAMS };
 
-/* All arrays hold planes of `hidden` reals, of which the first `units` are treated: a
- * thread of a team is given its own (pointers to the first of them). */
+/* All arrays hold planes of `hidden` reals. A call works on the first `units` of each plane: a
+ * thread of a team passes pointers to its own units. */
 typedef struct {
     int gates, kept, states; /* G <= K; 1: the state is h, 2: h and c */
-    /* before: the memory before the token. kept: holds `in`, becomes what is kept; after,
-     * h: the memory and h after the token. Arrays are disjoint. */
+    /* before: the memory before the token. kept: holds `in`, becomes the kept planes. after, h: the
+     * memory and h after the token. Arrays are disjoint. */
     void (*forward)(int hidden, int units, const real *product, const real *before, real *kept,
                     real *after, real *h);
-    /* Makes h of what is saved, with the bits that forward gave it. */
+    /* Computes h from the saved planes, with the bits of forward. */
     void (*output)(int hidden, int units, const real *kept, const real *after, real *h);
-    /* kept, after: see above. dstate: d/d (state after the token); becomes that before it,
-     * without what comes by way of the product. */
+    /* kept, after: see above. dstate: the gradient of the state after the token; becomes the
+     * gradient of the state before the token, without the term through the product. */
     void (*backward)(int hidden, int units, const real *before, real *kept, real *after,
                      real *dstate);
 } rw_cell;

@@ -1,13 +1,12 @@
-/* The gated recurrent unit, in the variant that resets after the product (Cho
- * et al. 2014 reset h itself, U_n (r h); this one is what cuDNN and PyTorch
- * compute, and needs one product with h instead of two in a row):
+/* The gated recurrent unit, in the variant that resets after the product (as in
+ * cuDNN and PyTorch; a single product with h. Cho et al. 2014 reset h itself, U_n (r h), which
+ * takes two products in a row):
  *
  *   r, z = sigmoid(in_r,z + U_r,z h)     q = U_n h + b_n
  *   n = tanh(in_n + r q)                 h' = (1 - z) n + z h
  *
- * Kept are n r z q: backward turns the first three into the gradients of the
- * inputs, which lie in the order n r z, and the last three into those of the
- * products, which lie in the order r z q. */
+ * Kept planes: n r z q. The adjoint turns n r z into the gradients of the inputs (in this order),
+ * and r z q into the gradients of the products (in this order). */
 #include <math.h>
 #include <string.h>
 
@@ -21,7 +20,7 @@ extern const rw_mixer rw_mixer_gru;
 
 enum { IN_N, IN_R, IN_Z, GATES };              /* planes of the input */
 enum { PRODUCT_R, PRODUCT_Z, PRODUCT_Q };      /* planes of U h */
-enum { KEPT_N, KEPT_R, KEPT_Z, KEPT_Q, KEPT }; /* planes that are kept */
+enum { KEPT_N, KEPT_R, KEPT_Z, KEPT_Q, KEPT }; /* kept planes */
 
 static void gru_forward(int hidden, int units, const real *restrict product,
                         const real *restrict before, real *restrict kept, real *restrict after,
@@ -70,7 +69,7 @@ static const rw_cell cell = {.gates = GATES,
                              .output = gru_output,
                              .backward = gru_backward};
 
-/* Plane `plane` of U h for unit j at row t, where h is the output before it. */
+/* Plane `plane` of U h for unit j at row t, where h is the output of row t-1. */
 static double product_reference(const rw_call *call, int t, int plane, int j)
 {
     const int hidden = call->node->out_width, row = plane * hidden + j;

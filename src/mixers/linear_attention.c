@@ -315,7 +315,7 @@ static rw_status linear_attention_build(rw_graph *graph, const rw_config *config
     rw_value projected, qkv, recurrent, normed;
     RW_TRY(rw_linear(graph, x, &in, &projected));
     qkv = rw_columns(projected, 0, mixed);
-    /* Keys of both signs are what the other maps are made for. */
+    /* The other feature maps want keys of both signs: no silu. */
     if (c.taps > 0) RW_TRY(rw_short_conv(graph, qkv, "conv", c.taps, c.map == MAP_IDENTITY, &qkv));
     RW_TRY(add_recurrence(graph, &c, qkv, rw_columns(projected, mixed + gate, rank), &recurrent));
     RW_TRY(gate ? rw_gated_head_norm(graph, recurrent, rw_columns(projected, mixed, gate), c.heads,

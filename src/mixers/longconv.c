@@ -26,7 +26,7 @@ static rw_status sine_layer(rw_graph *graph, rw_value x, const char *name, const
     return rw_sine(graph, wide, sine, rw_config_real(config, "frequency"), y);
 }
 
-/* The filter has about unit energy: 1 / (2 alpha) of its length counts. */
+/* The filter has about unit energy: 1 / (2 alpha) of its length has weight. */
 static double filter_gain(const rw_decay_window_options *window)
 {
     return 2 * sqrt(sqrt(window->slow * window->fast) / (double)window->length);

@@ -1,7 +1,6 @@
-/* The linear state-space layer with the fixed matrices of HiPPO-LegS: memory as
- * the Legendre coefficients of what was seen, with a learned time scale and
- * readout per channel. Block and chunk machinery: state_space.h; the recurrence
- * in O(N) a token: kernels/legs.h. */
+/* The linear state-space layer with the fixed matrices of HiPPO-LegS: the state holds Legendre
+ * coefficients of the past input, with a learned time scale and readout per channel. Block and
+ * chunk machinery: state_space.h; the recurrence in O(N) a token: kernels/legs.h. */
 #include <math.h>
 #include <string.h>
 
@@ -162,7 +161,7 @@ static void lssl_reference(const rw_call *call)
     }
 }
 
-/* The recurrence of summary takes 7 an element, that of the carried output 9. */
+/* The recurrence of summary takes 7 operations an element, the recurrence of the output 9. */
 static double lssl_flops(const rw_node *node, int rows)
 {
     double state = ((const rw_state_space *)node->attributes)->state;

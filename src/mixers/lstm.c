@@ -73,7 +73,7 @@ static const rw_cell cell = {.gates = GATES,
                              .output = lstm_output,
                              .backward = lstm_backward};
 
-/* What gate `gate` of unit j is before it is squashed, at row t. */
+/* Gate `gate` of unit j at row t, before the sigmoid or tanh. */
 static double gate_reference(const rw_call *call, int t, int gate, int j)
 {
     const int hidden = call->node->out_width, row = gate * hidden + j;

@@ -1,9 +1,7 @@
-/* A sequence mixer: what lets tokens see each other. One file, one descriptor.
- *
- * A mixer is a small graph of ops (src/ops, and usually one op of its own that
- * holds the recurrence, defined in the mixer's file). Its forms - reference,
- * chunk-parallel forward and backward, one-token step, carry - are those of its
- * ops. docs/add-a-mixer.md walks through one. */
+/* A sequence mixer: moves information between tokens. One file, one descriptor. A mixer is a small
+ * graph of ops: those of src/ops, and usually an op for its recurrence, defined in the mixer's
+ * file. The ops give the mixer its forms: reference, chunk-parallel forward and backward, one-token
+ * step, carry. docs/add-a-mixer.md walks through a mixer. */
 #ifndef RW_MIXER_H
 #define RW_MIXER_H
 
@@ -23,8 +21,8 @@ typedef struct {
 extern const rw_mixer *const rw_mixer_registry[]; /* NULL-terminated */
 const rw_mixer *rw_mixer_find(const char *name);  /* NULL if unknown */
 
-/* Widths are int: refuses `heads` heads of `columns` columns, an error about `key`, where they come
- * near its end. */
+/* Widths are int: refuses `heads` heads of `columns` columns if their product comes near the
+ * largest int. The error names `key`. */
 #define RW_MIXER_MAX_COLUMNS (1 << 24)
 rw_status rw_mixer_check_columns(const rw_config *config, const char *key, int heads,
                                  int64_t columns);

@@ -23,7 +23,7 @@ enum {
     PARAMS
 };
 
-/* One mode, in double: what its parameters make of it. */
+/* The constants of a mode, from its parameters, in double. */
 typedef struct {
     double dt;
     double complex A, lambda, bbar, C;
@@ -67,8 +67,8 @@ static void set_complex(real *re, double complex value)
     re[RW_LANES] = (real)cimag(value);
 }
 
-/* lambda^(T 2^level) by squaring in double; what no float can tell from zero is
- * zero, so that nothing later is slowed down by subnormal numbers. */
+/* lambda^(T 2^level) by squaring in double. A power that float cannot tell from zero is zero:
+ * subnormal numbers would be slow. */
 static void prepare_powers(const rw_node *node, double complex lambda, real *powers, size_t stride)
 {
     double re = creal(lambda), im = cimag(lambda);
@@ -177,13 +177,13 @@ static const rw_recurrence diagonal = {
     .apply = s4d_apply,
 };
 
-/* Where the loss changes by Re(S dw), from its derivatives by re w and im w. */
+/* The gradient of w, from the derivatives by re w and im w: the loss changes by Re(S dw). */
 static double complex sensitivity(const real *re)
 {
     return re[0] - I * (double)re[RW_LANES];
 }
 
-/* The chain from (log lambda = dt A, c = 2 C Bbar) to one mode's parameters. */
+/* The chain rule from (log lambda = dt A, c = 2 C Bbar) to the parameters of a mode. */
 static void mode_backward(const mode *self, double complex S_log_lambda, double complex S_c,
                           long at, double *dlog_dt, real *const *dparam)
 {

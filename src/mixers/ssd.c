@@ -118,7 +118,7 @@ static void ssd_reference(const rw_call *call)
     rw_ssd_reference(&chunk, call->out, call->out_ld);
 }
 
-/* A scalar a head: its own transpose, and no matter of how many chunks it spans. */
+/* A scalar a head: its own transpose; the transition already covers all chunks of its range. */
 static void ssd_advance(const rw_node *node, const real *derived, const real *transition, int level,
                         bool transpose, int begin, int end, const real *x, const real *b, real *y)
 {

@@ -18,16 +18,16 @@ typedef struct {
     size_t total;
 } layout;
 
-/* Reals, rounded up so that what follows stays aligned like the whole. */
+/* Reals, rounded up so that the next array is aligned like the whole. */
 static size_t padded(size_t reals)
 {
     const size_t unit = 64 / sizeof(real);
     return (reals + unit - 1) / unit * unit;
 }
 
-/* Tokens of two neighbouring columns are packed at once. Rows lie a power of two
- * of bytes apart, so few sets of the caches hold them: a line would be gone
- * before its second half was read. */
+/* Tokens of two neighbouring columns are packed at once. Rows lie a power of two of bytes apart, so
+ * only few sets of a cache hold them: a cache line would be evicted before its second half is read.
+ */
 #define PAIR 2
 
 static layout layout_of(const rw_node *node)
@@ -69,8 +69,8 @@ rw_status rw_state_space_sizes(rw_node *node)
     node->size.state = (size_t)options->state * (size_t)width;
     node->size.derived = at.total;
     node->size.derived_grad = (size_t)at.columns * at.family->gradient_reals(options->state);
-    /* Two rows a token of a pair of columns, and for one column the state, its
-     * adjoint and what gradient needs. The convolution and the columns take turns;
+    /* Two rows a token of a pair of columns, and for a column the state, its adjoint and the
+     * working memory of gradient. The convolution and the columns use the same memory in turn;
      * prepare keeps a plan. */
     size_t column = (2 * (size_t)at.chunk * PAIR + 2 * (size_t)options->state) * RW_LANES +
                     at.family->gradient_scratch_reals(options->state);
@@ -98,8 +98,8 @@ static rw_state_space_column column_at(const rw_node *node, const layout *at, co
     };
 }
 
-/* The tokens of a column, of those of its pair in `tokens` (PAIR, T, RW_LANES),
- * which are packed with the first. */
+/* The tokens of a column; `tokens` (PAIR, T, RW_LANES) holds the tokens of its pair, which are
+ * packed with the first column. */
 static real *pack_tokens(const rw_state_space_column *column, const layout *at, int rows,
                          const real *x, long ld, real *tokens)
 {
@@ -122,7 +122,7 @@ static real *tokens_of(const rw_state_space_column *column, const layout *at, re
     return tokens + (size_t)(column->channel / RW_LANES % PAIR * at->chunk) * RW_LANES;
 }
 
-/* Adds them to x: with the second column of a pair, or the last one. */
+/* Adds the pair to x, with its second column, or with the last column. */
 static void add_tokens(const rw_state_space_column *column, const layout *at, int rows,
                        const real *tokens, real *x, long ld)
 {
@@ -143,8 +143,8 @@ static void zero(real *x, size_t count)
     memset(x, 0, count * sizeof *x);
 }
 
-/* The kernel is what the recurrence answers to a unit impulse: the token itself,
- * and what the state that it leaves gives to the others. */
+/* The kernel is the response of the recurrence to a unit impulse: the term of the token itself, and
+ * the terms through its state for later tokens. */
 static void impulse_response(const rw_state_space_column *column, const layout *at, real *kernel,
                              real *scratch)
 {
@@ -161,8 +161,8 @@ void rw_state_space_prepare(const rw_node *node, const real *const *param, real 
 {
     layout at = layout_of(node);
     real *plan = scratch, *work = scratch + at.kernel;
-    /* Slices may be prepared at the same time: each call has a plan of its own,
-     * the first slice's stays. */
+    /* Slices may be prepared at the same time: each call has its own plan, and the plan of the
+     * first slice is kept. */
     rw_conv_plan_init(at.chunk, plan);
     if (begin == 0) memcpy(derived, plan, rw_conv_plan_reals(at.chunk) * sizeof *plan);
 
@@ -302,7 +302,8 @@ void rw_state_space_backward(const rw_call *call)
                    *dy = call->back.dout + t * call->back.dout_ld;
         for (int d = 0; d < at.width; d++) dskip[d] += dy[d] * u[d];
     }
-    if (call->back.din[0]) backward_input(call, &at); /* last: it may write over the input */
+    if (call->back.din[0])
+        backward_input(call, &at); /* last use of the input: the call may overwrite the input */
 }
 
 void rw_state_space_advance(const rw_node *node, const real *derived, const real *transition,

@@ -1,12 +1,11 @@
-/* Time-invariant state spaces as a sequence op: what `lssl` and `s4d` share.
+/* Time-invariant state spaces as an op with a tree carry, shared by `lssl` and `s4d`.
  *
  *   h_t = Abar_d h_{t-1} + Bbar_d u_t,   y_t = C_d h_t + skip_d u_t   per channel d
  *
- * Inside a chunk the output is the convolution of u with the kernel
- * K_t = C Abar^t Bbar, t < T, by FFT, plus what the state at the chunk's start
- * still gives: the recurrence, run on it with zero input. The state (N, D)
- * crosses chunks on the tree; the transition of 2^k chunks is the same
- * everywhere, so it is prepared once a step (node->size.transition is 0).
+ * Inside a chunk the output has two terms: the convolution of u with the kernel K_t = C Abar^t
+ * Bbar, t < T, by FFT, and the response to the state at the start of the chunk: the recurrence with
+ * zero input. The state (N, D) crosses chunks on the tree. The transition of 2^k chunks is the same
+ * for all chunks: prepare computes it once a step (node->size.transition is 0).
  *
  * A family of state spaces is a rw_recurrence: the recurrence over one column of
  * RW_LANES channels (kernels/lanes.h). Everything else is here. */
@@ -29,11 +28,11 @@ enum {
 
 #define RW_STATE_SPACE_MAX_STATE 512
 
-/* A column of channels during one call. */
+/* A column of channels during a call. */
 typedef struct {
     const rw_node *node;
     int state;   /* N */
-    int channel; /* the first one */
+    int channel; /* the first channel */
     int width;   /* how many there are, 1 .. RW_LANES; the other lanes give zero */
     const real *coefficients;
 } rw_state_space_column;
@@ -51,19 +50,19 @@ typedef struct {
      * of T 2^k tokens at powers + k * stride, for k < node->setting.levels. */
     void (*prepare)(const rw_state_space_column *column, const real *const *param,
                     real *coefficients, real *powers, size_t stride);
-    /* Moves the state h (N) by one token. */
+    /* Moves the state h (N) by a token. */
     void (*step)(const rw_state_space_column *column, const real *u, real *y, real *h);
-    /* The state h that `rows` tokens leave behind when it was zero before; from
-     * p = d/dh after them, used up, to du. */
+    /* The state h after `rows` tokens, from zero; from p = d/dh after the tokens, overwritten, to
+     * du. */
     void (*input)(const rw_state_space_column *column, int rows, const real *u, real *h);
     void (*input_adjoint)(const rw_state_space_column *column, int rows, real *p, real *du);
-    /* What the state h before the tokens, used up, gives to y; from dy to p = d/dh
-     * before them. */
+    /* Adds the term of the state h before the tokens, overwritten, to y; from dy to p = d/dh before
+     * the tokens. */
     void (*output)(const rw_state_space_column *column, int rows, real *h, real *y);
     void (*output_adjoint)(const rw_state_space_column *column, int rows, const real *dy, real *p);
-    /* Adds the gradients of the column's tokens to dparam (log_dt, C and the
-     * family's own; not skip) or to dcoefficients. h is the state before them,
-     * and is used up; dh is d/dh after them. */
+    /* Adds the gradients of the column's tokens to dparam (log_dt, C and the family's own; not
+     * skip) or to dcoefficients. h is the state before the tokens, and is overwritten; dh is d/dh
+     * after the tokens. */
     void (*gradient)(const rw_state_space_column *column, int rows, const real *u, const real *dy,
                      const real *dh, real *h, real *const *dparam, real *dcoefficients,
                      real *scratch);
@@ -72,7 +71,7 @@ typedef struct {
                   const real *x, real *y);
 } rw_recurrence;
 
-/* The attributes of the op, and what the configuration says. */
+/* The attributes of the op, from the configuration. */
 typedef struct {
     const rw_recurrence *recurrence;
     int state;             /* N */
@@ -93,14 +92,14 @@ void rw_state_space_advance(const rw_node *node, const real *derived, const real
                             int level, bool transpose, int begin, int end, const real *x,
                             const real *b, real *y);
 
-/* Operations of forward and summary, given those of the recurrence in both
- * together, a token and channel. */
+/* Operations of forward and summary, a token and channel, from the operations of the recurrence in
+ * both. */
 double rw_state_space_flops(const rw_node *node, int rows, double recurrence);
 
 /* Channels [*first, *last) of slices [begin, end). */
 void rw_state_space_channels(const rw_node *node, int begin, int end, int *first, int *last);
 
-/* Keys of a block, and what they say. */
+/* Keys of a block, and their values. */
 extern const rw_key rw_state_space_keys[];
 rw_status rw_state_space_options(const rw_config *config, rw_state_space *options);
 

@@ -1,6 +1,6 @@
-/* Attention by an all-to-all on heads: every rank gets all rows of its slabs, has no
- * more to do with the others, and gives the results back (Jacobs et al. 2023,
- * DeepSpeed Ulysses, section 3.1). */
+/* Attention by an all-to-all on heads: every rank gets all rows of its slabs, computes without
+ * further exchanges, and returns the results (Jacobs et al. 2023, DeepSpeed Ulysses, section 3.1).
+ */
 #include "mpi/slab_exchange.h"
 #include "ops/attention/attention_route.h"
 

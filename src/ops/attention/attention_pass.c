@@ -17,12 +17,12 @@ typedef struct {
     void (*finish)(const item *it);
 } sum_kind;
 
-/* One sum: a block of rows of one head of queries, or of keys. */
+/* A sum: a block of rows of a head of queries, or of keys. */
 struct item {
     const rw_attention_work *work;
     const sum_kind *kind;
     const rw_attention_target *target;
-    long sequence, block; /* the sequence among those of the matrices */
+    long sequence, block; /* the sequence, counted in the matrices */
     int slab, head;       /* head: in the group */
     int rows;
     real *sum, *packed, *scratch;
@@ -121,7 +121,7 @@ static void start_gradients(const item *it)
     memset(it->sum, 0, it->kind->reals(it->work->mask->block, it->work->width) * sizeof(real));
 }
 
-/* What a pair of blocks adds to dq, dk and dv; keys are packed. */
+/* Adds the terms of a pair of blocks to dq, dk and dv; keys are packed. */
 static void add_pair(const item *it, int head, long queries, long keys, real *dq, real *dk,
                      real *dv)
 {
@@ -130,7 +130,7 @@ static void add_pair(const item *it, int head, long queries, long keys, real *dq
     rw_attention_gradients(&pair, it->packed, &grad, dq, dk, dv, it->scratch);
 }
 
-/* queries: any block that is there. */
+/* queries: any present block. */
 static void pack_keys(const item *it, long queries, long keys)
 {
     rw_attention_pair pair = pair_of(it, 0, queries, keys);
@@ -210,7 +210,7 @@ static size_t rounded(size_t reals)
     return reals_of(reals * sizeof(real));
 }
 
-/* Of the kind that needs the most. */
+/* The size of the largest kind of sum. */
 static size_t sum_reals(const rw_attention_work *w)
 {
     const int block = w->mask->block;
@@ -241,7 +241,7 @@ size_t rw_attention_pass_reals(const rw_attention_work *w, long slabs, long rows
            (size_t)(slabs * w->group * blocks) * sum_reals(w);
 }
 
-/* Gives the item the memory of its thread; returns what follows the sum in it. */
+/* Gives the item the memory of its thread; returns the memory after the sum. */
 static real *use_thread(item *it)
 {
     const rw_attention_work *w = it->work;
@@ -285,7 +285,7 @@ static void run_item(item *it)
     extend(it, seen, now);
 }
 
-/* Item n of the work, the last blocks first: of queries they see the most keys. */
+/* Item n of the work. The last blocks come first: the last blocks of queries see the most keys. */
 static item item_at(const rw_attention_work *w, const sum_kind *kind,
                     const rw_attention_target *target, long n)
 {

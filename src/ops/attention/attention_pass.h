@@ -1,9 +1,9 @@
-/* The sums of attention over blocks: for each block of queries what all blocks of keys
- * that it sees add up to, and its gradient, for each block of keys the gradients by way
- * of all queries that see it. They may come in several arrivals: keys from the nearest to
- * the farthest, so in decreasing order, queries in increasing order; each sum is taken in
- * this order, block after block. So its bits do not depend on who computes it, nor on how
- * the rows got there. */
+/* The sums of attention over blocks. For each block of queries: the output over all blocks of keys
+ * that the queries see, and its gradient. For each block of keys: the gradients over all queries
+ * that see the keys. The operands may come in several arrivals: keys from the nearest to the
+ * farthest, in decreasing order; queries in increasing order. Each sum is taken in this order,
+ * block after block. So its bits depend neither on the rank that computes the sum, nor on the
+ * arrivals. */
 #ifndef RW_ATTENTION_PASS_H
 #define RW_ATTENTION_PASS_H
 
@@ -13,12 +13,12 @@
 #include "ops/attention/attention_mask.h"
 #include "tensor/real.h"
 
-/* Rows of a head in block: no more than this many, so that scores stay in cache. */
+/* Most rows of a head in a block, so that scores stay in cache. */
 #define RW_ATTENTION_BLOCK 128
 
-/* Where the rows of a matrix lie: row r of slab l of sequence s is at
- * at + s * sequence + l * slab + (r - begin) * ld. A slab is a head of keys with its
- * group of heads of queries, neighbouring columns. */
+/* The rows of a matrix: row r of slab l of sequence s is at at + s * sequence + l * slab + (r -
+ * begin) * ld. A slab is a head of keys with its group of heads of queries, neighbouring columns.
+ */
 typedef struct {
     const real *at;
     size_t sequence, slab, ld;
@@ -31,18 +31,18 @@ typedef struct {
     bool add; /* instead of writing */
 } rw_attention_target;
 
-/* What is to be done: some sequences and slabs of the rows of one rank. */
+/* The work: some sequences and slabs of the rows of a rank. */
 typedef struct {
     const rw_attention_mask *mask;
     int group, width; /* heads of queries of a slab; columns of a head */
     real scale;
     int threads;
-    rw_range sequences; /* of the mask; the first one is sequence 0 of the matrices */
+    rw_range sequences; /* of the mask; the first sequence is sequence 0 of the matrices */
     int slabs;
-    rw_range rows;             /* whose sums are taken */
-    rw_range arrived;          /* the rows to be summed over that are there now, in whole blocks */
-    bool resumed;              /* sums wait in memory for further arrivals */
-    rw_attention_rows q, k, v; /* (group, width), (width), (width) columns a slab */
+    rw_range rows;                      /* the rows with a sum */
+    rw_range arrived;                   /* the present rows to be summed over, in whole blocks */
+    bool resumed;                       /* sums wait in memory for further arrivals */
+    rw_attention_rows q, k, v;          /* (group, width), (width), (width) columns a slab */
     rw_attention_rows dout, logs, dots; /* backward: (group, width), (group), (group) */
     real *memory;                       /* rw_attention_pass_reals */
 } rw_attention_work;

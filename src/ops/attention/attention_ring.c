@@ -1,13 +1,13 @@
-/* Attention on a ring (Liu, Zaharia and Abbeel 2023, Ring attention, section 3): blocks
- * of keys and values travel upward past the queries, which see the nearest first. In
- * backward queries travel too, downward past the keys, so that a rank adds up all of a
- * gradient itself, in canonical order, and no partial sum travels. */
+/* Attention on a ring (Liu, Zaharia and Abbeel 2023, Ring attention, section 3). Blocks of keys and
+ * values travel upward past the queries; queries see the nearest block first. In the backward pass
+ * queries travel too, downward past the keys. So a rank adds up its whole gradient in canonical
+ * order, and no partial sum travels. */
 #include <string.h>
 
 #include "mpi/ring.h"
 #include "ops/attention/attention_route.h"
 
-/* One wave: some sequences and slabs. */
+/* A wave: some sequences and slabs. */
 typedef struct {
     const rw_attention_plan *plan;
     const rw_global *g;

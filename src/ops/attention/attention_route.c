@@ -6,8 +6,8 @@
 
 /* ---- Choice --------------------------------------------------------------------- */
 
-/* By heads every rank has as much to do, on a ring the last has nearly twice the
- * mean; but a window makes that even, and then little has to travel. */
+/* By heads every rank has equal work. On a ring the last rank has nearly twice the mean, unless a
+ * window makes the work equal; then few rows travel. */
 static rw_attention_route choose(const rw_attention_options *options, const rw_span *span)
 {
     const int ranks = span->layout->sp;

@@ -1,5 +1,5 @@
-/* How the rows of attention meet those of other ranks, and the memory for it. Inside
- * softmax_attention: for its file and those of the two exchanges.
+/* The exchange of attention between ranks, and its memory. Shared by softmax_attention.c and the
+ * files of the two exchanges.
  *
  *   alone   a rank holds the whole sequence
  *   heads   all-to-all: a rank gets all rows of its heads of keys, with their groups
@@ -12,12 +12,12 @@
  *   heads   forward   S R (H + 2 N) d (P-1)/P out, S R H (d + 1) (P-1)/P back
  *           backward  S R (2 H (d + 1) + 2 N d) (P-1)/P out, S R (H + 2 N) d (P-1)/P back
  *   ring    forward   2 S N d rows,  backward 2 S N d rows + 2 S H (d + 1) rows',
- *           where rank r passes on `rows` = R (r + 1), and rows' = R (P - r), at most;
- *           the last one (rows': the first) none: rw_ring_volume has the exact number.
- *           A window of w passes R or w-1 rows, whichever is less, rounded up to blocks.
+ *           where rank r passes on at most `rows` = R (r + 1), and rows' = R (P - r);
+ *           the last rank passes on no rows, the first no rows': rw_ring_volume is exact.
+ *           With a window of w: min(R, w-1) rows, rounded up to blocks.
  *
- * The ring works in waves of sequences and slabs, so that the sums that wait for
- * further arrivals take no more memory than is allowed, or than one slab does. */
+ * The ring works in waves of sequences and slabs. The unfinished sums of a wave take no more memory
+ * than is allowed, or the memory of a slab. */
 #ifndef RW_ATTENTION_ROUTE_H
 #define RW_ATTENTION_ROUTE_H
 
@@ -26,7 +26,7 @@
 
 typedef enum { RW_ATTENTION_ALONE, RW_ATTENTION_HEADS, RW_ATTENTION_RING } rw_attention_route;
 
-/* Whole slabs: what the all-to-all brings or takes back. */
+/* Whole slabs: received by the all-to-all, or returned by it. */
 enum {
     WHOLE_Q,
     WHOLE_K,
@@ -57,15 +57,15 @@ typedef struct {
     real *buffer;          /* heads */
     real *block[2];        /* ring */
     rw_range *rows, *need; /* ring: (P) */
-    size_t reals;          /* all of this */
+    size_t reals;          /* the memory of all members above */
 } rw_attention_plan;
 
-/* memory: out->reals of it; NULL to learn how many. Not collective; the same on all
- * ranks of layout->sp_comm but for what is this rank's own. Borrows all. */
+/* memory: out->reals reals; NULL to ask for the number. Not collective. The same on all ranks of
+ * layout->sp_comm, except for the rows of the rank. Borrows all arguments. */
 void rw_attention_plan_fill(const rw_node *node, const rw_span *span, real *memory,
                             rw_attention_plan *out);
 
-/* Columns of a slab of whole[i]; reals of a row of a slab of a block that travels. */
+/* Columns of a slab of whole[i]; reals of a row of a slab in a travelling block. */
 int rw_attention_whole_width(const rw_attention_plan *plan, int whole);
 size_t rw_attention_keys_width(const rw_attention_plan *plan);
 size_t rw_attention_queries_width(const rw_attention_plan *plan);

@@ -1,11 +1,9 @@
-/* Rotary positions. Columns i and i + d/2 of a head, as a complex number, are
- * multiplied by e^(i a), a = p f, f = base^(-2i/d), at position p. Columns behind the
- * heads are handed on as they are: queries, keys and values are then one value, and
- * the projection that they come from needs no memory of its own.
- *
- * p = c T + r: the factors of r < T are prepared once a step, that of c T, the start of
- * the chunk, is found in double once a call, and the product is that of p. So rows
- * cost no sines, and positions may be as large as a double can count. */
+/* Rotary positions. Columns i and i + d/2 of a head, as a complex number, are multiplied by e^(i
+ * a), a = p f, f = base^(-2i/d), at position p. Columns after the heads are copied: so queries,
+ * keys and values are one value, and the projection before the op needs no memory of its own. p = c
+ * T + r. The factors of r < T are prepared once a step. The factor of c T, the start of the chunk,
+ * is computed in double once a call. Their product is the factor of p. So rows cost no sines, and
+ * positions may be as large as a double can count. */
 #include <math.h>
 
 #include "ops/rowwise/elementwise.h"
@@ -53,7 +51,7 @@ static double frequency(const rw_node *node, int i)
     return pow(attr->base, -2.0 * i / head_width(node));
 }
 
-/* Factors of one position: d/2 cosines, then d/2 sines. */
+/* Factors of a position: d/2 cosines, then d/2 sines. */
 static void factors_of(const rw_node *node, double position, real *factors)
 {
     const int half = head_width(node) / 2;
@@ -80,7 +78,7 @@ static void multiply(int half, const real *restrict a, const real *restrict b, r
     }
 }
 
-/* The factors of row t of the call; `start` are those of its chunk's start. */
+/* The factors of row t of the call; `start`: the factors of the start of the chunk. */
 static const real *factors_at(const rw_call *call, int t, real *start, real *out)
 {
     const rw_node *node = call->node;

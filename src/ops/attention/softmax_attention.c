@@ -15,7 +15,7 @@
 
 extern const rw_op rw_op_softmax_attention;
 
-/* Tokens that step looks back on. */
+/* Tokens in the cache of step. */
 static long cache_rows(const rw_node *node)
 {
     const rw_attention_options *options = node->attributes;
@@ -48,8 +48,8 @@ static rw_status softmax_attention_sizes(rw_node *node)
     return RW_OK;
 }
 
-/* Without a window, as many keys again as the step has (Dai et al. 2019,
- * Transformer-XL, section 3.2). */
+/* Without a window: as many past rows as the step has rows (Dai et al. 2019, Transformer-XL,
+ * section 3.2). */
 static long softmax_attention_past_rows(const rw_node *node, long length)
 {
     const rw_attention_options *options = node->attributes;
@@ -122,7 +122,7 @@ static void softmax_attention_forward(const rw_global *g)
         rw_attention_ring_forward(&plan, g);
 }
 
-/* D of each row and head, where it was before anything travels. */
+/* D of each row and head, on the rank of the row, before any exchange. */
 static void set_dots(const rw_attention_plan *plan, const rw_global *g)
 {
     const long rows = rw_span_count(&g->span), heads = (long)g->node->size.saved;
@@ -153,7 +153,7 @@ static void softmax_attention_backward(const rw_global *g)
 
 /* ---- One token -------------------------------------------------------------------- */
 
-/* One head of queries over `count` cached rows; weight (count). */
+/* A head of queries over `count` cached rows; weight (count). */
 static void step_head(const rw_node *node, const real *q, const real *cache, long count, int d,
                       real *weight, real *out)
 {
@@ -225,7 +225,7 @@ static void softmax_attention_reference(const rw_call *call)
         for (int h = 0; h < options->heads; h++) reference_row(call, t, h);
 }
 
-/* Two products with every key that is seen, of a whole sequence. */
+/* Two products with each key that a row sees, over a whole sequence. */
 static double softmax_attention_flops(const rw_node *node, int rows)
 {
     const rw_attention_options *options = node->attributes;
@@ -234,7 +234,7 @@ static double softmax_attention_flops(const rw_node *node, int rows)
     return pairs * (4.0 * node->in_width[ATTENTION_Q] + 4.0 * options->heads);
 }
 
-/* Two heads of queries share one of keys; a window, shorter than most sequences. */
+/* Two heads of queries share a head of keys; the window is shorter than most sequences. */
 static rw_status softmax_attention_sample(rw_graph *graph, rw_value x, rw_value *y)
 {
     const rw_attention_options options = {.heads = 2, .kv_heads = 1, .window = 11};
