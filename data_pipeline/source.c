@@ -17,15 +17,17 @@
 const rw_key rw_data_keys[] = {
     {.name = "dataset",
      .type = RW_KEY_STRING,
-     .doc = "file written by `ropewalk data build`; this or task"},
+     .doc = "file written by `ropewalk data build`; this or task. A relative path is looked up "
+            "from the "
+            "working directory, then from the folder of the configuration file"},
     {.name = "reset_documents",
      .type = RW_KEY_BOOL,
      .fallback = "true",
-     .doc = "nothing crosses from a document of the dataset to the next"},
+     .doc = "nothing crosses from a document of the dataset to the next: no state, no target"},
     {.name = "carry",
      .type = RW_KEY_BOOL,
      .fallback = "false",
-     .doc = "a step goes on in the text, and with the states, where the one before ended"},
+     .doc = "a step continues the text and the states of the step before; datasets only"},
     {.name = "task", .type = RW_KEY_MAP, .doc = "a generated task: {name: ..., its keys}"},
     {.name = "length",
      .type = RW_KEY_INT,

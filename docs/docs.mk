@@ -27,3 +27,11 @@ docs/man/ropewalk.1: ropewalk$(EXEEXT) $(srcdir)/build-aux/make-man
 	$(write_man) >$@
 docs/man/ropewalk-%.1: ropewalk$(EXEEXT) $(srcdir)/build-aux/make-man
 	$(write_man) $* >$@
+
+# Completion for bash, from the program's own help.
+completiondir = $(datadir)/bash-completion/completions
+completion_DATA = completion/ropewalk
+CLEANFILES += $(completion_DATA)
+EXTRA_DIST += build-aux/make-completion
+completion/ropewalk: ropewalk$(EXEEXT) $(srcdir)/build-aux/make-completion
+	$(AM_V_GEN)$(MKDIR_P) completion && $(srcdir)/build-aux/make-completion ./ropewalk$(EXEEXT) >$@

@@ -30,7 +30,7 @@ out_says() { expect_line "$dir/out" "$1" "$2"; } # PATTERN WHAT
 
 helps() {
     local command
-    for command in train eval generate data checkpoint report bench mixers tasks doctor; do
+    for command in train eval generate data checkpoint report bench config mixers tasks doctor; do
         does "--help" --help
         out_says "^  $command +[a-zA-Z]" "--help"
         does "$command --help" "$command" --help

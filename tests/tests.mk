@@ -286,6 +286,7 @@ script_tests = \
 	tests/bad_input.sh \
 	tests/batch_script.sh \
 	tests/commands.sh \
+	tests/config_page.sh \
 	tests/continues.sh \
 	tests/divergence.sh \
 	tests/hosts_layout.sh \

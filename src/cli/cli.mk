@@ -7,8 +7,16 @@ cli_sources = \
 	src/cli/doctor_libraries.c \
 	src/cli/doctor_machine.c \
 	src/cli/doctor_speed.c \
+	src/cli/key_tables.c src/cli/key_tables.h \
 	src/cli/launch.c src/cli/launch.h \
 	src/cli/overrides.c src/cli/overrides.h \
 	src/cli/program.c src/cli/program.h \
 	src/cli/prompt_file.c src/cli/prompt_file.h \
 	src/cli/rank_processors.c src/cli/rank_processors.h
+
+# The page of the command config: docs/config.in, as lines of C.
+config_page.c: $(srcdir)/docs/config.in $(srcdir)/build-aux/text-to-c
+	$(AM_V_GEN)$(srcdir)/build-aux/text-to-c rw_config_page $(srcdir)/docs/config.in >$@
+BUILT_SOURCES += config_page.c
+CLEANFILES += config_page.c
+EXTRA_DIST += docs/config.in build-aux/text-to-c

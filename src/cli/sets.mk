@@ -7,7 +7,7 @@ ropewalk_CFLAGS = $(RW_CFLAGS)
 
 noinst_LIBRARIES += libprogram.a
 libprogram_a_SOURCES = $(cli_sources) $(command_files)
-nodist_libprogram_a_SOURCES = registry_command.c
+nodist_libprogram_a_SOURCES = registry_command.c config_page.c
 libprogram_a_CPPFLAGS = $(AM_CPPFLAGS) -DRW_SET=$(firstword $(RW_SETS)) \
 	-DRW_SET_NAME=$(RW_SET_NAME)
 
@@ -20,7 +20,7 @@ if DISPATCH
 # All sources again with the flags of the set, joined into one object that shows
 # nothing but rw_program_SET: so the sets do not see one another's functions.
 set_objects = $(patsubst %.c,%.o,$(filter %.c,$(rw_sources) $(cli_sources) $(command_files) \
-	$(registries) registry_command.c))
+	$(registries) registry_command.c config_page.c))
 compile_set = $(AM_V_CC)$(MKDIR_P) $(@D) && $(COMPILE) -MMD -MP -fno-lto -c -o $@ $<
 hide = $(OBJCOPY) --localize-hidden
 

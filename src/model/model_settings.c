@@ -63,11 +63,11 @@ const rw_key rw_model_keys[] = {
     {.name = "blocks",
      .type = RW_KEY_LIST,
      .required = true,
-     .doc = "mixers and mlps, in order: {mixer: NAME, ...} or {mlp: swiglu|gelu, expand: 2}"},
+     .doc = "mixers and mlps, in order: {mixer: NAME, ...} or {mlp: NAME, ...}"},
     RW_KEYS_END,
 };
 
-static const rw_key mixer_key[] = {
+const rw_key rw_mixer_block_keys[] = {
     {.name = "mixer", .type = RW_KEY_STRING, .required = true, .doc = "sequence mixer"},
     {.name = "bidirectional",
      .type = RW_KEY_BOOL,
@@ -76,7 +76,7 @@ static const rw_key mixer_key[] = {
     RW_KEYS_END,
 };
 
-static const rw_key mlp_key[] = {
+const rw_key rw_mlp_block_keys[] = {
     {.name = "mlp", .type = RW_KEY_STRING, .required = true, .doc = "feed-forward block"},
     RW_KEYS_END,
 };
@@ -121,7 +121,7 @@ static rw_status check_norm(const rw_config *model)
 static int tables_of(const rw_config *block, const rw_key *tables[2])
 {
     const char *mlp = rw_config_raw(block, "mlp");
-    tables[0] = mlp ? mlp_key : mixer_key;
+    tables[0] = mlp ? rw_mlp_block_keys : rw_mixer_block_keys;
     tables[1] = mlp ? rw_mlp_find(mlp)->keys : rw_mixer_find(rw_config_raw(block, "mixer"))->keys;
     return 2;
 }

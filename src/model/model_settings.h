@@ -8,6 +8,8 @@
 
 /* Keys of `model`: width, chunk, tie_embeddings, repeat, blocks, dropout, norm, objective. */
 extern const rw_key rw_model_keys[];
+/* Keys of every block with a mixer; with an mlp. */
+extern const rw_key rw_mixer_block_keys[], rw_mlp_block_keys[];
 
 /* Checks the mapping and each of its blocks, and fills in all defaults. RW_USAGE, naming the
  * key. */

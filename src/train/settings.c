@@ -44,22 +44,25 @@ const rw_key rw_train_keys[] = {
      .type = RW_KEY_STRING,
      .fallback = "float32",
      .choices = "float32|bf16|bf16_emulated|auto",
-     .doc = "of products with weights. bf16: operands rounded to bfloat16, sums and all else "
-            "float32; where the processor cannot, float32, with a warning. bf16_emulated: the "
-            "same rounding on any processor, no faster. auto: a new run times both and keeps bf16 "
-            "where a step is at least 1.1 times as fast; else float32"},
+     .doc =
+         "of products with weights. bf16: operands rounded to bfloat16, sums and all else "
+         "float32; a machine without such products continues in float32, with a warning. "
+         "bf16_emulated: the same rounding on any machine, no faster. auto: a new run times a "
+         "small step in float32 and in bf16, and takes bf16 if the step is at least 1.1 times as "
+         "fast"},
     {.name = "recompute",
      .type = RW_KEY_STRING,
      .fallback = "none",
      .choices = "none|block|chunk",
-     .doc = "what is kept for backward; block: block inputs, each block is run forward again; "
-            "chunk: block inputs and carries, several times; less memory, more time, same bits"},
+     .doc = "saves memory, takes time, same bits. none: all activations are saved. block: block "
+            "inputs are saved, and each block runs forward a second time. chunk: block inputs and "
+            "carries are saved, and the rest is recomputed chunk by chunk, several times"},
     {.name = "accumulate",
      .type = RW_KEY_INT,
      .fallback = "1",
      .min = 1,
      .max = 1e6,
-     .doc = "micro-batches that a step is cut into, to save memory; same bits"},
+     .doc = "micro-batches of a step; more of them save memory, same bits"},
     {.name = "rollback",
      .type = RW_KEY_INT,
      .fallback = "0",
@@ -79,7 +82,12 @@ const rw_key rw_train_keys[] = {
 const rw_key rw_parallel_keys[] = {
     {.name = "dp", .type = RW_KEY_STRING, .fallback = "auto", .doc = "ranks that share the batch"},
     {.name = "sp", .type = RW_KEY_STRING, .fallback = "auto", .doc = "ranks that share a sequence"},
-    {.name = "threads", .type = RW_KEY_STRING, .fallback = "auto", .doc = "threads of a rank"},
+    {.name = "threads",
+     .type = RW_KEY_STRING,
+     .fallback = "auto",
+     .doc =
+         "threads of a rank; auto: its share of the cores that the ranks of the host may use, and "
+         "not more than a quota (cgroup) allows"},
     RW_KEYS_END,
 };
 
@@ -101,8 +109,8 @@ const rw_key rw_checkpoint_keys[] = {
      .fallback = "0",
      .min = 0,
      .max = 1e6,
-     .doc = "checkpoints with the lowest held-out loss that are kept besides; each evaluation that "
-            "is among them is saved"},
+     .doc = "checkpoints with the lowest held-out loss that are kept as well. An evaluation among "
+            "them is saved at once. checkpoints/best names the best checkpoint"},
     RW_KEYS_END,
 };
 
