@@ -38,7 +38,7 @@ static rw_status take(rw_config *data, const char *path)
     return rw_dataset_set(data, path);
 }
 
-/* The folder that `path` lies in, cut off in place; false at the root. */
+/* Cuts `path` to its folder, in place; false at the root. */
 static bool cut_name(char *path)
 {
     char *slash = strrchr(path, '/');
@@ -83,8 +83,8 @@ bool rw_dataset_is(const char *path, uint64_t fingerprint)
     return same;
 }
 
-/* Looks at one place. *found is the first file, and is replaced by the first one that
- * has the fingerprint; *done says that it has. */
+/* Tries a path. *found is the first existing file, until a file has the fingerprint; *done: a file
+ * has the fingerprint. */
 static rw_status look_at(const char *path, uint64_t fingerprint, char **found, bool *done)
 {
     if (!rw_file_exists(path)) return RW_OK;

@@ -1,11 +1,8 @@
-/* Steps that must not change the weights, and the way back from them.
- *
- * A state of the weights is good if a loss was computed with it that is finite and no spike. The
- * newest checkpoint need not be good: the step that it was saved after may be the one that
- * spoilt the weights. That shows at the next step.
- *
- * Where a run goes back to must not depend on where it was interrupted: only checkpoints that
- * checkpoint.every makes count, not those that were saved at a signal or a --stop-at. */
+/* Steps that must not change the weights, and rollback after such steps. The weights are good if a
+ * loss computed with them is finite and no spike. The newest checkpoint may hold bad weights: the
+ * step before its save may have spoilt them, and only the next step shows this. The checkpoint of a
+ * rollback must not depend on interruptions: only checkpoints of checkpoint.every count, not
+ * checkpoints after a signal or --stop-at. */
 #include <inttypes.h>
 #include <math.h>
 
@@ -13,9 +10,9 @@
 #include "base/memory.h"
 #include "train/training.h"
 
-/* The running mean of the loss that train.spike is relative to, over about ten steps: the loss of
- * a young run falls fast. A spike stands out of the noise as well, by so many times the usual
- * difference from one step to the next, and is one only after the first few steps. */
+/* The running mean of the loss for train.spike, over about ten steps: the loss of a young run falls
+ * fast. A spike also exceeds the noise: the usual difference of two steps, times a factor. The
+ * first few steps are never a spike. */
 #define RUNNING_WEIGHT 0.1
 #define RUNNING_FIRST  16
 #define JUMPS          4
@@ -46,14 +43,14 @@ void rw_training_accept(rw_training *t, double loss)
 
 /* ---- Steps that are skipped ------------------------------------------------------- */
 
-/* The first step after which the weights were as they are now. */
+/* The first step after which the weights had their present values. */
 static uint64_t step_of_weights(const rw_training *t)
 {
     return t->step - t->skipped_in_a_row;
 }
 
-/* Takes checkpoints of a state that gave nothing but non-finite losses out of the way, so that
- * the next start goes on from an older one. */
+/* Sets aside checkpoints whose weights gave only non-finite losses, so that the next start
+ * continues an older checkpoint. */
 static rw_status set_bad_aside(rw_training *t, uint64_t first)
 {
     uint64_t moved = 0;
@@ -123,7 +120,7 @@ rw_status rw_training_skip(rw_training *t, const rw_step_facts *f, rw_verdict ve
 
 /* ---- The way back ----------------------------------------------------------------- */
 
-/* Only counters and tensors change; the cursor stays after the batches that are passed over. */
+/* Changes counters and tensors alone; the cursor stays after the skipped batches. */
 static rw_status go_back(rw_training *t, const char *path)
 {
     rw_checkpoint *checkpoint = NULL;
@@ -149,7 +146,7 @@ static rw_status restart_loader(rw_training *t)
     return rw_training_start_loader(t);
 }
 
-/* The files of the run: nothing of the steps that are run again is left. */
+/* The files of the run: removes the lines of steps that will be run a second time. */
 static rw_status rewind_folder(rw_training *t)
 {
     rw_status status = RW_OK;
@@ -179,7 +176,7 @@ static void tell_rollback(rw_training *t, uint64_t from, const rw_step_facts *f,
             (long long)rw_config_int(t->settings.train, "rollback"), t->skipped_sequences);
 }
 
-/* The cursor must not go back again if the run ends before its next checkpoint. */
+/* If the run ends before its next checkpoint, the cursor must not go back. */
 static void save_cursor(rw_training *t)
 {
     t->saved = UINT64_MAX;

@@ -65,7 +65,7 @@ static uint64_t all_batches(const rw_evaluation *v)
     return sequences ? (sequences + batch - 1) / batch : 8;
 }
 
-/* One batch; every rank takes part even if its own data could not be read. */
+/* A batch. Every rank takes part, also a rank that could not read its data. */
 static rw_status run_batch(rw_evaluation *v, rw_loader *loader, rw_by_position *positions,
                            rw_loss *out)
 {

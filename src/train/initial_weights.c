@@ -16,7 +16,7 @@ typedef enum { TAKEN, NEW, NO_WEIGHT } fate;
 struct rw_given {
     const rw_train_options *options;
     rw_checkpoint *checkpoint;
-    rw_tensor *wanted; /* the tensors that are taken */
+    rw_tensor *wanted; /* the taken tensors */
     int count;
     fate *fates; /* of each tensor of the state */
 };
@@ -46,7 +46,7 @@ static bool is_wanted(const rw_train_options *o, const char *name)
     return !matches(o->init_skip, o->init_skip_count, name);
 }
 
-/* A pattern that names nothing is a mistake in writing. */
+/* A pattern that matches nothing is an error of the user. */
 static rw_status check_pattern(const transfer *x, const char *option, const char *pattern)
 {
     for (int i = 0; i < rw_checkpoint_count(x->checkpoint); i++) {
@@ -170,7 +170,7 @@ static bool has(const rw_tensor *tensors, int count, const char *name)
     return false;
 }
 
-/* Weights of the checkpoint that are not taken: those that this model has, or has not. */
+/* Weights of the checkpoint that are not taken: known to this model, or unknown. */
 static int list_left(const transfer *x, const rw_state *state, bool here, const char *what)
 {
     listing l = {.what = what};
@@ -184,7 +184,7 @@ static int list_left(const transfer *x, const rw_state *state, bool here, const 
     return l.count;
 }
 
-/* The same weights in another model: that is allowed here, and said. */
+/* Another model may have the same weights: allowed here, and reported. */
 static void tell_model(const rw_training *t, const transfer *x)
 {
     char text[RW_CHANGES_TEXT];

@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 
-/* After SIGTERM or Ctrl-C, mpirun (Open MPI 4.1) lets so many seconds pass, sends SIGTERM to the
- * ranks, and kills them as many seconds later. */
+/* After SIGTERM or Ctrl-C, mpirun (Open MPI 4.1) waits this many seconds, sends SIGTERM to the
+ * ranks, waits as long once more, and kills the ranks. */
 #define GRACE         "OMPI_MCA_odls_base_sigkill_timeout"
 #define GRACE_DEFAULT 1
 

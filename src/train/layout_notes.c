@@ -8,16 +8,16 @@
 
 #include "base/log.h"
 
-/* What one rank knows. */
+/* The knowledge of a rank. */
 typedef struct {
     char host[64], limit[48];
     int rank, wanted, threads, host_threads;
     rw_rank_cores cores;
-    double load; /* of the host, in cores, besides this run; 0: hardly any */
+    double load; /* load of the host, in cores, without this run; 0: hardly any */
 } view;
 
-/* The load of the last minute, if as many processes want to run right now; without the
- * ranks of this run. */
+/* The load of the last minute without the ranks of this run, if as many processes are ready to run
+ * now. */
 static double load_of_host(int ranks)
 {
     double load = 0;
@@ -59,7 +59,7 @@ static view own_view(const rw_layout *layout)
     return own;
 }
 
-/* The view of the rank for which `worth` is largest; false if it is 0 everywhere. */
+/* The view of the rank with the largest `worth`; false if `worth` is 0 on all ranks. */
 static bool worst(const rw_layout *layout, view *own, double worth)
 {
     struct {

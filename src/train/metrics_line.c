@@ -1,4 +1,4 @@
-/* metrics.jsonl: lines of a run, one write each. */
+/* metrics.jsonl: lines of a run, with a single write for each line. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,14 +18,14 @@
 
 /* ---- The file ---------------------------------------------------------------------- */
 
-/* The step a metrics line belongs to; UINT64_MAX if it says none. */
+/* The step of a metrics line; UINT64_MAX if the line has no step. */
 static uint64_t step_of_line(const char *line)
 {
     const char *at = strstr(line, "\"step\":");
     return at ? strtoull(at + 7, NULL, 10) : UINT64_MAX;
 }
 
-/* Copies whole lines of steps up to `step` to `to`; a run that begins keeps none. */
+/* Copies whole lines of steps up to `step` to `to`; a new run keeps none. */
 static void copy_lines(FILE *from, FILE *to, uint64_t step)
 {
     char *line = NULL;
@@ -36,7 +36,7 @@ static void copy_lines(FILE *from, FILE *to, uint64_t step)
     free(line);
 }
 
-/* A link or a pipe in the place of the file, which may be replaced (--force). */
+/* A link or a pipe in place of the file; --force allows to replace it. */
 static rw_status replace_other(const char *path, const char *why)
 {
     struct stat about;
@@ -91,7 +91,7 @@ void rw_metrics_close(rw_run_folder *folder)
 
 /* ---- Lines ------------------------------------------------------------------------------ */
 
-/* Adds to the line; what does not fit with the end of the line is left out whole. */
+/* Adds to the line; a field that does not fit before the end of the line is left out whole. */
 static void add(rw_metrics *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add(rw_metrics *m, const char *format, ...)
 {
@@ -119,7 +119,7 @@ void rw_metrics_number(rw_run_folder *folder, const char *name, double value)
 
 void rw_metrics_text(rw_run_folder *folder, const char *name, const char *value)
 {
-    /* UTF-8, which JSON must be, without control characters. */
+    /* UTF-8, as JSON demands, without control characters. */
     char shown[RW_METRICS_LINE], text[2 * RW_METRICS_LINE];
     size_t used = 0;
     rw_show_text(value, shown, sizeof shown);
@@ -131,7 +131,7 @@ void rw_metrics_text(rw_run_folder *folder, const char *name, const char *value)
     add(&folder->metrics, ",\"%s\":\"%s\"", name, text);
 }
 
-/* Writes all of the line or, as far as the file can be cut again, nothing. */
+/* Writes the whole line or nothing, if the file can be cut to its old length. */
 static bool write_line(rw_metrics *m)
 {
     const int file = m->file - 1;

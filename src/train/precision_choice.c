@@ -1,10 +1,10 @@
-/* What train.precision: auto comes to. A run keeps its first choice, wherever it goes on: its
- * checkpoints name it in the place of auto. */
+/* The precision that train.precision: auto becomes. A run keeps its first choice on any machine:
+ * its checkpoints name the choice in place of auto. */
 #include <stdio.h>
 
 #include "train/training.h"
 
-/* What a checkpoint was trained in. Settings that this program cannot read are told later, when
+/* The precision of a checkpoint. Settings that this program cannot read are reported later, when
  * the checkpoint is compared with the configuration. */
 static rw_precision of_checkpoint(const rw_checkpoint *checkpoint)
 {

@@ -6,7 +6,7 @@
 #include "model/engine.h"
 
 enum { CHUNKS = 2, MOST_STEPS = 5, PASSES = 2 };
-#define STEPS_S 0.1 /* of steps of one precision, if there is time for several */
+#define STEPS_S 0.1 /* steps in each precision, if there is time for several */
 #define PASS_S  0.5 /* a longer pass is not repeated */
 
 rw_precision rw_precision_choose(double float32_rate, double bf16_rate)
@@ -15,7 +15,7 @@ rw_precision rw_precision_choose(double float32_rate, double bf16_rate)
     return faster && isfinite(bf16_rate) ? RW_PRECISION_BF16 : RW_PRECISION_FLOAT32;
 }
 
-/* A step of the same model, cut down to the smallest that keeps all threads busy. */
+/* A step of the same model, cut down to the smallest size that keeps all threads busy. */
 static rw_plan_options small_step(const rw_settings *s, const rw_layout *layout, int chunk)
 {
     rw_plan_options o = rw_settings_plan(s, chunk, true);
@@ -77,7 +77,7 @@ done:
     return status;
 }
 
-/* Operations a token at length `whole`, over those at length `part`. */
+/* Operations a token at length `whole`, over the operations at length `part`. */
 static double longer(const rw_model *model, long whole, long part)
 {
     return rw_model_step_flops(model, whole, 1) / rw_model_step_flops(model, part, 1);

@@ -25,7 +25,7 @@ static rw_status unknown_letter(const char *alphabet, unsigned char byte, size_t
                    shown, position, alphabet);
 }
 
-/* Lines that the reader of FASTA drops, unless their mark is a letter of the model. */
+/* Lines that the FASTA reader drops, unless the model has their mark as a letter. */
 static bool is_comment(const char *alphabet, unsigned char first)
 {
     return (first == '>' || first == ';') && place_of(alphabet, first) < 0;

@@ -1,4 +1,4 @@
-/* What a run goes on from. */
+/* The checkpoint that a run continues. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ static void tell_kernels(const rw_training *t, const rw_checkpoint_meta *meta)
         meta->kernels, t->kernels);
 }
 
-/* Checkpoints of older programs do not count tokens: what their settings say. */
+/* Checkpoints of older programs do not count tokens: their settings give the number. */
 static void count_tokens(rw_training *t, const rw_checkpoint_meta *meta, const rw_settings *old)
 {
     if (!meta->counts_tokens) t->tokens = meta->sequences_seen * (uint64_t)old->length;
@@ -132,7 +132,7 @@ rw_status rw_training_load(rw_training *t, rw_checkpoint *checkpoint)
     return RW_OK;
 }
 
-/* Is it one of the checkpoints of this run folder? */
+/* Does the checkpoint belong to this run folder? */
 static bool is_own(const rw_training *t, const char *path)
 {
     char *own = realpath(t->folder.checkpoints, NULL), *above = realpath(path, NULL);

@@ -1,5 +1,5 @@
-/* Claiming a run folder: nothing that ropewalk did not write is replaced, one process
- * writes. What ropewalk wrote is told by its content. */
+/* Claims a run folder: only one process writes, and foreign files are not replaced. The content of
+ * a file tells whether ropewalk wrote the file. */
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,8 +17,8 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* config.yaml with the header; or, of an earlier version, in the very form that a resolved
- * configuration is written in. */
+/* config.yaml with the header; or, from an earlier version, exactly in the form of a resolved
+ * configuration. */
 static bool is_config(const char *path, const char *head)
 {
     rw_config *config = NULL;
@@ -42,7 +42,7 @@ static bool is_metrics(const char *path, const char *head)
     return !head[0] || starts_with(head, "{\"step\":");
 }
 
-/* A log begins with its header; of an earlier version it says what the model is. */
+/* A log begins with its header; a log of an earlier version describes the model. */
 static bool is_log(const char *path, const char *head)
 {
     (void)path;
@@ -94,7 +94,7 @@ rw_status rw_run_folder_foreign(const rw_run_folder *folder)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char *path;
         RW_TRY(rw_path_join(folder->path, files[i].name, &path));
-        /* A log that cannot be written to is told and done without. */
+        /* Without a writable log, training continues with a warning. */
         bool other_log =
             files[i].is_ours == is_log && lstat(path, &about) == 0 && !S_ISREG(about.st_mode);
         rw_status status = other_log ? RW_OK : check_file(path, files[i].is_ours);

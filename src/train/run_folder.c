@@ -39,7 +39,7 @@ done:
     return status;
 }
 
-/* Training does not need a log: without one it goes on with a warning. */
+/* Training does not need a log: without a log it continues with a warning. */
 static rw_status open_log(const rw_run_folder *folder)
 {
     char *path;
@@ -52,12 +52,13 @@ static rw_status open_log(const rw_run_folder *folder)
     return RW_OK;
 }
 
-/* What a run leaves in its folder. The checkpoints come last: where they are, the run is. */
+/* The files of a run in its folder. The checkpoints come last: the folder with the checkpoints is
+ * the run. */
 static const char *const run_files[] = {"metrics.jsonl", "log.txt", "report.html", "config.yaml",
                                         "checkpoints"};
 enum { RUN_FILES = sizeof run_files / sizeof *run_files };
 
-/* Moves PATH/NAME, if it is there, into the folder `to`. */
+/* Moves PATH/NAME, if it exists, into the folder `to`. */
 static rw_status move_into(const char *path, const char *name, const char *to)
 {
     char *from = NULL, *target = NULL;
@@ -130,7 +131,7 @@ void rw_run_folder_close(rw_run_folder *folder)
     rw_metrics_close(folder);
     rw_log_close();
     rw_writer_lock_release(&folder->lock);
-    if (folder->made) rmdir(folder->path); /* only if it is empty */
+    if (folder->made) rmdir(folder->path); /* only an empty folder */
     folder->made = false;
     rw_free(&folder->path);
     rw_free(&folder->checkpoints);

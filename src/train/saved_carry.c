@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-/* Of ranks that share sequences, all hold the states; the first saves them. */
+/* All ranks that share sequences hold the states; the first of them saves. */
 static rw_tensor tensor_of(const rw_carried *carried, const rw_engine *engine,
                            const rw_layout *layout, long batch, const char *name)
 {
@@ -56,7 +56,7 @@ static bool holds(const rw_checkpoint *checkpoint, const rw_tensor *wanted)
     return false;
 }
 
-/* Every rank reads the states of its sequences, also those that it does not save. */
+/* Every rank reads the states of its sequences, also of sequences that another rank saves. */
 rw_status rw_saved_carry_read(const rw_saved_carry *saved, const rw_engine *engine,
                               rw_checkpoint *checkpoint)
 {

@@ -8,10 +8,10 @@
 
 #define RW_CARRY_NAME 136
 
-/* All that a checkpoint is to hold: the tensors of a state, then the carry's. */
+/* The tensors of a checkpoint: of the training state, then of the carry. */
 typedef struct {
     rw_tensor *tensors;
-    int count, carried; /* of all; of these, the last, the carry's */
+    int count, carried; /* number of all tensors; number of tensors of the carry, the last ones */
     char (*names)[RW_CARRY_NAME];
 } rw_saved_carry;
 
@@ -20,9 +20,9 @@ rw_status rw_saved_carry_new(const rw_engine *engine, const rw_layout *layout, l
                              const rw_state *state, rw_saved_carry *out);
 void rw_saved_carry_free(rw_saved_carry *saved);
 
-/* Lets the next step begin with the states of the checkpoint. One that has none for
- * these sequences (written without data.carry, or of another batch) is a warning:
- * the states are zero then. Not collective. */
+/* The next step begins with the states of the checkpoint. Without states for these sequences
+ * (written without data.carry, or with another batch) a warning is printed, and the states are
+ * zero. Not collective. */
 rw_status rw_saved_carry_read(const rw_saved_carry *saved, const rw_engine *engine,
                               rw_checkpoint *checkpoint);
 

@@ -19,7 +19,7 @@ static bool is_same_file(const char *one, const char *other)
            a.st_ino == b.st_ino;
 }
 
-/* Sets data.dataset to the file to read. *own: it lies where the run had its data. */
+/* Sets data.dataset to the file to read. *own: the file lies at the place of the run's data. */
 static rw_status choose_dataset(const rw_saved_model_options *o, const rw_checkpoint_meta *meta,
                                 rw_config *data, bool *own)
 {
@@ -34,7 +34,7 @@ static rw_status choose_dataset(const rw_saved_model_options *o, const rw_checkp
     return rw_dataset_set(data, o->data);
 }
 
-/* Is what is evaluated free of what was trained on? */
+/* Is the evaluated data free of training data? */
 static rw_status check_overlap(const rw_saved_model_options *o, const rw_checkpoint_meta *meta,
                                const rw_source *source, bool own, bool all)
 {
@@ -124,7 +124,7 @@ rw_status rw_saved_model_open(const rw_saved_model_options *options, rw_saved_mo
     rw_checkpoint_identity(checkpoint, out->identity);
     RW_TRY_DONE(rw_settings_parse(meta->config, options->path, options->overrides,
                                   options->override_count, &out->settings));
-    /* What follows begins anew, with data of any length. */
+    /* Evaluation begins with zero states, with data of any length. */
     RW_TRY_DONE(rw_config_set(out->settings.data, "carry", "false"));
     if (options->evaluates || options->data || !meta->tokens.kind)
         RW_TRY_DONE(open_data(options, meta, out));

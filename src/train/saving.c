@@ -78,7 +78,7 @@ done:
     return status;
 }
 
-/* One of the best by held-out loss, of this very step? */
+/* Is this step among the best by held-out loss? */
 static rw_status is_best(const rw_training *t, bool *yes)
 {
     int best = (int)rw_config_int(t->settings.checkpoint, "keep_best");
@@ -93,13 +93,13 @@ static rw_status save_if_due(rw_training *t, bool wanted)
     bool due = (every && t->step % every == 0) || t->save_late || wanted, best;
     RW_TRY(is_best(t, &best));
     if (!due && !best) return RW_OK;
-    /* The state is that of an earlier step, and perhaps the cause. It is saved when a step has
-     * shown that it is not. */
+    /* The weights come from an earlier step, which may be the cause of the bad loss. They are saved
+     * after a step has shown that they are good. */
     t->save_late = t->skipped_in_a_row > 0;
     return t->save_late ? RW_OK : rw_training_save(t);
 }
 
-/* A save that fails in mid-run is told to the user and tried again later. */
+/* A failed save during training is reported and tried a second time later. */
 void rw_training_save_if_due(rw_training *t, bool wanted)
 {
     if (save_if_due(t, wanted) == RW_OK) return;

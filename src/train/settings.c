@@ -135,7 +135,7 @@ static rw_status check_section(rw_config *section, const rw_key *keys, const rw_
     return rw_config_check(section, (const rw_key *const[]){keys, more}, more ? 2 : 1);
 }
 
-/* Appends a name to the list of those that are known. */
+/* Appends a name to the list of known names. */
 static void list(char known[256], const char *name)
 {
     size_t used = strlen(known);
@@ -152,7 +152,7 @@ static rw_status check_optimizer(const rw_settings *s)
     return rw_config_fail(s->optimizer, "name", "unknown optimizer %s; known: %s", name, known);
 }
 
-/* The factors of rates that base_width and base_depth stand for are those of Adam. */
+/* base_width and base_depth scale learning rates as Adam needs it. */
 static rw_status check_growth(const rw_settings *s)
 {
     const char *const keys[] = {"base_width", "base_depth"};

@@ -5,7 +5,7 @@
 
 #define SHAPE_TEXT 64
 
-/* The weights of this name; false: there are none. */
+/* The weights with this name; false: there are none. */
 static bool find(const rw_checkpoint *checkpoint, const char *name, rw_tensor *out)
 {
     for (int i = 0; i < rw_checkpoint_count(checkpoint); i++) {

@@ -10,7 +10,7 @@
 
 static volatile sig_atomic_t received, interrupted, speaking;
 
-/* Only what a signal handler may do. */
+/* Only calls that a signal handler may make. */
 static void end_at_once(int number)
 {
     rw_writer_locks_drop();
@@ -44,7 +44,7 @@ void rw_stop_signal_install(int speaks)
     speaking = speaks && isatty(STDERR_FILENO);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         sigaction(signals[i], NULL, &before);
-        /* nohup wants the process to outlive its terminal. */
+        /* Under nohup the process shall outlive its terminal. */
         if (signals[i] == SIGHUP && before.sa_handler == SIG_IGN) continue;
         sigaction(signals[i], &action, NULL);
     }

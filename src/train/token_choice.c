@@ -66,8 +66,8 @@ static int likelier_first(const void *a, const void *b)
     return (x->token > y->token) - (x->token < y->token);
 }
 
-/* How many of the likeliest remain: top_k of them, then the first whose weights reach the
- * share top_p of the sum. At least one does. */
+/* The number of remaining tokens: the top_k likeliest, then as many of them as reach the share
+ * top_p of the sum. At least one token remains. */
 static int count_kept(const rw_choice *c)
 {
     int most = c->options.top_k > 0 && c->options.top_k < c->vocab ? c->options.top_k : c->vocab;

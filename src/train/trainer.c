@@ -111,14 +111,14 @@ static void announce(const rw_training *t)
         rw_info("run folder: %s", t->folder.path);
 }
 
-/* What decides how sums are rounded. */
+/* Settings that decide how sums are rounded. */
 static void name_kernels(rw_training *t)
 {
     snprintf(t->kernels, sizeof t->kernels, "vectors of %d bits, BLAS for %s", 8 * RW_VECTOR_BYTES,
              rw_gemm_kernels());
 }
 
-/* Before anything is read to go on from: nobody else may be writing it. */
+/* Before the folder is read for a resume: no other process may write it. */
 static rw_status claim_folder(rw_training *t)
 {
     rw_status status = rw_run_folder_name(t->options->run_dir, t->options->config, &t->folder);
@@ -144,8 +144,8 @@ static rw_status open_folder(rw_training *t)
 
 enum { ASKED_TO_STOP = 1, LOST_FOLDER = 2, ASKED_TO_SAVE = 4 };
 
-/* Every rank learns what any of them was asked for: to stop, by a signal or since another process
- * has taken the run folder over; or what `more` says. */
+/* Shares requests among all ranks: to stop, by a signal or because another process has taken over
+ * the run folder; or the request `more`. */
 static int asked_for(const rw_training *t, int more)
 {
     int asked = more;
@@ -174,7 +174,7 @@ rw_status rw_training_start_loader(rw_training *t)
                          rw_engine_rows(t->engine), t->seen, &t->loader);
 }
 
-/* Weights of another run begin a new one; a run that has begun goes on with its own. */
+/* --init applies to a new run alone; a run with checkpoints continues with its own weights. */
 static rw_status given_weights(rw_training *t)
 {
     if (!t->options->init) return RW_OK;
@@ -189,8 +189,7 @@ static bool nothing_to_train(const rw_training *t)
     return t->resumed && t->step >= t->last;
 }
 
-/* Everything up to the first step. Ranks agree after each part that can fail
- * on some of them. */
+/* All work before the first step. Ranks agree after each part that can fail on some ranks. */
 static rw_status set_up(rw_training *t)
 {
     const rw_train_options *o = t->options;
@@ -238,7 +237,7 @@ static void tear_down(rw_training *t)
 
 /* ---- Evaluation ----------------------------------------------- */
 
-/* Bits per byte, or what part of the tokens was right; of nothing, null. */
+/* Bits per byte, or the share of right predictions; null without a target. */
 static void add_figures(rw_training *t, const rw_loss *loss, char text[64])
 {
     double right = loss->counted > 0 ? loss->correct / loss->counted : NAN;
@@ -252,7 +251,7 @@ static void add_figures(rw_training *t, const rw_loss *loss, char text[64])
     }
 }
 
-/* Which held-out tokens an evaluation during training takes: `ropewalk eval` takes all. */
+/* The held-out tokens of an evaluation during training: `ropewalk eval` takes all. */
 static void name_part(const rw_training *t, uint64_t batches, char text[64])
 {
     uint64_t sequences = rw_source_heldout_count(t->source), batch = (uint64_t)t->settings.batch;
@@ -314,7 +313,7 @@ static void time_left(double seconds, char out[32])
 static void show_progress(rw_training *t, const rw_step_facts *f)
 {
     double now = MPI_Wtime(), interval = rw_on_terminal() ? 0.1 : 10;
-    bool first = t->step_seconds <= 0; /* a step of its own may take long: it is shown at once */
+    bool first = t->step_seconds <= 0; /* a single step may take long: the line is shown at once */
     t->step_seconds = t->step_seconds > 0 ? 0.9 * t->step_seconds + 0.1 * f->seconds : f->seconds;
     if (!first && now - t->shown < interval && t->step != t->last) return;
     t->shown = now;
@@ -357,8 +356,8 @@ static void update(rw_training *t, const rw_step_facts *f)
     rw_training_accept(t, f->loss.loss);
 }
 
-/* A step whose loss or gradient is not finite changes nothing, neither weights nor the carry,
- * which then jumps over the step's tokens. *back: training went back to a checkpoint. */
+/* A step with a loss or gradient that is not finite changes neither weights nor the carry; the
+ * carry then jumps over the tokens of the step. *back: training went back to a checkpoint. */
 static rw_status apply(rw_training *t, const rw_step_facts *f, bool *back)
 {
     rw_verdict verdict = rw_training_judge(t, f);
@@ -419,7 +418,7 @@ static void warn_of_launcher(const rw_training *t)
     rw_launcher_grace_warn(t->step_seconds / parts + t->save_seconds);
 }
 
-/* What follows a step that was counted. */
+/* Work after a counted step. */
 static rw_status after_step(rw_training *t, int asked)
 {
     /* Who asks to stop may not wait for an evaluation. */
@@ -440,7 +439,7 @@ static rw_status run_steps(rw_training *t)
         uint64_t before = t->step;
         RW_TRY(run_step(t));
         asked = what_next(t);
-        /* A step that was given up, or that sent training back, is not counted. */
+        /* A step that was given up, or that caused a rollback, is not counted. */
         if (t->step > before) RW_TRY(after_step(t, asked));
     }
     if (asked & LOST_FOLDER) RW_TRY(check_folder(t));
@@ -451,7 +450,7 @@ static rw_status run_steps(rw_training *t)
     return rw_training_save(t);
 }
 
-/* A report that cannot be written is no failure of the training: all is saved. */
+/* A report that cannot be written is no failure of the training: all weights are saved. */
 static bool write_report(const rw_training *t)
 {
     if (t->layout.rank != 0) return true;
@@ -471,8 +470,8 @@ static rw_status finish(rw_training *t)
     return RW_OK;
 }
 
-/* The run is where it was to go. Its files tell of how it was trained: other settings, which were
- * not in force, are not written into them. */
+/* The run has reached its last step. Its files describe how it was trained: settings of this
+ * launch, which were not in force, are not written. */
 static rw_status tell_idle(rw_training *t)
 {
     rw_info("nothing to train: the checkpoint is of step %" PRIu64

@@ -16,7 +16,7 @@ typedef struct {
     int override_count;
     uint64_t stop_at;   /* end after this step, with a checkpoint; RW_NO_STOP: train.steps */
     const char *resume; /* "auto", "never", or the path of a checkpoint */
-    const char *init;   /* run or checkpoint whose weights a new run begins with; NULL: none */
+    const char *init;   /* run or checkpoint with the initial weights of a new run; NULL: none */
     const char *const *init_only; /* patterns of names (fnmatch): the weights to take; none: all */
     int init_only_count;
     const char *const *init_skip; /* the weights not to take */
@@ -24,8 +24,8 @@ typedef struct {
     bool force; /* replace files in the run folder that ropewalk did not write */
 } rw_train_options;
 
-/* Trains. Collective over MPI_COMM_WORLD. RW_INTERRUPTED if a signal stopped it
- * after a checkpoint. */
+/* Trains. Collective over MPI_COMM_WORLD. RW_INTERRUPTED if a signal stopped the training after a
+ * checkpoint. */
 rw_status rw_train(const rw_train_options *options);
 
 #endif
