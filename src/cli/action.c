@@ -8,7 +8,7 @@
 
 #define ACTIONS_MOST 16
 
-/* `name` is none of them, or NULL: there is no argument. */
+/* `name` is no known action, or NULL: no argument. */
 static error_t refuse_name(struct argp_state *state, const rw_action *table, const char *name)
 {
     const char *names[ACTIONS_MOST];

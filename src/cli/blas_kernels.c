@@ -13,7 +13,8 @@
 #include "kernels/gemm.h"
 #include "kernels/gemm_check.h"
 
-/* From a start to the next one: which kernels were told, and which were wrong before. */
+/* Environment variables from a start to the next start: the requested kernels, and the kernels that
+ * were wrong. */
 #define TOLD     "OPENBLAS_CORETYPE"
 #define SETTLING "ROPEWALK_BLAS_WRONG"
 
@@ -108,18 +109,18 @@ const char *rw_blas_kernels_wrong(void)
     return wrong;
 }
 
-/* Can this BLAS be told which kernels to take? */
+/* Does this BLAS let the program choose its kernels? */
 static bool can_be_told(void)
 {
     extern char *openblas_get_config(void) __attribute__((weak));
     return openblas_get_config && strstr(openblas_get_config(), "DYNAMIC_ARCH");
 }
 
-/* The program again, with other kernels. Returns only if that is impossible. */
+/* Starts the program a second time with other kernels. Returns only if that is impossible. */
 static rw_status start_again(const char *core, char **argv)
 {
     setenv(TOLD, core, 1);
-    setenv("OPENBLAS_NUM_THREADS", "1", 0); /* it would start threads that have nothing to do */
+    setenv("OPENBLAS_NUM_THREADS", "1", 0); /* OpenBLAS would start threads without work */
     setenv(SETTLING, wrong, 1);
     execv("/proc/self/exe", argv);
     return rw_fail(RW_ERROR,
@@ -134,7 +135,7 @@ static void add_wrong(const char *core)
     snprintf(wrong + used, sizeof wrong - used, "%s%s", used ? ", " : "", core);
 }
 
-/* Kernels that are wrong: the next narrower ones instead. */
+/* If kernels are wrong: the next narrower kernels. */
 static rw_status avoid_wrong(char **argv)
 {
     const char *now = rw_gemm_kernels();
@@ -148,7 +149,7 @@ static rw_status avoid_wrong(char **argv)
                    wrong);
 }
 
-/* What to tell BLAS; NULL: nothing, its own choice is good. */
+/* The kernels to request from BLAS; NULL: the choice of BLAS is good. */
 static const char *better(const char *core)
 {
     int now = width_of(rw_gemm_kernels()), widest = width_of_processor();
@@ -184,7 +185,7 @@ rw_status rw_blas_kernels_settle(const char *core, char **argv)
     if (!computes_right()) return avoid_wrong(argv);
     note_origin(ours, told);
     if (!ours) return RW_OK;
-    /* Programs that this one starts choose for themselves. */
+    /* Child processes choose for themselves. */
     unsetenv(TOLD);
     unsetenv(SETTLING);
     return RW_OK;

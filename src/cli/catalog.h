@@ -1,5 +1,5 @@
-/* Readable lists of what is built in, with the keys that each takes: the
- * commands mixers and tasks. */
+/* Readable lists of the built-in mixers and tasks, with their keys: the commands mixers and tasks.
+ */
 #ifndef RW_CATALOG_H
 #define RW_CATALOG_H
 
@@ -18,8 +18,8 @@ typedef struct {
     int count;
 } rw_catalog;
 
-/* Runs a command that prints the whole catalog, or the entry that its argument
- * names. Collective over MPI_COMM_WORLD; rank 0 prints. */
+/* Runs a command that prints the whole catalog, or the entry named by its argument. Collective over
+ * MPI_COMM_WORLD; rank 0 prints. */
 rw_status rw_catalog_run(const rw_catalog *catalog, int argc, char **argv);
 
 #endif

@@ -10,9 +10,9 @@
 
 #include "base/shown_text.h"
 
-/* argp's own --help exits, or with ARGP_NO_EXIT goes on parsing and complains
- * about missing arguments. These options stand in for it: listed by argp_help,
- * found before the parsing starts. */
+/* argp's own --help exits, or with ARGP_NO_EXIT continues to parse and complains about missing
+ * arguments. These options replace it: argp_help lists them, and they are found before the parsing
+ * starts. */
 #define USAGE_KEY 0x100 /* beyond characters: no short option */
 
 static const struct argp_option help_options[] = {
@@ -31,7 +31,7 @@ static error_t accept_nothing(int key, char *argument, struct argp_state *state)
 
 static const struct argp help_argp = {.options = help_options, .parser = accept_nothing};
 
-/* The argp_help flags that the arguments ask for; 0 if they do not. */
+/* The argp_help flags that the arguments ask for; 0: none. */
 static unsigned wanted_help(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -49,7 +49,7 @@ static void print_help(const struct argp *argp, unsigned flags, char *name)
     argp_help(&both, stdout, flags, name);
 }
 
-/* What argp says quotes the arguments: it is collected here, to be shown as text. */
+/* Messages of argp quote the arguments: they are collected here, to be shown as text. */
 typedef struct {
     void *input; /* of the command's own parser, the only child */
     FILE *said;
@@ -79,7 +79,7 @@ static error_t parse_collecting(const struct argp *argp, int argc, char **argv, 
     return error;
 }
 
-/* getopt's message about an unknown option goes to standard error as it is. */
+/* getopt prints its message about an unknown option directly to standard error. */
 static rw_status check_option_names(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {

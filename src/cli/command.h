@@ -28,9 +28,8 @@ rw_status rw_command_parse(const struct argp *argp, int argc, char **argv, void 
 rw_status rw_command_parse_alone(const struct argp *argp, int argc, char **argv, void *input,
                                  int *stop);
 
-/* For argp parsers. The only argument of a command, to *out; without one,
- * `question` is asked (NULL: it may be missing). ARGP_ERR_UNKNOWN if `key`
- * stands for something else. */
+/* For argp parsers. The only argument of a command, to *out. Without an argument, usage fails with
+ * `question` (NULL: the argument is optional). ARGP_ERR_UNKNOWN if `key` is another option. */
 error_t rw_command_argument(int key, char *value, struct argp_state *state, const char *question,
                             const char **out);
 /* The value of --OPTION: a number of at least `least` and below `below`

@@ -57,7 +57,7 @@ static error_t add_all_mixers(rw_bench_parts *parts)
     return 0;
 }
 
-/* Parts that are one flag each. */
+/* Parts with a flag each. */
 static const struct {
     const char *name;
     size_t flag;
@@ -227,12 +227,11 @@ static void choose_defaults(arguments *a, int ranks)
         p->length_count = sizeof lengths / sizeof *lengths;
         memcpy(p->lengths, lengths, sizeof lengths);
     }
-    /* Unlike training: what is asked about is how sequences are shared. */
+    /* Unlike in training, the default shares sequences: the exchanges are to be measured. */
     if (a->dp == 0 && a->sp == 0) a->dp = 1;
 }
 
-/* Before hours of work: can the figures be written at all, and do they replace nothing but other
- * figures? */
+/* Before hours of work: can the figures be written, and do they replace only other figures? */
 static rw_status check_json(const arguments *a)
 {
     rw_draft draft;

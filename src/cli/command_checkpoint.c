@@ -1,4 +1,4 @@
-/* ropewalk checkpoint: looks at checkpoints, proves them, exports weights. */
+/* ropewalk checkpoint: lists, shows, verifies and digests checkpoints, and exports weights. */
 #include <stdio.h>
 
 #include "checkpoints/checkpoint.h"

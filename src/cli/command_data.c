@@ -66,7 +66,7 @@ static error_t parse_split(int key, char *argument, struct argp_state *state,
     int64_t seed = 0;
     error_t error;
     switch (key) {
-    case 'x': /* the build says what is out of range */
+    case 'x': /* the build reports values out of range */
         chosen->heldout_given = true;
         return rw_command_number(state, "heldout", argument, 0, INFINITY, &chosen->heldout);
     case KEY_SEED:

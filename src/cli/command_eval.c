@@ -145,7 +145,7 @@ static rw_status open_and_evaluate(arguments *a)
         status = rw_rank_compare(MPI_COMM_WORLD, "checkpoint", saved.identity,
                                  "the checkpoint must be the same on all hosts");
     if (status == RW_OK) status = rw_source_compare(saved.source, MPI_COMM_WORLD);
-    /* The run's layout was for its own ranks: share the batch, then sequences. */
+    /* The layout of the run was for its own ranks: share the batch first, then sequences. */
     if (status == RW_OK)
         status = rw_agree_comm(MPI_COMM_WORLD, rw_settings_forget_layout(&saved.settings));
     if (status == RW_OK) status = rw_settings_layout(&saved.settings, &layout);

@@ -1,6 +1,6 @@
-/* The findings of `ropewalk doctor`: one line each, with a verdict, and what to
- * do about it. Rank 0 runs the checks, except where one says it is collective.
- * A check never fails itself: what it cannot find out, it says. */
+/* The findings of `ropewalk doctor`: a line each, with a verdict and advice. Rank 0 runs the
+ * checks, except those marked collective. A check never fails: it reports what it cannot find out.
+ */
 #ifndef RW_DOCTOR_H
 #define RW_DOCTOR_H
 
@@ -18,17 +18,17 @@ typedef struct {
 /* Prints a finding: its subject in a column, then the text. */
 void rw_doctor_say(rw_doctor *doctor, rw_verdict verdict, const char *subject, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
-/* Prints what to do about the finding before. */
+/* Prints advice about the finding before. */
 void rw_doctor_advise(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* doctor_machine.c: what the machine has and allows. */
+/* doctor_machine.c: the resources and limits of the machine. */
 void rw_doctor_processor(rw_doctor *doctor);
 void rw_doctor_cores(rw_doctor *doctor);
 void rw_doctor_memory(rw_doctor *doctor);
 void rw_doctor_folder(rw_doctor *doctor);
 void rw_doctor_limits(rw_doctor *doctor);
 
-/* doctor_libraries.c: what ropewalk runs on. */
+/* doctor_libraries.c: the libraries of ropewalk. */
 typedef struct {
     int ranks, hosts;
 } rw_job_shape;

@@ -86,8 +86,7 @@ static void say_blas(rw_doctor *doctor)
     if (threads != 1) rw_doctor_advise("set OPENBLAS_NUM_THREADS=1: ropewalk threads over chunks");
 }
 
-/* Threads that are told to wait actively keep their cores from those that have work, as
- * soon as there are more threads than cores. */
+/* With more threads than cores, threads that wait actively keep cores from threads with work. */
 static void say_openmp(rw_doctor *doctor)
 {
     const int threads = omp_get_max_threads();

@@ -14,9 +14,8 @@
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
-/* Copies what follows "name" and its separator in the first line of a file
- * such as /proc/meminfo that starts with it; all of the first line if name is
- * empty. False if there is none. */
+/* Copies the text after "name" and its separator in the first line of a file such as /proc/meminfo
+ * that begins with the name; the whole first line if name is empty. False without such a line. */
 static bool read_line(const char *path, const char *name, char *value, size_t size)
 {
     FILE *file = fopen(path, "r");

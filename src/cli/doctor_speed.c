@@ -4,9 +4,9 @@
 #include "kernels/gemm_bf16.h"
 #include "measure/limits.h"
 
-#define MEASURE_S  0.2 /* seconds that a measurement takes */
+#define MEASURE_S  0.2 /* seconds of a measurement */
 #define SLOW_SHARE 0.4 /* of the peak of a core; good kernels reach 0.7 and more */
-/* Times the rate of float32: below, rounding operands may cost what products gain. */
+/* Least gain over float32: below, the cost of rounding operands may exceed the gain of products. */
 #define WORTH_BF16 2.5
 
 void rw_doctor_products(rw_doctor *doctor)

@@ -8,7 +8,7 @@
 
 typedef struct {
     const char *path;    /* "optimizer": where the keys stand */
-    const char *owner;   /* "adamw": the keys belong to this choice; NULL: to all */
+    const char *owner;   /* "adamw": the keys belong to this choice; NULL: to all choices */
     const char *summary; /* of the section or of the owner */
     const char *source;  /* of the owner: paper; NULL: none */
     const rw_key *keys;  /* may be empty */

@@ -23,8 +23,8 @@ static int ranks_of_host(void)
     return 1;
 }
 
-/* Cores that all ranks of this host have together: those of the launcher, which is not bound
- * to the cores of one rank. */
+/* Cores of all ranks of this host together: the cores of the launcher, which is not bound to the
+ * cores of a rank. */
 static double cores_of_launcher(void)
 {
     cpu_set_t cores;
@@ -34,7 +34,7 @@ static double cores_of_launcher(void)
     return quota > 0 && quota < CPU_COUNT(&cores) ? quota : CPU_COUNT(&cores);
 }
 
-/* Does the host have more ranks than cores, so that who spins keeps others from work? */
+/* Does the host have more ranks than cores, so that spinning ranks keep others from work? */
 static bool cores_are_shared(void)
 {
     int ranks = ranks_of_host();
@@ -75,7 +75,7 @@ static bool has_entries(const char *folder)
     return found;
 }
 
-/* Without mpirun or srun, which tell the ranks who they are. */
+/* Started without mpirun or srun, which tell ranks their numbers. */
 static bool is_alone(void)
 {
     return !getenv("PMIX_NAMESPACE") && !getenv("PMI_RANK") && !getenv("PMI_FD");
@@ -83,15 +83,15 @@ static bool is_alone(void)
 
 void rw_launch_advise_mpi(void)
 {
-    /* Alone, it would start a daemon of its own, which needs ssh and time. */
+    /* A single program would start its own daemon, which needs ssh and time. */
     setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    /* Programs that are alone would all use one folder of /tmp, and fail when one of
-     * them removes it while another starts. */
+    /* All single programs would use the same folder of /tmp, and fail when one of them removes the
+     * folder while another starts. */
     if (is_alone()) setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
-    /* Ranks that wait give their core to whoever has work: other ranks, threads, other users. */
+    /* Waiting ranks give their core to others with work: ranks, threads, other users. */
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-    /* It loads the libraries of all fast networks before it finds that there is none,
-     * which takes longer than all else at the start (docs/decisions/0019-processors.md). */
+    /* Open MPI loads the libraries of all fast networks before it finds none of them, which takes
+     * longer than the rest of the start (docs/decisions/0019-processors.md). */
     bool fast_network = has_entries("/sys/class/infiniband") || has_entries("/sys/class/cxi");
     if ((is_alone() || !fast_network) && !getenv("OMPI_MCA_mtl")) setenv("OMPI_MCA_pml", "ob1", 0);
 }

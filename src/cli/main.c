@@ -1,5 +1,5 @@
-/* main(): starts the program of the instruction set that suits this processor.
- * Compiled for any processor, and calls nothing that is not, until it knows. */
+/* main(): starts the program of the best instruction set for this processor. Compiled for any
+ * processor; calls no other code before the choice. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 
 enum { EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
-/* MPI has not been started: the launchers' variables tell ranks apart. One rank
- * of each host speaks, hosts may differ. */
+/* MPI has not been started: variables of the launchers tell ranks apart. One rank of each host
+ * speaks, because hosts may differ. */
 static bool speaks(void)
 {
     static const char *const variables[] = {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID",
@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 3))) _Noreturn static void refuse(int code, con
         va_start(arguments, format);
         vsnprintf(line, sizeof line, format, arguments);
         va_end(arguments);
-        /* base/shown_text.h is not for any processor: what is no plain character is a '?'. */
+        /* base/shown_text.h is not for any processor: characters that are not plain become '?'. */
         for (char *c = line; *c; c++)
             if (*c < ' ' || *c > '~') *c = '?';
         fprintf(stderr, "ropewalk: on %s: %s\n", host, line);
@@ -43,7 +43,7 @@ __attribute__((format(printf, 2, 3))) _Noreturn static void refuse(int code, con
     exit(code);
 }
 
-/* What the program uses and this processor lacks, the first of it; NULL: nothing. */
+/* The first instruction set that the program uses and this processor lacks; NULL: none. */
 static const char *lacking(const rw_program *program)
 {
     static const char *const names[] = {

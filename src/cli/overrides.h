@@ -1,5 +1,5 @@
-/* Options of a command that stand for keys of the configuration: --dp 2 is
- * parallel.dp=2. A list of key.path=value texts. */
+/* Options of a command that set keys of the configuration: --dp 2 is parallel.dp=2. A list of
+ * key.path=value texts. */
 #ifndef RW_OVERRIDES_H
 #define RW_OVERRIDES_H
 
@@ -11,7 +11,7 @@ typedef struct {
     const char *text[RW_MAX_OVERRIDES];
     char *owned[RW_MAX_OVERRIDES];
     int count;
-    rw_status status; /* of the additions: argp's parsers cannot return it */
+    rw_status status; /* status of the additions: argp's parsers cannot return it */
 } rw_overrides;
 
 /* Adds KEY=VALUE; with key NULL, `value` is the whole text, borrowed. Returns

@@ -1,5 +1,5 @@
-/* The program of one instruction set: starts MPI, finds the command, lets it run
- * on every rank, and turns the agreed status into one message and the exit code. */
+/* The program of an instruction set: starts MPI, finds the command, runs it on every rank, and
+ * turns the agreed status into a message and the exit code. */
 #include "cli/program.h"
 
 #include <mpi.h>
@@ -19,8 +19,8 @@
 #include "kernels/gemm.h"
 #include "mpi/layout.h"
 
-/* RW_SET and RW_SET_NAME: from the build (sets.mk), the set's name as it is joined
- * to another one and as it is shown. */
+/* RW_SET and RW_SET_NAME come from the build (sets.mk): the name of the set in identifiers, and the
+ * name for people. */
 #define JOINED_(a, b) a##b
 #define JOINED(a, b)  JOINED_(a, b)
 #define RW_PROGRAM    JOINED(rw_program_, RW_SET)
@@ -88,7 +88,7 @@ static void print_version(void)
     printf("\nBLAS kernels: %s (%s)\n", rw_gemm_kernels(), rw_blas_kernels_origin());
 }
 
-/* Runs what the arguments say. *name: the command's name for messages. */
+/* Runs the command of the arguments. *name: the command's name for messages. */
 static rw_status run(int argc, char **argv, int rank, char *name, size_t size)
 {
     if (argc < 2) return rw_fail(RW_USAGE, "no command given; ropewalk --help lists them");
@@ -115,7 +115,7 @@ static rw_status finish_output(rw_status status)
     return status;
 }
 
-/* Usage errors that argp has explained leave no message. */
+/* Usage errors already explained by argp leave no message. */
 static void report(rw_status status, const char *name)
 {
     const char *message = rw_message();
@@ -132,11 +132,11 @@ static int start(int argc, char **argv)
     const char *asked = getenv("ROPEWALK_ISA");
     rw_launch_settle_threads(argv);
     rw_gemm_one_thread();
-    rw_float_mode_flush(); /* threads inherit it, also those that MPI starts */
+    rw_float_mode_flush(); /* threads inherit the mode, also threads of MPI */
     rw_status status =
         rw_blas_kernels_settle(asked && asked[0] ? rw_program_self()->blas : NULL, argv);
     rw_launch_advise_mpi();
-    /* A file that reaches its size limit (ulimit -f) is a failed write, like one on a full disk. */
+    /* A file at its size limit (ulimit -f) is a failed write, like a write to a full disk. */
     signal(SIGXFSZ, SIG_IGN);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -155,7 +155,7 @@ static const char *const uses[] = {
 #define USES(name, macro) TEXT(macro),
     RW_INSTRUCTIONS(USES) NULL};
 
-/* The one name that a build of several sets lets out of each (sets.mk). */
+/* The only name that a build of several sets exports from each set (sets.mk). */
 __attribute__((visibility("default"))) extern const rw_program RW_PROGRAM;
 const rw_program RW_PROGRAM = {
     .name = TEXT(RW_SET_NAME),

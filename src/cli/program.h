@@ -1,14 +1,12 @@
-/* The program, once for each instruction set that it was built for. main() is
- * compiled for any processor; it looks at the one it runs on and starts the
- * widest of them that runs here, or the one that ROPEWALK_ISA names. The list
- * is RW_SETS in configure.ac, how they are built src/cli/sets.mk, why so
- * docs/decisions/0019-processors.md. */
+/* The program, once for each instruction set of the build. main() is compiled for any processor. It
+ * starts the widest program that runs on this processor, or the program that ROPEWALK_ISA names.
+ * RW_SETS in configure.ac is the list; src/cli/sets.mk builds the sets;
+ * docs/decisions/0019-processors.md gives the reasons. */
 #ifndef RW_PROGRAM_H
 #define RW_PROGRAM_H
 
-/* Instructions that a compiler may use by itself, as __builtin_cpu_supports and
- * the compiler's macros name them. Those that it cannot ask for (lzcnt, movbe,
- * f16c) came with avx2. */
+/* Instructions that a compiler may use by itself, as names of __builtin_cpu_supports and of the
+ * compiler's macros. Instructions that it cannot ask for (lzcnt, movbe, f16c) came with avx2. */
 #if defined(__x86_64__)
 #define RW_INSTRUCTIONS(X)                                                                         \
     X("sse3", __SSE3__)                                                                            \
@@ -40,11 +38,11 @@
 #endif
 
 typedef struct {
-    const char *name;    /* of the instruction set, as ROPEWALK_ISA names it: "avx2" */
-    const char *vectors; /* what it computes with, for people: "AVX2" */
-    const char *blas;    /* the OPENBLAS_CORETYPE that needs no more than the set; or NULL */
-    /* In the order of RW_INSTRUCTIONS: the value of the macro where this was
-     * compiled, "1", or its name if it is not defined. */
+    const char *name;    /* name of the instruction set in ROPEWALK_ISA: "avx2" */
+    const char *vectors; /* name for people: "AVX2" */
+    const char *blas;    /* the widest OPENBLAS_CORETYPE within the set; or NULL */
+    /* In the order of RW_INSTRUCTIONS: the value of the macro at compile time, "1", or its name if
+     * it was not defined. */
     const char *const *uses;
     int (*run)(int argc, char **argv); /* the program: returns its exit code */
 } rw_program;
@@ -52,7 +50,7 @@ typedef struct {
 /* From the narrowest instruction set to the widest; NULL-terminated. */
 extern const rw_program *const rw_program_registry[];
 
-/* The one that runs. */
+/* The running program. */
 const rw_program *rw_program_self(void);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include "base/status.h"
 
-/* All bytes of the file at `path`; "-": of standard input. At least one byte of memory
- * belongs to *text, which the caller frees. Not collective. */
+/* All bytes of the file at `path`; "-": of standard input. *text has at least one byte of memory,
+ * which the caller frees. Not collective. */
 rw_status rw_prompt_file_read(const char *path, char **text, size_t *size);
 
 #endif

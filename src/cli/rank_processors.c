@@ -21,7 +21,7 @@
 
 /* ---- Arguments and build --------------------------------------------------------- */
 
-/* One argument a line; argv[0] may differ, it is a path on the host. */
+/* An argument a line; argv[0] may differ between hosts: it is a path. */
 static rw_status list_arguments(int argc, char **argv, char **out)
 {
     size_t bytes = 1, used = 0;
@@ -71,7 +71,7 @@ static rw_status compare_builds(void)
 
 /* ---- Processors -------------------------------------------------------------------- */
 
-/* What one rank computes with. */
+/* The processor and libraries of a rank. */
 typedef struct {
     char set[24], blas[24], host[64], libraries[96];
     bool flushes;
@@ -98,7 +98,7 @@ static bool same(const kind *a, const kind *b)
            strcmp(a->libraries, b->libraries) == 0 && a->flushes == b->flushes;
 }
 
-/* The narrowest set among the ranks: they come in order. */
+/* The narrowest set among the ranks: sets are in order. */
 static const char *narrowest(const kind *kinds, int ranks)
 {
     for (const rw_program *const *it = rw_program_registry; *it; it++)

@@ -6,8 +6,8 @@
 
 /* Fails on all ranks if a rank was started with other arguments or from another build of the
  * program. Warns, on rank 0, if ranks run other instruction sets, BLAS kernels, libraries or
- * floating-point modes: results then depend on the layout. Messages name the hosts and say
- * what to set. Collective over MPI_COMM_WORLD, before anything else is. */
+ * floating-point modes: results then depend on the layout. Messages name the hosts and the settings
+ * to change. Collective over MPI_COMM_WORLD, before all other collectives. */
 rw_status rw_rank_processors_compare(int argc, char **argv);
 
 #endif

@@ -22,7 +22,7 @@ static json_t *limits_json(const rw_limits *l)
 
 /* ---- Rows ---------------------------------------------------------------------- */
 
-/* null: what reads neither values nor parameters has no backward. */
+/* null: an op without inputs and parameters has no backward. */
 static json_t *op_pass_json(const rw_op_pass *p)
 {
     if (p->cost.bytes <= 0) return json_null();
@@ -44,7 +44,7 @@ static json_t *op_json(const void *rows, size_t i)
                      "seconds_once_a_step", f->prepare);
 }
 
-/* What all rows of models begin with. */
+/* The first members of all rows of models. */
 static json_t *sizes_json(const char *kind, const char *name, long length, long batch, int rounds,
                           const char *reason)
 {

@@ -1,4 +1,4 @@
-/* What `ropewalk bench` has measured, to be shown as tables or written as JSON. */
+/* The measurements of `ropewalk bench`, for tables and for JSON. */
 #ifndef RW_BENCH_RECORD_H
 #define RW_BENCH_RECORD_H
 
@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct {
     const char *op;
-    const char *where; /* the mixer in which it was found, "mlp" or "sample" */
+    const char *where; /* the mixer that holds the op, "mlp" or "sample" */
     rw_op_figures figures;
 } rw_op_row;
 
@@ -45,7 +45,7 @@ typedef struct {
     rw_primitive_figures figures;
 } rw_primitive_row;
 
-/* Rows of one kind. */
+/* Rows of a kind. */
 typedef struct {
     void *rows;
     size_t count, capacity;
@@ -63,18 +63,18 @@ typedef struct {
 rw_status rw_bench_add(rw_bench_rows *rows, const void *row, size_t size);
 void rw_bench_free(rw_bench_record *record);
 
-/* A training step without its forward pass, which is taken to last as long as an
- * evaluation: seconds. */
+/* Seconds of a training step without its forward pass; the forward pass is assumed to take as long
+ * as an evaluation. */
 double rw_bench_backward(const rw_model_figures *figures);
 /* amount / seconds; 0 where there is no time. */
 double rw_bench_rate(double amount, double seconds);
 
 /* Tables to standard output. Not collective. */
 void rw_bench_print(const rw_bench_record *record);
-/* One JSON object, to a file of this path, whole or not at all. Not collective. */
+/* A JSON object, written to this path as a whole or not at all. Not collective. */
 rw_status rw_bench_write_json(const rw_bench_record *record, const char *path);
-/* Fails if that would replace what is no file; without `force` also if it would replace a file
- * that is not such an object. Not collective. */
+/* Fails if the path is not a file, or, without `force`, a file that is not such a JSON object. Not
+ * collective. */
 rw_status rw_bench_json_replaces(const char *path, bool force);
 
 #endif

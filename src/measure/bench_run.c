@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "measure/limits.h"
 
-#define LIMIT_S 0.3 /* seconds that the measurement of a limit takes */
+#define LIMIT_S 0.3 /* seconds for the measurement of a limit */
 enum { OP_CHUNK = 256 };
 
 bool rw_bench_recompute(const char *name, rw_recompute *out)
@@ -70,7 +70,7 @@ static rw_status measure_ops(const rw_bench_parts *parts, const rw_layout *layou
 
 /* ---- Mixers and steps ---------------------------------------------------------------- */
 
-/* On a terminal the line follows the rounds; elsewhere one a length will do. */
+/* On a terminal the line follows the rounds; elsewhere a line for each length is enough. */
 static void show_round(const char *name, long length, int round, int rounds)
 {
     if (round == 1 || rw_on_terminal())
@@ -137,8 +137,8 @@ static rw_status measure_invariance(const rw_bench_parts *parts, const rw_layout
     return RW_OK;
 }
 
-/* Payloads of 4 KiB, 64 KiB and 1 MiB; two sequences a rank, two chunks a rank
- * of each, so that every rank has one maximal node. */
+/* Payloads of 4 KiB, 64 KiB and 1 MiB; two sequences a rank, with two chunks of each sequence a
+ * rank, so that every rank has a single maximal node. */
 static rw_status measure_primitive(const rw_layout *layout, const rw_primitive *primitive,
                                    int rounds, rw_bench_record *record)
 {

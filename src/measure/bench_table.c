@@ -37,7 +37,7 @@ static void print_pass_head(void)
     printf(" %9s %8s %8s %6s %-8s", "ns/token", "GFLOP/s", "GB/s", "share", "of");
 }
 
-/* What reads neither values nor parameters has no backward. */
+/* An op without inputs and parameters has no backward. */
 static void print_pass(const rw_op_pass *p)
 {
     if (p->cost.bytes > 0)
@@ -87,7 +87,7 @@ static bool print_sizes(const rw_model_row *row)
     return f->rounds > 0;
 }
 
-/* Time a token over that of the model's shortest length that was measured. */
+/* Time a token over the time at the shortest measured length of the model. */
 static double growth(const rw_model_row *rows, size_t i)
 {
     size_t first = i;

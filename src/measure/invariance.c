@@ -11,7 +11,7 @@
 #include "measure/trainee.h"
 #include "model/gradient_sum.h"
 
-/* Sums by all-reduce that may be in flight at once: as many as on the tree. */
+/* All-reduces that may be in flight at once: as many as sums on the tree. */
 enum { STEP_TOKENS = 4096, FLIGHTS = RW_REDUCTIONS };
 
 typedef struct {
@@ -19,11 +19,11 @@ typedef struct {
     rw_plan *plan;
     rw_gradient_sum *sum;
     rw_scan_cost *scans;
-    size_t part;          /* reals that backward of a segment reads on a chunk */
-    real *values, *sinks; /* those of all chunks; what is made of them, a cache line a thread */
+    size_t part;          /* reals that the backward pass of a segment reads on a chunk */
+    real *values, *sinks; /* the same for all chunks; sums over them, a cache line a thread */
     real *plain;          /* (FLIGHTS, threads, largest leaf) */
     MPI_Request request[FLIGHTS];
-    long sums; /* that were begun by all-reduce */
+    long sums; /* all-reduces in flight */
 } rig;
 
 /* ---- Setting up ---------------------------------------------------------------- */
@@ -50,7 +50,7 @@ static rw_status open_rig(const rw_layout *layout, const rw_model *model,
     long passes = local_sequences(r->plan) * local_chunks(r->plan) * r->plan->segment_count;
     r->part = r->plan->arena / (size_t)passes;
     RW_TRY(rw_alloc(r->plan->arena, sizeof(real), "memory to read", &r->values));
-    memset(r->values, 0, r->plan->arena * sizeof(real)); /* so that there is memory to read */
+    memset(r->values, 0, r->plan->arena * sizeof(real)); /* so that memory to read exists */
     RW_TRY(rw_alloc(16 * threads, sizeof(real), "sums", &r->sinks));
     return rw_alloc(FLIGHTS * threads * r->plan->largest_leaf, sizeof(real), "gradients",
                     &r->plain);
@@ -68,8 +68,8 @@ static void close_rig(rig *r)
 
 /* ---- What both do ---------------------------------------------------------------- */
 
-/* In the place of backward of segment s on the i-th local chunk: reads what lies in
- * memory for it, and adds to all of the gradient. */
+/* Takes the place of the backward pass of segment s on the i-th local chunk: reads as much memory,
+ * and adds to the whole gradient. */
 static void stand_in(const rig *r, int s, long i, real *gradient)
 {
     long chunks = local_sequences(r->plan) * local_chunks(r->plan);
@@ -192,7 +192,7 @@ static void scan_plainly(rig *r)
     rw_scan_cost_pass(r->scans);
 }
 
-/* The tree's way and the plain one, in turn. */
+/* The sums on the tree and the plain sums, in turn. */
 typedef struct {
     void (*tree)(rig *), (*plain)(rig *);
     rw_rounds tree_seconds, plain_seconds, share;

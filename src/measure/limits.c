@@ -45,7 +45,7 @@ static void multiply(bool narrow, const float *a, const float *b, float *c)
                     b, GEMM_K, 0, c, GEMM_N);
 }
 
-/* Products by one thread until `end`; returns how many. */
+/* Products by a thread until `end`; returns their number. */
 static long multiply_until(bool narrow, double end)
 {
     size_t of_a = (size_t)GEMM_M * GEMM_K, of_b = (size_t)GEMM_K * GEMM_N;
@@ -80,7 +80,7 @@ double rw_measure_products(int threads, double seconds)
 enum { TURNS = 1 << 16 };
 
 /* 10 sums are in flight at a time: more than the latency of a multiply-add needs, and few enough
- * for 16 registers. They are variables of their own: compilers keep an array in memory. */
+ * for 16 registers. They are separate variables: compilers keep an array in memory. */
 #define EACH_SUM(DO) DO(a) DO(b) DO(c) DO(d) DO(e) DO(f) DO(g) DO(h) DO(i) DO(j)
 enum { SUMS = 10 };
 
@@ -134,7 +134,7 @@ double rw_measure_products_bf16(int threads, double seconds)
 
 enum { FACTORS = 1024 };
 
-/* Seconds of one pass; the best of many until `end`. */
+/* Seconds of a pass; the best of many until `end`. */
 static double scale_until(const float *from, float *to, double end)
 {
     volatile float half = 0.5f;
@@ -175,7 +175,7 @@ double rw_measure_triad(int threads, double seconds)
     float *a = NULL;
     if (!allocate((size_t)3 * TRIAD_SIZE, &a)) return 0;
     float *b = a + TRIAD_SIZE, *c = b + TRIAD_SIZE;
-    /* By the threads that read them: so are the pages near. */
+    /* Initialised by the threads that read them: so the pages are near. */
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int i = 0; i < TRIAD_SIZE; i++) a[i] = b[i] = c[i] = 1;
     double best = INFINITY, end = rw_seconds() + seconds;
@@ -192,7 +192,7 @@ double rw_measure_triad(int threads, double seconds)
 
 /* ---- Transforms ------------------------------------------------------------ */
 
-/* Transforms by one thread until `end`; returns how many. */
+/* Transforms by a thread until `end`; returns their number. */
 static long transform_until(fftwf_plan plan, int n, double end)
 {
     float *x = NULL;

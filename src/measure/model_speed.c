@@ -10,7 +10,7 @@
 #include "measure/trainee.h"
 
 enum { STEP_TOKENS = 4096 };
-#define LIMIT_S 0.05 /* seconds that each limit is measured, in turn with the steps */
+#define LIMIT_S 0.05 /* seconds for each limit, measured in turn with the steps */
 
 static rw_plan_options options_of(const rw_model_speed *s, long length)
 {
@@ -30,7 +30,7 @@ static double tokens_of(const rw_model_figures *f)
 
 /* ---- Timing ------------------------------------------------------------------ */
 
-/* Seconds of an evaluation or a training step, and what all ranks sent. */
+/* Seconds of an evaluation or a training step, and the bytes of all ranks. */
 static double run_pass(rw_trainee *t, bool training, uint64_t step, double *sent)
 {
     double before = rw_comm_count.bytes;
@@ -67,8 +67,8 @@ static void take(const timings *t, rw_pass_figures *out)
     out->limits = rw_rounds_median(&t->limits);
 }
 
-/* The first passes warm up; their bytes are those of all. Stops early once the
- * time for one step is used up. */
+/* The first passes warm up; their bytes are the bytes of all passes. Stops early when the time for
+ * a step is used up. */
 static void run_rounds(const rw_model_speed *s, rw_trainee *t, rw_model_figures *out)
 {
     timings forward = {.seconds = {.count = 0}}, step = forward;
@@ -100,8 +100,8 @@ static void remember(rw_model_speed *s, long length, double seconds, double byte
     s->known[s->known_count++].bytes = bytes;
 }
 
-/* Extrapolates a cost a token by the power of the length that the last two
- * lengths show, which is between 0 (linear mixers) and 1 (quadratic ones). */
+/* Extrapolates a cost a token by a power of the length, from the last two lengths; the power is
+ * between 0 (linear mixers) and 1 (quadratic mixers). */
 static double extrapolate(const rw_model_speed *s, double older, double newer, long length)
 {
     double ratio = (double)s->known[1].length / (double)s->known[0].length;
@@ -109,7 +109,7 @@ static double extrapolate(const rw_model_speed *s, double older, double newer, l
     return newer * pow((double)length / (double)s->known[1].length, power);
 }
 
-/* What the rank may take of the memory that its host has to give. */
+/* The memory that a rank may take of its host. */
 static double memory_left(const rw_layout *layout)
 {
     MPI_Comm host;
@@ -121,7 +121,7 @@ static double memory_left(const rw_layout *layout)
     return rw_over_ranks(layout, left / ranks - (double)rw_memory_in_use(), MPI_MIN);
 }
 
-/* Says why the length is not to be tried; false if it is, or if too little is known. */
+/* Says why a length is not tried; false if it is tried, or if too little is known. */
 static bool is_too_much(const rw_model_speed *s, long length, rw_model_figures *out)
 {
     if (s->known_count < 2) return false;
@@ -143,7 +143,7 @@ static bool is_too_much(const rw_model_speed *s, long length, rw_model_figures *
 
 /* ---- One length --------------------------------------------------------------- */
 
-/* Runs the length; two steps only where out is NULL, the faster of which counts. */
+/* Runs a length; with out NULL only two steps, of which the faster counts. */
 static rw_status run_length(rw_model_speed *s, long length, rw_model_figures *out)
 {
     rw_trainee t;
@@ -167,8 +167,7 @@ done:
     return status;
 }
 
-/* Are the known lengths close enough to judge this one by? What they are off by
- * grows with the distance. */
+/* Are the known lengths close enough for an estimate? The error grows with the distance. */
 static bool is_near(const rw_model_speed *s, long length)
 {
     return length <= STEP_TOKENS || (s->known_count == 2 && length <= 4 * s->known[1].length);
@@ -190,7 +189,7 @@ rw_status rw_model_speed_run(rw_model_speed *s, long length, rw_model_figures *o
     *out = (rw_model_figures){.length = length, .batch = options_of(s, length).batch};
     rw_status status = estimate_and_run(s, length, out);
     if (status != RW_USAGE) return status;
-    /* This model cannot be had at this width or length: others can. */
+    /* This model is not possible at this width or length; other models are. */
     snprintf(out->reason, sizeof out->reason, "%.*s", (int)sizeof out->reason - 1, rw_message());
     rw_clear_message();
     return RW_OK;

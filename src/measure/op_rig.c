@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* Where all rows are seen at once: the length of sequences, and the most of them, since the
- * work may grow with the square of the length. Elsewhere: the most chunks. */
+/* For ops with a global carry: the sequence length, and the most sequences, since the work may grow
+ * with the square of the length. For other ops: the most chunks. */
 enum { GLOBAL_LENGTH = 4096, MOST_SEQUENCES = 8, MOST_CHUNKS = 1 << 16 };
 
 /* ---- Sizes ------------------------------------------------------------------- */
@@ -24,11 +24,11 @@ static void set_span(rw_op_rig *r)
     r->span = (rw_span){.layout = layout, .length = GLOBAL_LENGTH, .chunk = (int)chunk};
     if (r->span.length < least) r->span.length = least;
     r->span.rows = rw_span_rows(&r->span, layout->sp_rank);
-    /* The same on all ranks, and so is the number of sequences that follows from it. */
+    /* The same on all ranks, and so is the number of sequences. */
     r->span.stride = (rw_span_most_rows(&r->span) + chunk - 1) / chunk * chunk;
 }
 
-/* Columns of what an op reads of the data: `features`, or the targets of a loss. */
+/* Columns of the data that an op reads: `features`, or the targets of a loss. */
 static long data_columns(const rw_node *node)
 {
     if (node->op->is_loss) return node->param_rows[0];
@@ -82,7 +82,7 @@ static rw_status new_array(rw_op_rig *r, int a)
     return RW_OK;
 }
 
-/* Ids that a table with as many rows as the first parameter has. */
+/* Ids for a table with as many rows as the first parameter. */
 static rw_status new_tokens(rw_op_rig *r)
 {
     long vocab = r->node.params ? r->node.param_rows[0] : 1;

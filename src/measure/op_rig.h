@@ -1,5 +1,5 @@
-/* One op with all that its calls need: the way to run it alone, over so many
- * chunks that no cache holds them, as it meets them in a training step. */
+/* An op with all arguments of its calls: runs the op alone, over so many chunks that no cache holds
+ * them, like in a training step. */
 #ifndef RW_OP_RIG_H
 #define RW_OP_RIG_H
 
@@ -7,7 +7,7 @@
 #include "mpi/layout.h"
 #include "graph/op_cost.h"
 
-/* What there is of each for every slot. */
+/* The arrays of every slot. */
 enum {
     RW_RIG_IN,
     RW_RIG_DIN = RW_RIG_IN + RW_MAX_INPUTS,
@@ -23,7 +23,7 @@ enum {
     RW_RIG_ARRAYS
 };
 
-/* A slot is a chunk, or with a global carry this rank's part of a sequence. */
+/* A slot is a chunk, or with a global carry the rows of a sequence on this rank. */
 typedef struct {
     const rw_layout *layout;
     const rw_model *model;
@@ -34,19 +34,19 @@ typedef struct {
     real *array[RW_RIG_ARRAYS]; /* (slots, per) */
     int32_t *tokens;            /* (rows) */
     real *derived, *workspace;
-    real *scratch, *leaf; /* of each thread, these many reals: */
+    real *scratch, *leaf; /* of each thread, with this many reals: */
     size_t scratch_each, leaf_each, dderived;
     double *losses; /* of each thread */
 } rw_op_rig;
 
-/* Node `index` of a model, on chunks of its length, so many that this rank's arrays take
- * `bytes` or a little more; the model is borrowed. Not collective, but every rank must call it
- * alike; to be closed, also after an error. RW_USAGE where the op cannot run on this layout. */
+/* Node `index` of a model, with so many chunks that the arrays of this rank take `bytes` or a
+ * little more; borrows the model. Not collective, but every rank must make the same call; close it,
+ * also after an error. RW_USAGE if the op cannot run on this layout. */
 rw_status rw_op_rig_open(const rw_layout *layout, const rw_model *model, int index, double bytes,
                          rw_op_rig *out);
 void rw_op_rig_close(rw_op_rig *rig);
 
-/* What all ranks together do in a pass, and on how many tokens. */
+/* The work of all ranks together in a pass, and its tokens. */
 rw_cost rw_op_rig_cost(const rw_op_rig *rig, bool backward);
 double rw_op_rig_tokens(const rw_op_rig *rig);
 
@@ -54,7 +54,7 @@ double rw_op_rig_tokens(const rw_op_rig *rig);
  * forward pass. Collective over the layout if the carry is global. */
 void rw_op_rig_forward(rw_op_rig *rig);
 void rw_op_rig_backward(rw_op_rig *rig);
-/* What is done once a step, before and behind all chunks. */
+/* The work once a step, before and after all chunks. */
 void rw_op_rig_prepare(rw_op_rig *rig);
 void rw_op_rig_prepare_backward(rw_op_rig *rig);
 

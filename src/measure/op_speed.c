@@ -6,7 +6,7 @@
 #include "measure/op_rig.h"
 #include "measure/rounds.h"
 
-/* Seconds that a limit is measured, and that a round of an op lasts at least. */
+/* Seconds for the measurement of a limit; least seconds of a round of an op. */
 #define LIMIT_S 0.04
 #define ROUND_S 0.04
 #define OP_S    3.0 /* after so long no further round begins */
@@ -26,7 +26,7 @@ static double timed(rw_op_rig *rig, void (*run)(rw_op_rig *))
     return rw_over_ranks(rig->layout, rw_seconds() - start, MPI_MAX);
 }
 
-/* Backward follows forward each time: some leave their work in what forward saved. */
+/* Forward comes before each backward: some ops change in backward what forward saved. */
 static round_seconds run_round(rw_op_rig *rig, int repeats)
 {
     round_seconds sum = {0};

@@ -1,5 +1,5 @@
-/* How fast an op runs alone, on all threads of all ranks at once, from memory:
- * forward and backward against the roofline of what it declares. */
+/* The speed of an op alone, on all threads of all ranks at once, from memory: forward and backward
+ * against the roofline of its declared costs. */
 #ifndef RW_OP_SPEED_H
 #define RW_OP_SPEED_H
 
@@ -11,19 +11,19 @@ typedef struct {
     double seconds; /* median of the rounds */
     rw_cost cost;
     double share;   /* roofline over measured, from rates measured in turn; median */
-    bool is_memory; /* the limit is the rate of memory, not that of products */
+    bool is_memory; /* the limit is the rate of memory, not the rate of products */
 } rw_op_pass;
 
 /* The same on every rank. */
 typedef struct {
     int in, out; /* columns */
     rw_op_pass forward, backward;
-    double prepare; /* seconds a step spends on what depends on the weights alone, both ways */
+    double prepare; /* seconds once a step for the derived data, both directions */
     int rounds;     /* 0: not measured, see `reason` */
     char reason[160];
 } rw_op_figures;
 
-/* Collective over the layout. What the op cannot do on it is a reason, no error. */
+/* Collective over the layout. An op that cannot run on the layout gives a reason, no error. */
 rw_status rw_op_speed_run(const rw_layout *layout, const rw_op_use *use, int rounds,
                           rw_op_figures *out);
 

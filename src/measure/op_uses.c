@@ -23,7 +23,7 @@ done:
     return status;
 }
 
-/* A model of these blocks; none if they do not fit its width. */
+/* A model of these blocks; no model if they do not fit its width. */
 static rw_status add_blocks(rw_op_uses *u, int width, int chunk, const char *blocks,
                             const char *where)
 {

@@ -1,5 +1,5 @@
-/* Which ops there are to measure, and on what: the first use of each in blocks of
- * the mixers and mlps with their defaults, or the op's own sample. */
+/* The ops to measure, each in its first use: in blocks of the mixers and mlps with their defaults,
+ * or in the op's own sample. */
 #ifndef RW_OP_USES_H
 #define RW_OP_USES_H
 
@@ -7,7 +7,7 @@
 
 typedef struct {
     const rw_op *op;
-    const rw_model *model; /* node `node` of it is the use */
+    const rw_model *model; /* node `node` of the model is the use */
     int node;
     const char *where; /* mixer, "mlp" or "sample" */
 } rw_op_use;

@@ -22,7 +22,8 @@ static long count(rw_range range)
 static rw_status take_memory(rw_trial *t, size_t reals)
 {
     RW_TRY(rw_alloc(reals, sizeof(real), "a primitive's data", &t->memory));
-    memset(t->memory, 0, reals * sizeof(real)); /* pages of its own, also where it is only sent */
+    memset(t->memory, 0,
+           reals * sizeof(real)); /* pages of its own, also for memory that is only sent */
     return RW_OK;
 }
 
@@ -31,7 +32,7 @@ static void close_memory(rw_trial *t)
     rw_free(&t->memory);
 }
 
-/* Reals of one payload a local chunk. */
+/* Reals of a payload for each local chunk. */
 static size_t of_all_chunks(const rw_trial *t)
 {
     return (size_t)(count(rw_trial_sequences(t)) * count(rw_trial_chunks(t))) * t->reals;
@@ -59,7 +60,7 @@ static void run_shift(rw_trial *t)
 
 /* ---- Scan -------------------------------------------------------------------- */
 
-/* h' = h / 2 + b: cheap, so that the exchange is what is measured. */
+/* h' = h / 2 + b: cheap, so that the exchange dominates. */
 static void advance(const void *context, const real *transition, int level, bool transpose,
                     int begin, int end, const real *x, const real *b, real *y)
 {
@@ -137,7 +138,7 @@ static void close_pipeline(rw_trial *t)
 
 /* ---- Transform over ranks ----------------------------------------------------- */
 
-/* What a rank holds of a transform, and what its partner does: complex. */
+/* The points of this rank, and of its partner: complex. */
 static rw_status open_butterfly(rw_trial *t)
 {
     return take_memory(t, 4 * t->reals);
@@ -148,7 +149,7 @@ static size_t predict_butterfly(const rw_trial *t)
     return (size_t)rw_butterfly_bytes(t->layout, t->reals);
 }
 
-/* One transform: the first split is of reals. None where P is no power of two. */
+/* A transform: the first split is of reals. None if P is no power of two. */
 static void run_butterfly(rw_trial *t)
 {
     for (int k = 0; k < rw_butterfly_splits(t->layout); k++)
@@ -207,7 +208,7 @@ static void run_shards(rw_trial *t)
 
 /* ---- Exchanges of rows -------------------------------------------------------- */
 
-/* Rows of a chunk: few, so that it is the payload that counts. */
+/* Rows of a chunk: few, so that the payload dominates. */
 enum { TOKENS = 4, SLABS = 4 };
 
 /* The last chunk is short. */
@@ -293,7 +294,7 @@ static void run_slabs(rw_trial *t)
         rw_slabs_gather(&span, SLABS, width, rows, ld, whole, buffer);
 }
 
-/* Each rank needs the rows of all before it (mirrored: behind it). */
+/* Each rank needs the rows of all ranks before it (mirrored: after it). */
 static rw_ring ring_of(const rw_trial *t)
 {
     const rw_range *ranges = t->plan;

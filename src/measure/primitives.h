@@ -1,6 +1,6 @@
-/* The primitives of sequence parallelism, each with what it says it sends: the
- * one list behind `ropewalk bench primitives` and tests/test_volumes.c. A new
- * primitive is an entry in primitives.c, and gets both. */
+/* The primitives of sequence parallelism, each with a prediction of its bytes: a single list for
+ * `ropewalk bench primitives` and tests/test_volumes.c. A new primitive is an entry in
+ * primitives.c. */
 #ifndef RW_PRIMITIVES_H
 #define RW_PRIMITIVES_H
 
@@ -10,13 +10,13 @@
 #include "mpi/layout.h"
 #include "tensor/real.h"
 
-/* One primitive at one size, on this rank. */
+/* A primitive with a size, on this rank. */
 typedef struct {
     const rw_layout *layout;
     long sequences; /* of the step, over all ranks; at least dp */
     long chunks;    /* of a sequence; at least sp */
     size_t reals;   /* the payload: see rw_primitive.payload */
-    bool mirrored;  /* the way back, where a primitive has one */
+    bool mirrored;  /* the return direction, if a primitive has one */
     /* The entry's own, from open to close: */
     void *plan;
     real *memory;
@@ -25,15 +25,15 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *payload; /* what `reals` is the size of: "state", "slab" (of a row), ... */
+    const char *payload; /* the object with `reals` reals: "state", "slab" (of a row), ... */
     bool has_mirror;
     /* Allocates whatever run needs. Not collective. */
     rw_status (*open)(rw_trial *trial);
-    /* Bytes that this rank sends in one run, by the primitive's own prediction. */
+    /* Bytes that this rank sends in a run, as the primitive predicts. */
     size_t (*predict)(const rw_trial *trial);
     /* Collective over the layout. */
     void (*run)(rw_trial *trial);
-    /* After open, also where that failed. */
+    /* After open, also if open failed. */
     void (*close)(rw_trial *trial);
 } rw_primitive;
 

@@ -1,4 +1,4 @@
-/* Rates of the machine in use, and the time that work needs at them. */
+/* Rates of the machine, and the least time of work at these rates. */
 #ifndef RW_ROOFLINE_H
 #define RW_ROOFLINE_H
 
@@ -21,12 +21,12 @@ double rw_rates_products(const rw_layout *layout, double seconds);
 
 /* Seconds for the work at the rates: the longer of both. */
 double rw_roofline_seconds(rw_cost cost, rw_rates rates);
-/* Is that the one for the bytes? */
+/* Is the limit the rate of memory? */
 bool rw_roofline_is_memory(rw_cost cost, rw_rates rates);
 
-/* Seconds for `tokens` tokens of a model in sequences of `length`, forward, or
- * (training) forward and backward, with every op for itself at its roofline and all
- * that it reads and writes in memory. What passes between ops in cache beats that. */
+/* Seconds for `tokens` tokens of a model in sequences of `length`, forward, or (training) forward
+ * and backward, with every op alone at its roofline and all its operands in memory. Values that
+ * pass between ops in cache are faster. */
 double rw_roofline_model(const rw_model *model, long length, double tokens, bool training,
                          rw_rates rates);
 

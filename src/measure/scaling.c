@@ -40,7 +40,7 @@ static void close_ways(contest *c)
     }
 }
 
-/* Until rank 0 is done: asleep, for a rank that waits in MPI takes a core. */
+/* Sleeps until rank 0 is done: a rank that waits in MPI takes a core. */
 static void sleep_until_done(const rw_layout *all)
 {
     MPI_Request request;

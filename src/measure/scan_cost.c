@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "mpi/tree_scan.h"
 
-/* The carry of one node: (sequences, chunks, transition) and (sequences, chunks, state). */
+/* The carry of a node: (sequences, chunks, transition) and (sequences, chunks, state). */
 typedef struct {
     const rw_node *node;
     real *derived, *transition, *part, *out;

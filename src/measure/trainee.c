@@ -9,7 +9,7 @@
 #include "train/state.h"
 
 enum { CHUNK = 256 };
-/* Small: the weights are to stay what a model in training has. */
+/* Small: the weights shall keep the values of a model in training. */
 #define LEARNING_RATE 1e-6
 
 static const rw_format bytes_format = {.vocab = 256, .target_vocab = 256};

@@ -1,5 +1,4 @@
-/* A model in training, with data that nobody has to read: what whole steps are
- * measured on. */
+/* A model in training, with generated data, for measurements of whole steps. */
 #ifndef RW_TRAINEE_H
 #define RW_TRAINEE_H
 
@@ -13,13 +12,12 @@ typedef struct {
     rw_engine *engine;
     rw_updater *updater; /* NULL: weights stay as they are */
     rw_batch batch;
-    double memory; /* bytes of this rank's engine: values, gradients, sums */
+    double memory; /* bytes of the engine of this rank: values, gradients, sums */
 } rw_trainee;
 
-/* `blocks`: the part "model" of a configuration but for braces and the length of
- * chunks, such as "width: 64, blocks: [{mixer: ssd}]"; bytes go in and come out.
- * updates: AdamW follows each step. Not collective, but every rank must call it alike;
- * to be closed, also after an error. */
+/* `blocks`: the part "model" of a configuration without braces and chunk, such as "width: 64,
+ * blocks: [{mixer: ssd}]"; the data are bytes. updates: AdamW follows each step. Not collective,
+ * but every rank must make the same call; close it, also after an error. */
 rw_status rw_trainee_open(const rw_layout *layout, const char *blocks,
                           const rw_plan_options *options, bool updates, rw_trainee *out);
 void rw_trainee_close(rw_trainee *trainee);
@@ -29,10 +27,10 @@ void rw_trainee_close(rw_trainee *trainee);
 double rw_trainee_step(rw_trainee *trainee, uint64_t step);
 double rw_trainee_evaluate(rw_trainee *trainee);
 
-/* Sequences of `length` that make at least `tokens` tokens a step, the same number for
- * each of `dp` ranks. */
+/* The number of sequences of `length` with at least `tokens` tokens a step, the same for each of
+ * `dp` ranks. */
 long rw_trainee_batch(long length, long tokens, int dp);
-/* The usual chunk, or a shorter one where `sp` ranks would not get one each. */
+/* The usual chunk, or a shorter chunk if `sp` ranks would not get one each. */
 int rw_trainee_chunk(long length, int sp);
 
 #endif
