@@ -1,4 +1,4 @@
-/* Which checkpoints have the lowest held-out loss. */
+/* The checkpoints with the lowest held-out loss. */
 #include <math.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "checkpoints/checkpoint_reader.h"
 #include "storage/durable_file.h"
 
-/* The held-out loss that a checkpoint was saved with; infinity if there is none. */
+/* The held-out loss of a checkpoint; infinity without a loss. */
 static double heldout_loss(const char *dir, const rw_step_folder *step)
 {
     char *path;
@@ -32,7 +32,7 @@ static rw_status losses_of(const char *dir, const rw_step_folder *steps, size_t 
     return RW_OK;
 }
 
-/* How many of `count` losses are lower than this one. */
+/* The number of losses, of `count`, lower than this loss. */
 static size_t lower(const double *losses, size_t count, double than)
 {
     size_t n = 0;

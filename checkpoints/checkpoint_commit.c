@@ -11,7 +11,7 @@
 #include "storage/durable_file.h"
 #include "storage/writer_lock.h"
 
-#define VERIFIED_MIN  2   /* undamaged checkpoints that stay, whatever `keep` is */
+#define VERIFIED_MIN  2   /* undamaged checkpoints that stay with any `keep` */
 #define RW_OTHER_NAME 256 /* room for the name of a file */
 
 /* A failure that does not endanger the checkpoint becomes a warning. */
@@ -29,7 +29,8 @@ static bool is_data_file(const char *name)
     return digits > 0 && strcmp(name + 5 + digits, ".h5") == 0;
 }
 
-/* Does the checkpoint hold only what a checkpoint holds? A link does not. *name: what else. */
+/* Does the folder hold only files of a checkpoint? A link does not count. *name: the first other
+ * file. */
 static bool is_ours(const char *path, char *name, size_t size)
 {
     DIR *folder = opendir(path);
@@ -44,8 +45,8 @@ static bool is_ours(const char *path, char *name, size_t size)
     return ours;
 }
 
-/* Removes a leftover: a folder, or the temporary file of `latest`. What is in a folder that a
- * link leads to, or what ropewalk did not write, stays. */
+/* Removes a remainder: a folder, or the temporary file of `latest`. Foreign files, and the folder
+ * at the end of a link, stay. */
 static rw_status remove_leftover(const char *dir, const char *name)
 {
     char *path, other[RW_OTHER_NAME];
@@ -70,7 +71,7 @@ static rw_status remove_leftovers(const char *dir)
     return status;
 }
 
-/* Where the link leads to is its owner's. */
+/* The target of the link belongs to its owner. */
 static rw_status retire_link(const char *path)
 {
     char to[4096];
@@ -81,8 +82,8 @@ static rw_status retire_link(const char *path)
     return RW_OK;
 }
 
-/* Takes a committed checkpoint away. Its name goes first: a half-removed one
- * must not look like a checkpoint. */
+/* Removes a committed checkpoint. Its name goes first: a half-removed folder must not look like a
+ * checkpoint. */
 static rw_status retire_folder(const char *dir, const char *from)
 {
     char *to = NULL;
@@ -96,7 +97,7 @@ done:
     return status;
 }
 
-/* One that holds something else too is told about once, and stays. */
+/* A folder with foreign files is reported once, and stays. */
 static rw_status retire(const char *dir, const char *name)
 {
     static char told[RW_STEP_NAME_SIZE];
@@ -115,7 +116,7 @@ static rw_status retire(const char *dir, const char *name)
     return status;
 }
 
-/* A checkpoint moved aside: retired if its successor came, else restored. */
+/* A checkpoint moved aside: removed if its successor exists, else restored. */
 static rw_status settle_aside(const char *dir, const rw_step_folder *aside)
 {
     char name[RW_STEP_NAME_SIZE];
@@ -174,7 +175,7 @@ rw_status rw_commit_promote(const char *dir, const char *fresh, uint64_t step)
     RW_TRY_DONE(rw_writer_locks_check());
     RW_TRY_DONE(rw_folder_promote(fresh, path, &old));
     RW_TRY_DONE(rw_folder_sync(dir));
-    /* From here on the checkpoint is safe; what follows is convenience. */
+    /* From here on the checkpoint is safe; the rest is convenience. */
     if (old) forgive(rw_folder_remove(old), "the replaced checkpoint stays");
     forgive(point_latest(dir, name), "`latest` stays as it was");
 done:
@@ -209,7 +210,7 @@ static void prune(const char *dir, uint64_t step, int keep, const rw_step_folder
             continue;
         }
         kept++;
-        /* The saved one was read back a moment ago. */
+        /* The saved checkpoint was read back a moment ago. */
         if (saved || (verified < VERIFIED_MIN && undamaged(dir, steps[i].name))) verified++;
     }
     forgive(status, "older checkpoints stay");
@@ -256,7 +257,7 @@ void rw_checkpoint_prune(const char *dir, uint64_t step, int keep, uint64_t ever
     rw_free(&steps);
 }
 
-/* The state that a folder of a checkpoint holds; 0 if it cannot be told. */
+/* The digest of the state in a checkpoint folder; 0 if unknown. */
 static uint64_t digest_in(const char *path)
 {
     rw_manifest *manifest = NULL;
@@ -270,8 +271,8 @@ static uint64_t digest_in(const char *path)
     return digest;
 }
 
-/* The first free name set-aside-step-N, set-aside-step-N.2 ...; *same: one of them holds this
- * very state. */
+/* The first free name set-aside-step-N, set-aside-step-N.2 ...; *same: a folder with such a name
+ * holds the same state. */
 static rw_status aside_path(const char *dir, const char *step, uint64_t digest, char **out,
                             bool *same)
 {

@@ -1,5 +1,5 @@
-/* How a written folder becomes a checkpoint: only by a rename, after all of it
- * is on the device. Not collective. */
+/* A written folder becomes a checkpoint only by a rename, after all its files are on the device.
+ * Not collective. */
 #ifndef RW_CHECKPOINT_COMMIT_H
 #define RW_CHECKPOINT_COMMIT_H
 
@@ -7,9 +7,8 @@
 
 #include "base/status.h"
 
-/* Clears up after saves that died: removes what they left, and gives a
- * checkpoint that was moved aside its name back if its successor never came. A
- * failure is a warning only. */
+/* Clears up after saves that died: removes their files, and restores the name of a checkpoint that
+ * was moved aside if its successor is missing. A failure is a warning only. */
 void rw_commit_clean(const char *dir);
 
 /* Gives the folder `fresh`, whose files are on the device, its final name in

@@ -1,5 +1,5 @@
-/* A checkpoint's weights as one plain HDF5 file: no filters, no virtual
- * datasets, for programs that know nothing of ropewalk. */
+/* The weights of a checkpoint as a plain HDF5 file: no filters, no virtual datasets, for programs
+ * that do not know ropewalk. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* memmem */
 #endif
@@ -68,7 +68,7 @@ static rw_status write_config(const exporting *e)
     return status;
 }
 
-/* Puts a tensor together from its runs and writes it after the last. */
+/* Collects a tensor from its runs and writes it after the last run. */
 static rw_status gather(void *state, size_t tensor, size_t begin, const void *bytes, size_t size)
 {
     exporting *e = state;
@@ -95,7 +95,7 @@ static rw_status create_file(exporting *e, const char *path)
     return status;
 }
 
-/* HDF5 may keep what it could not write until here: closing can fail too. */
+/* HDF5 may keep unwritten data until here: closing can fail too. */
 static rw_status close_file(exporting *e, const char *path)
 {
     rw_status status = RW_OK;
@@ -120,7 +120,7 @@ static rw_status write_file(const rw_checkpoint *checkpoint, const char *path)
 
 /* ---- What it replaces ------------------------------------------------------------- */
 
-/* Is there a file of the checkpoint that `path` leads to? */
+/* Does `path` lead to a file of the checkpoint? */
 static rw_status is_input(const rw_checkpoint *checkpoint, const char *path, bool *input)
 {
     const rw_manifest *manifest = checkpoint->manifest;
@@ -135,7 +135,7 @@ static rw_status is_input(const rw_checkpoint *checkpoint, const char *path, boo
     return RW_OK;
 }
 
-/* Told from the bytes: nothing that may be anybody's goes to HDF5. */
+/* Decided from the bytes: foreign files are not opened with HDF5. */
 static bool is_export(const char *head, size_t size)
 {
     static const char signature[] = "\211HDF\r\n\032\n";

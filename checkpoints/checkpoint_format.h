@@ -25,13 +25,13 @@
 #define RW_STEP_MAX           ((uint64_t)1 << 53) /* integers that every JSON reader keeps exact */
 #define RW_STEP_NAME_SIZE     64
 
-/* How every manifest ends, of this and of later versions of the format: with
- * the hash of all bytes before. */
+/* The end of every manifest, of this and of later versions of the format: the hash of all bytes
+ * before. */
 #define RW_MANIFEST_TAIL       ",\n \"manifest_hash\": \"%s\"\n}\n"
 #define RW_MANIFEST_TAIL_BYTES (sizeof RW_MANIFEST_TAIL - 1 - 2 + 16)
 
-/* Tensor bytes that one data file aims at. A file is made in memory: so much is what a
- * checkpoint adds to what a step takes. Tests make it small. */
+/* Intended tensor bytes of a data file. A file is built in memory: a save needs this much memory
+ * beyond the memory of a step. Tests make it small. */
 #define RW_IMAGE_TARGET_BYTES ((size_t)16 << 20)
 extern size_t rw_image_target_bytes;
 
@@ -40,14 +40,14 @@ void rw_step_name(uint64_t step, char name[RW_STEP_NAME_SIZE]);
 /* Is `name` the name of a step's folder? Sets *step and *aside: a folder
  * "step-N.old" was moved aside for its successor (checkpoint_commit.h). */
 bool rw_step_parse(const char *name, uint64_t *step, bool *aside);
-/* Is `name` something that a save which died left behind? */
+/* Is `name` a remainder of a save that died? */
 bool rw_is_leftover(const char *name);
 
-/* May a tensor have this name? Parts of printable ASCII without spaces,
- * separated by single slashes; no part is empty or of dots alone. */
+/* Is this a valid name of a tensor? Parts of printable ASCII without spaces, separated by single
+ * slashes; no part is empty or of dots alone. */
 bool rw_tensor_name_valid(const char *name);
 
-/* Bytes of one element of "float32" or "float64"; 0 for any other. */
+/* Bytes of an element of "float32" or "float64"; 0 for other types. */
 size_t rw_dtype_bytes(const char *dtype);
 
 #define RW_SHAPE_TEXT 96

@@ -81,7 +81,7 @@ static rw_status another_model(const rw_checkpoint *checkpoint, const rw_tensor 
                    rw_shape_text(tensor->dims, tensor->shape, stored), shape);
 }
 
-/* Fills targets[i] with what wants the manifest's i-th tensor. */
+/* Fills targets[i] with the requested tensor for the manifest's i-th tensor. */
 static rw_status match(const rw_checkpoint *checkpoint, const rw_tensor *tensors, int count,
                        const rw_tensor **targets)
 {
@@ -102,7 +102,7 @@ static bool is_target(void *state, size_t tensor)
     return ((const rw_tensor **)state)[tensor] != NULL;
 }
 
-/* Copies what of bytes [begin, begin + size) of the tensor this rank holds. */
+/* Copies the part of bytes [begin, begin + size) of the tensor that this rank holds. */
 static rw_status fill_target(void *state, size_t tensor, size_t begin, const void *bytes,
                              size_t size)
 {

@@ -1,4 +1,4 @@
-/* What people see of checkpoints: list, show, verify. */
+/* Checkpoints for people: list, show, verify. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static double mebibytes(uint64_t bytes)
     return (double)bytes / 1048576.0;
 }
 
-/* One step of a list. A damaged one is a line, not a failure. */
+/* A step of a list. A damaged checkpoint is a line, not a failure. */
 static rw_status list_step(const char *dir, const rw_step_folder *step, const char *best, FILE *out)
 {
     char *path;
@@ -149,8 +149,7 @@ static rw_status verify_folder(const char *folder, FILE *out)
     return status;
 }
 
-/* Verifies all of a folder's checkpoints, the damaged ones notwithstanding, and
- * fails with the first damage that it found. */
+/* Verifies all checkpoints of a folder, also after damage, and fails with the first damage. */
 static rw_status verify_steps(const char *dir, FILE *out)
 {
     char first[RW_MESSAGE_SIZE] = "", *path;

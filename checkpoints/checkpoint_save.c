@@ -14,12 +14,12 @@
 #include "storage/durable_file.h"
 #include "storage/writer_lock.h"
 
-/* One checkpoint on its way to disk. */
+/* A checkpoint during its save. */
 typedef struct {
     char *folder;              /* its temporary name */
     const rw_tensor **tensors; /* by name, as in the manifest */
     rw_manifest *manifest;
-    rw_gather *gather; /* brings what other ranks hold; NULL: there are none */
+    rw_gather *gather; /* gets the parts of other ranks; NULL: there are none */
 } saving;
 
 /* All of the i-th tensor, until the next call. */
@@ -117,7 +117,7 @@ static rw_status plan_segments(rw_manifest *manifest, size_t *files)
             RW_TRY(rw_grow(&manifest->segments, &capacity, manifest->segment_count + 1,
                            sizeof *manifest->segments));
             manifest->segments[manifest->segment_count++] =
-                (rw_segment){.tensor = i, .file = file, .begin = begin, .end = end};
+                (rw_extent){.tensor = i, .file = file, .begin = begin, .end = end};
         }
     }
     *files = manifest->segment_count ? file + 1 : 0;
@@ -153,7 +153,7 @@ static rw_status store_image(const saving *s, rw_image *image, size_t file,
     return status;
 }
 
-static rw_status add_segment(const saving *s, rw_image *image, rw_segment *segment)
+static rw_status add_segment(const saving *s, rw_image *image, rw_extent *segment)
 {
     rw_block block = rw_manifest_block(s->manifest, segment);
     size_t rows = s->manifest->tensors[segment->tensor].shape[0];
@@ -166,10 +166,10 @@ static rw_status add_segment(const saving *s, rw_image *image, rw_segment *segme
     return RW_OK;
 }
 
-/* Writes the data file that the segments first..last - 1 are for. */
+/* Writes the data file of segments first..last - 1. */
 static rw_status write_data_file(const saving *s, size_t first, size_t last)
 {
-    rw_segment *segments = s->manifest->segments;
+    rw_extent *segments = s->manifest->segments;
     rw_status status = RW_OK;
     rw_image *image;
     const unsigned char *bytes;
@@ -201,8 +201,8 @@ done:
     return status;
 }
 
-/* The manifest comes last, after all that it vouches for was read back from
- * the device; then it is read back itself. */
+/* The manifest comes last, after all files that it vouches for were read back from the device; then
+ * it is read back itself. */
 static rw_status write_manifest(const saving *s)
 {
     rw_status status = RW_OK;

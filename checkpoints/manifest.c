@@ -69,7 +69,7 @@ long rw_manifest_find(const rw_manifest *manifest, const char *name)
     return -1;
 }
 
-rw_block rw_manifest_block(const rw_manifest *manifest, const rw_segment *segment)
+rw_block rw_manifest_block(const rw_manifest *manifest, const rw_extent *segment)
 {
     const rw_manifest_tensor *tensor = &manifest->tensors[segment->tensor];
     rw_block block = {

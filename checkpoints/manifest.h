@@ -21,7 +21,7 @@ typedef struct {
     size_t tensor, file;          /* indices into the manifest's lists */
     size_t begin, end;            /* rows */
     uint64_t offset, bytes, hash; /* where its frames lie in the file, and their hash */
-} rw_segment;
+} rw_extent;
 
 typedef struct {
     char *name;
@@ -39,7 +39,7 @@ typedef struct {
     size_t file_count;
     rw_manifest_tensor *tensors; /* by name */
     size_t tensor_count;
-    rw_segment *segments; /* by tensor, then by row */
+    rw_extent *segments; /* by tensor, then by row */
     size_t segment_count;
 } rw_manifest;
 
@@ -50,7 +50,7 @@ void rw_manifest_destroy(rw_manifest **manifest);
 /* Index of the tensor of this name, or -1. */
 long rw_manifest_find(const rw_manifest *manifest, const char *name);
 /* The part of its tensor that a segment is, as a dataset. Borrows the name. */
-rw_block rw_manifest_block(const rw_manifest *manifest, const rw_segment *segment);
+rw_block rw_manifest_block(const rw_manifest *manifest, const rw_extent *segment);
 /* Index after the last of the segments that lie in the same file as `first`. */
 size_t rw_manifest_file_end(const rw_manifest *manifest, size_t first);
 /* Bytes of a tensor; of all files. */

@@ -204,7 +204,7 @@ static rw_status read_shape(const reader *in, json_t *list, size_t element, rw_m
 
 /* Can so many bytes of a file hold the frames of the segment's chunks? A few bytes cannot
  * stand for terabytes. */
-static rw_status check_room(const reader *in, const rw_manifest *out, const rw_segment *segment)
+static rw_status check_room(const reader *in, const rw_manifest *out, const rw_extent *segment)
 {
     rw_block block = rw_manifest_block(out, segment);
     rw_chunks chunks;
@@ -214,9 +214,9 @@ static rw_status check_room(const reader *in, const rw_manifest *out, const rw_s
 }
 
 /* Segments must follow each other: rows without gap, files in order. */
-static rw_status read_segment(const reader *in, json_t *entry, rw_manifest *out, rw_segment *last)
+static rw_status read_segment(const reader *in, json_t *entry, rw_manifest *out, rw_extent *last)
 {
-    rw_segment *segment = &out->segments[out->segment_count];
+    rw_extent *segment = &out->segments[out->segment_count];
     const char *file, *hash;
     json_int_t begin, end, offset, bytes;
     uint64_t from, to, stored;
@@ -225,8 +225,8 @@ static rw_status read_segment(const reader *in, json_t *entry, rw_manifest *out,
         !count_of(begin, &from) || !count_of(end, &to) || !count_of(offset, &segment->offset) ||
         !count_of(bytes, &segment->bytes) || !rw_hash_parse(hash, &segment->hash))
         return damage(in, "a segment of a tensor is impossible");
-    *segment = (rw_segment){last->tensor,    last->file,     from,         to,
-                            segment->offset, segment->bytes, segment->hash};
+    *segment = (rw_extent){last->tensor,    last->file,     from,         to,
+                           segment->offset, segment->bytes, segment->hash};
     while (segment->file + 1 < out->file_count && strcmp(out->files[segment->file].name, file) != 0)
         segment->file++;
     if (segment->file + 1 >= out->file_count || from != last->end || to <= from)
@@ -239,7 +239,7 @@ static rw_status read_segment(const reader *in, json_t *entry, rw_manifest *out,
     return check_room(in, out, segment);
 }
 
-static rw_status read_tensor(const reader *in, json_t *entry, rw_manifest *out, rw_segment *last)
+static rw_status read_tensor(const reader *in, json_t *entry, rw_manifest *out, rw_extent *last)
 {
     const char *name, *hash;
     json_t *shape, *segments;
@@ -272,7 +272,7 @@ static size_t count_segments(json_t *tensors)
 
 static int by_place(const void *a, const void *b)
 {
-    const rw_segment *x = *(const rw_segment *const *)a, *y = *(const rw_segment *const *)b;
+    const rw_extent *x = *(const rw_extent *const *)a, *y = *(const rw_extent *const *)b;
     if (x->file != y->file) return x->file < y->file ? -1 : 1;
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
@@ -280,7 +280,7 @@ static int by_place(const void *a, const void *b)
 /* Two segments that begin at one place would be the same chunks twice. */
 static rw_status check_places(const reader *in, const rw_manifest *out)
 {
-    const rw_segment **sorted;
+    const rw_extent **sorted;
     rw_status status = RW_OK;
     RW_TRY(rw_alloc(out->segment_count, sizeof *sorted, "the segments of a checkpoint", &sorted));
     for (size_t i = 0; i < out->segment_count; i++) sorted[i] = &out->segments[i];
@@ -306,7 +306,7 @@ static rw_status check_all(const reader *in, const rw_manifest *out)
 static rw_status read_tensors(const reader *in, json_t *list, rw_manifest *out)
 {
     size_t count = json_array_size(list);
-    rw_segment last = {0};
+    rw_extent last = {0};
     if (!json_is_array(list)) return damage(in, "it has no list of tensors");
     RW_TRY(rw_alloc(count, sizeof *out->tensors, "the tensors of a checkpoint", &out->tensors));
     RW_TRY(rw_alloc(count_segments(list), sizeof *out->segments, "the segments of a checkpoint",

@@ -14,7 +14,7 @@ static json_t *hash_json(uint64_t hash)
     return json_string(rw_hash_text(hash, text));
 }
 
-static json_t *segment_json(const rw_manifest *manifest, const rw_segment *segment)
+static json_t *segment_json(const rw_manifest *manifest, const rw_extent *segment)
 {
     return json_pack("{s:s, s:[II], s:I, s:I, s:o}", "file", manifest->files[segment->file].name,
                      "rows", (json_int_t)segment->begin, (json_int_t)segment->end, "offset",

@@ -13,7 +13,7 @@ static void describe_hit(const rw_manifest *manifest, size_t file, const unsigne
                          size_t size, char *text, size_t room)
 {
     for (size_t i = 0; i < manifest->segment_count; i++) {
-        const rw_segment *segment = &manifest->segments[i];
+        const rw_extent *segment = &manifest->segments[i];
         if (segment->file != file) continue;
         if (segment->offset + segment->bytes <= size &&
             rw_hash(bytes + segment->offset, segment->bytes) == segment->hash)

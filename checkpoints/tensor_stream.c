@@ -23,7 +23,7 @@ static rw_status pass_on(void *state, const void *bytes, size_t size)
     return RW_OK;
 }
 
-static rw_status stream_segment(stream *s, rw_data_file *data, const rw_segment *segment)
+static rw_status stream_segment(stream *s, rw_data_file *data, const rw_extent *segment)
 {
     const rw_manifest_tensor *tensor = &s->manifest->tensors[segment->tensor];
     if (segment->begin == 0) {
@@ -42,7 +42,7 @@ static rw_status stream_segment(stream *s, rw_data_file *data, const rw_segment 
     return RW_OK;
 }
 
-static bool wanted(const stream *s, const rw_segment *segment)
+static bool wanted(const stream *s, const rw_extent *segment)
 {
     return !s->sink->wants || s->sink->wants(s->sink->state, segment->tensor);
 }
@@ -51,7 +51,7 @@ static bool wanted(const stream *s, const rw_segment *segment)
 static rw_status stream_file(stream *s, size_t first, size_t last)
 {
     rw_status status = RW_OK;
-    const rw_segment *segments = s->manifest->segments;
+    const rw_extent *segments = s->manifest->segments;
     size_t file = segments[first].file;
     unsigned char *bytes;
     rw_data_file *data = NULL;

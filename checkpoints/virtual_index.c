@@ -5,7 +5,7 @@
 
 /* Maps the segment's dataset to its rows of the whole tensor. */
 static int map_segment(hid_t creation, hid_t whole, const rw_manifest *manifest,
-                       const rw_segment *segment)
+                       const rw_extent *segment)
 {
     rw_block block = rw_manifest_block(manifest, segment);
     hsize_t start[RW_MAX_DIMS] = {segment->begin}, count[RW_MAX_DIMS];

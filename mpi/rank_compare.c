@@ -68,7 +68,7 @@ static rw_status tell_difference(const char *what, const char *own, const char *
                    more_others ? other + indent_of(other) : "no more", advice);
 }
 
-/* On the ranks that differ: what from. Rank 0's text goes to all. */
+/* On the ranks that differ: the text of rank 0. Collective. */
 static rw_status explain(MPI_Comm comm, bool differs, const char *what, const char *text,
                          const char *advice)
 {

@@ -1,6 +1,6 @@
-/* What all ranks must have in common: the arguments, the program, the configuration, the
- * data. A rank that differs (a stale copy on one node) would compute other results, or hang
- * or crash the job, since collective calls would not match. */
+/* Things that all ranks must have in common: the arguments, the program, the configuration, the
+ * data. A rank that differs (a stale copy on one node) would compute other results, or hang or
+ * crash the job, because collective calls would not match. */
 #ifndef RW_RANK_COMPARE_H
 #define RW_RANK_COMPARE_H
 

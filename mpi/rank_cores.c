@@ -9,7 +9,7 @@
 #include "base/cpu_quota.h"
 #include "base/memory.h"
 
-/* What one rank may use. */
+/* The cores that a rank may use. */
 typedef struct {
     cpu_set_t cores;
     double quota; /* cores; 0: none */
@@ -24,7 +24,7 @@ static bool own_share(share *out)
     return sched_getaffinity(0, sizeof out->cores, &out->cores) == 0;
 }
 
-/* Of each core that the rank may use, the part that other ranks leave it. */
+/* For each core that the rank may use, the share that other ranks leave. */
 static double part_of_cores(const share *own, const share *all, int ranks, int *allowed)
 {
     double part = 0;

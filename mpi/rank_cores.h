@@ -1,5 +1,5 @@
-/* Which cores a rank may use, and how many of them are its own: ranks of one host that may
- * use the same cores share those cores, and ranks in one control group share its quota. */
+/* The cores that a rank may use, and its share: ranks of a host that may use the same cores share
+ * those cores, and ranks in a control group share its quota. */
 #ifndef RW_RANK_CORES_H
 #define RW_RANK_CORES_H
 

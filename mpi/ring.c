@@ -13,14 +13,14 @@ static bool is_rank(const rw_ring *ring, int rank)
     return rank >= 0 && rank < ring->layout->sp;
 }
 
-/* What `rank` is to get of the block of `owner`; empty if there is no such rank. */
+/* The part of the block of `owner` that `rank` gets; empty if there is no such rank. */
 static rw_range wanted(const rw_ring *ring, int owner, int rank)
 {
     if (!is_rank(ring, owner) || !is_rank(ring, rank)) return (rw_range){0, 0};
     return common(ring->rows[owner], ring->need[rank]);
 }
 
-/* A hop in flight: what the next rank wants of the rows held, and the next block. */
+/* A hop in flight: the part of the held rows for the next rank, and the next block. */
 typedef struct {
     MPI_Request request[2];
     int count;

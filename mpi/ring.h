@@ -25,9 +25,9 @@
 
 typedef struct {
     const rw_layout *layout;
-    const rw_range *rows; /* (sp): what each rank of sp_comm holds, in order */
-    const rw_range *need; /* (sp): what each rank is to see, its own rows included;
-                             begin (upward) or end (else) never decreases from rank to rank */
+    const rw_range *rows; /* (sp): the rows of each rank of sp_comm, in order */
+    const rw_range *need; /* (sp): the rows that each rank shall see, its own rows included; begin
+                             (upward) or end (else) never decreases from rank to rank */
     size_t width;         /* reals of a row */
     bool upward;
 } rw_ring;
@@ -35,14 +35,14 @@ typedef struct {
 /* Uses a block: `rows` of the sequence, block (rows, width). */
 typedef void (*rw_ring_visit)(void *context, rw_range rows, const real *block);
 
-/* Calls visit on this rank's own block, then on each that it needs, the nearest first.
- * block[0] (rows, width): this rank's own, overwritten; block[1]: room for another.
- * Both have room for the rows of any rank. Collective over layout->sp_comm; `rows`,
- * `need`, `width` and `upward` are the same on every rank. */
+/* Calls visit on the block of this rank, then on each needed block, the nearest first. block[0]
+ * (rows, width): the block of this rank, overwritten; block[1]: room for another block. Both have
+ * room for the rows of any rank. Collective over layout->sp_comm; `rows`, `need`, `width` and
+ * `upward` are the same on every rank. */
 void rw_ring_run(const rw_ring *ring, real *const block[2], rw_ring_visit visit, void *context);
 
-/* Reals that rank `rank` sends in a run. Of equal ranges of R rows of which each rank
- * needs all before it (upward): (rank + 1) R width, and nothing by the last rank. */
+/* Reals that rank `rank` sends in a run. With equal ranges of R rows, where each rank needs all
+ * rows before its own (upward): (rank + 1) R width, and 0 for the last rank. */
 double rw_ring_volume(const rw_ring *ring, int rank);
 
 #endif

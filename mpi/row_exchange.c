@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "mpi/swap.h"
 
-/* Rows and keys on their way to one rank, and from another. A key on its way is
- * sequence * length + row. */
+/* Rows and keys in flight to a rank, and from a rank. A key in flight is sequence * length + row.
+ */
 typedef struct {
     int64_t *keys_out, *keys_in;
     real *rows_out, *rows_in;
@@ -32,7 +32,7 @@ size_t rw_rows_buffer(const rw_span *span, int width)
 static packet packet_in(const rw_span *span, int width, real *buffer)
 {
     size_t keys = key_reals(span), rows = local_rows(span) * (size_t)width;
-    /* Keys come first: behind an odd number of reals they would not be aligned. */
+    /* Keys come first: after an odd number of reals they would not be aligned. */
     real *first = buffer + 2 * keys;
     return (packet){(int64_t *)buffer, (int64_t *)(buffer + keys), first, first + rows};
 }
@@ -54,7 +54,7 @@ static void put(const rw_span *span, int width, int64_t key, const real *row, re
     for (int i = 0; i < width; i++) at[i] = add ? at[i] + row[i] : row[i];
 }
 
-/* Collects what goes to rank q; the number of rows. */
+/* Collects the rows for rank q; returns their number. */
 static int64_t pack(const rw_span *span, int width, const int64_t *keys, const real *from, int ld,
                     int q, const packet *p)
 {
@@ -69,7 +69,7 @@ static int64_t pack(const rw_span *span, int width, const int64_t *keys, const r
     return n;
 }
 
-/* What stays on this rank. */
+/* Rows that stay on this rank. */
 static void move_own(const rw_span *span, int width, const int64_t *keys, const real *from,
                      int from_ld, real *to, int to_ld, bool add)
 {

@@ -1,8 +1,6 @@
-/* All-to-all by key: every row goes to the row of its sequence that its key
- * names, on whichever rank that lies. Copies only.
- *
- * Predicted volume sent by a rank: for each row whose key lies on another rank,
- * width reals and the key (8 bytes); and the numbers of rows, 8 (P-1) bytes. */
+/* All-to-all by key: every row goes to the row of its sequence given by its key, on any rank.
+ * Copies only. Predicted volume sent by a rank: for each row whose key is on another rank, width
+ * reals and the key (8 bytes); and the numbers of rows, 8 (P-1) bytes. */
 #ifndef RW_ROW_EXCHANGE_H
 #define RW_ROW_EXCHANGE_H
 

@@ -1,5 +1,4 @@
-/* Arrays cut into one contiguous shard a rank: who holds what, and how the whole
- * is put together again. */
+/* Arrays cut into a contiguous shard for each rank: ownership, and gathering of the whole array. */
 #ifndef RW_SHARDS_H
 #define RW_SHARDS_H
 
@@ -15,16 +14,15 @@ enum { RW_SHARD_UNIT = 16 };
  * lie in the order of ranks, differ by at most one unit, and may be empty. */
 rw_range rw_shard_of(size_t n, int ranks, int rank);
 
-/* whole (n reals) is right in this rank's shard; afterwards everywhere. A ring:
- * predicted volume sent by a rank of P is n (P-1)/P reals: all shards but that
- * of the rank to its right. Collective over layout->world. */
+/* whole (n reals) is right in the shard of this rank; afterwards everywhere. A ring: predicted
+ * volume sent by a rank of P is n (P-1)/P reals: all shards but the shard of the rank to its right.
+ * Collective over layout->world. */
 void rw_shards_all_gather(const rw_layout *layout, size_t n, real *whole);
-/* What this rank sends for that, in bytes. Not collective. */
+/* Bytes that this rank sends in rw_shards_all_gather. Not collective. */
 size_t rw_shards_bytes(const rw_layout *layout, size_t n);
 
-/* part: elements [own.begin, own.end) of an array, each of which one rank holds.
- * Puts them together in `whole` of rank 0; other ranks' `whole` may be NULL.
- * Collective over layout->world. */
+/* part: elements [own.begin, own.end) of an array; each element is on one rank. Gathers them in
+ * `whole` of rank 0; `whole` of other ranks may be NULL. Collective over layout->world. */
 void rw_shards_collect(const rw_layout *layout, rw_range own, const real *part, real *whole);
 
 #endif

@@ -46,7 +46,7 @@ double rw_slabs_scatter_bytes(const rw_span *span, int slabs, int width)
                     (size_t)width * sizeof(real));
 }
 
-/* What a rank sends to or gets from rank q: (sequences, slabs, rows, width). */
+/* A block in flight to or from rank q: (sequences, slabs, rows, width). */
 typedef struct {
     const rw_span *span;
     rw_range slabs, rows;
@@ -76,7 +76,7 @@ static void add_or_copy(real *to, const real *from, size_t n, bool add)
     for (size_t i = 0; i < n; i++) to[i] += from[i];
 }
 
-/* Between a block that holds this rank's rows and the rows themselves. */
+/* Copies between a block and the rows of this rank. */
 static void copy_rows(const block *b, real *rows, int ld, bool out, bool add)
 {
     const rw_span *span = b->span;
@@ -96,7 +96,7 @@ static void copy_rows(const block *b, real *rows, int ld, bool out, bool add)
         }
 }
 
-/* Between a block of this rank's slabs and the whole slabs. */
+/* Copies between a block and the whole slabs of this rank. */
 static void copy_slabs(const block *b, real *whole, bool in)
 {
     const rw_span *span = b->span;

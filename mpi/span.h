@@ -14,9 +14,9 @@
 typedef struct {
     const rw_layout *layout;
     long sequences; /* of the micro-batch */
-    long most;      /* largest number of sequences of any: what buffers are made for */
+    long most;      /* largest number of sequences of any micro-batch: the size of buffers */
     long length;    /* rows of a sequence, L */
-    long before;    /* of these, that stand before the shared chunks: whole chunks, or 0 */
+    long before;    /* of these, past rows before the shared chunks: whole chunks, or 0 */
     int chunk;      /* tokens of a chunk, T */
     rw_range rows;  /* tokens of each sequence that this rank holds */
     long stride;    /* rows from one sequence to the next in the rank's arrays */

@@ -1,6 +1,6 @@
-/* Sends to one rank while receiving from another: the round of which exchanges
- * among the ranks of a sequence, or among all, are made. Any number of bytes:
- * what is too much for one message goes in several. Counts time and bytes. */
+/* Sends to a rank while receiving from another: a round of the exchanges among the ranks of a
+ * sequence, or among all ranks. Any number of bytes: large transfers go in several messages. Counts
+ * time and bytes. */
 #ifndef RW_SWAP_H
 #define RW_SWAP_H
 
@@ -17,9 +17,9 @@ void rw_swap(const rw_layout *layout, int to, const void *out, size_t n, int fro
 void rw_swap_world(const rw_layout *layout, int to, const void *out, size_t n, int from, void *in,
                    size_t m);
 
-/* The same beside computation: `out` and `in` belong to the flight until it has
- * landed. Flights of one tag (1, 2, ...; 0 is that of rw_swap) between two ranks
- * are started in the same order on both. At most 32 GiB each way. */
+/* The same beside computation: `out` and `in` are in use until the transfer has landed. Transfers
+ * of a tag (1, 2, ...; tag 0 belongs to rw_swap) between two ranks are started in the same order on
+ * both. At most 32 GiB in each direction. */
 enum { RW_SWAP_PIECES = 32 };
 typedef struct {
     MPI_Request request[2 * RW_SWAP_PIECES];
@@ -29,9 +29,9 @@ typedef struct {
 
 void rw_swap_start(const rw_layout *layout, int tag, int to, const void *out, size_t n, int from,
                    void *in, size_t m, rw_swap_flight *flight);
-/* Has it landed? Moves it on without waiting. Once, as it lands, true. */
+/* Has the transfer landed? Moves it on without waiting. True once, when it lands. */
 bool rw_swap_landed(rw_swap_flight *flight);
-/* Waits until it has landed. */
+/* Waits until the transfer has landed. */
 void rw_swap_finish(rw_swap_flight *flight);
 
 #endif

@@ -51,15 +51,14 @@ typedef struct {
     int depth, capacity;
 } rw_tree_stack;
 
-/* Adds a node (a leaf: level 0) to the right of all others and combines what
- * can be: for each combination calls combine(context, left, right), upon which
- * slot `left` holds the sum and slot `right` is free. The stack must have room
- * for one more node. Deterministic. Not collective. */
+/* Adds a node (a leaf: level 0) to the right of all others and combines finished siblings: for each
+ * combination calls combine(context, left, right); then slot `left` holds the sum and slot `right`
+ * is free. The stack must have room for one more node. Deterministic. Not collective. */
 void rw_tree_push(const rw_tree *tree, rw_tree_stack *stack, rw_tree_node node,
                   void (*combine)(void *context, int left, int right), void *context);
 
-/* The largest depth, one node being pushed included, and the final one, of a
- * stack to which the leaves of sequences [b0, b1) x chunks [c0, c1) are pushed. */
+/* The largest depth (the node being pushed included) and the final depth of a stack, if the leaves
+ * of sequences [b0, b1) x chunks [c0, c1) are pushed. */
 typedef struct {
     int peak, final;
 } rw_tree_depth;

@@ -4,22 +4,22 @@
 
 #include "base/memory.h"
 
-/* The maximal nodes of one rank. */
+/* The maximal nodes of a rank. */
 typedef struct {
     rw_tree_node *node;
     int count;
     int place; /* of the first among the nodes of all ranks, rank by rank */
 } cover;
 
-/* A sum in flight. First every rank gets its slice of all nodes, then, once it
- * has added these, every rank gets all slices of the sum. */
+/* A sum in flight. First every rank gets its slice of all nodes and adds them. Then every rank gets
+ * all slices of the sum. */
 typedef enum { SLICES, SUMS, DONE } stage;
 
 typedef struct {
     stage stage;
     size_t n;
-    real **node;    /* this rank's maximal nodes; node[0] becomes the sum */
-    real *received; /* this rank's slice of the nodes of all ranks, by place */
+    real **node;    /* maximal nodes of this rank; node[0] becomes the sum */
+    real *received; /* the slice of this rank of the nodes of all ranks, by place */
     MPI_Request *request;
     int requests;
 } flight;
@@ -155,8 +155,8 @@ static size_t length_of(rw_range range)
     return (size_t)(range.end - range.begin);
 }
 
-/* Sums in flight at once are told apart by their tags. Messages of one sum from
- * one rank arrive in the order of its nodes. */
+/* Tags tell sums in flight apart. Messages of a sum from a rank arrive in the order of its nodes.
+ */
 static int tag_of(const rw_reduction *r, const flight *f)
 {
     return 2 * (int)(f - r->flights) + (f->stage == SUMS);
@@ -174,7 +174,7 @@ static void receive(const rw_reduction *r, flight *f, real *to, size_t n, int ra
               &f->request[f->requests++]);
 }
 
-/* The rank `k` places behind this one: not all begin with the same. */
+/* The rank `k` places after this rank: each rank begins with another partner. */
 static int peer(const rw_reduction *r, int k)
 {
     return (r->layout->rank + k) % r->layout->size;
@@ -255,7 +255,7 @@ static bool arrived(flight *f, bool waits)
     return done;
 }
 
-/* Takes a sum as far as it goes; waiting: to its end. */
+/* Moves a sum on as far as possible; waiting: to its end. */
 static void advance(const rw_reduction *r, flight *f, bool waits)
 {
     if (f->stage == SLICES && arrived(f, waits)) {
@@ -321,7 +321,7 @@ size_t rw_reduction_scalar_bytes(const rw_reduction *r)
     return sizeof(double) * (size_t)rw_reduction_nodes(r) * (size_t)(r->layout->size - 1);
 }
 
-/* Each rank's doubles, from its place in r->scalars, to all others. */
+/* Sends the doubles of each rank, from its place in r->scalars, to all others. */
 static void gather_scalars(rw_reduction *r)
 {
     double start = rw_comm_begin();

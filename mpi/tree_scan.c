@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "mpi/swap.h"
 
-/* Where a node's value lies: >= 0 a slot of the work area; LEAF - i: that of
- * local chunk i; NOWHERE: not known yet. */
+/* The place of a node's value: >= 0: a slot of the work area; LEAF - i: local chunk i; NOWHERE: not
+ * known yet. */
 enum { NOWHERE = -1, LEAF = -2 };
 
 /* dst = left o right, two neighbours at `level`. */
@@ -17,31 +17,31 @@ typedef struct {
     long left, right, slot;
 } combination;
 
-/* value(target) = A_node value(from) + b_node. NOWHERE among the chunks are the two
- * ends: from it, the initial state; target of it, the final one. */
+/* value(target) = A_node value(from) + b_node. NOWHERE among the chunks stands for the two ends: as
+ * from, the initial state; as target, the final state. */
 typedef struct {
     int level;
     long node, from, target;
 } step;
 
-/* An exchange of nodes with one rank, in one message each way. */
+/* An exchange of nodes with a rank, in a message each way. */
 typedef struct {
     int to, from;        /* ranks of sp_comm; MPI_PROC_NULL: none */
     long combined;       /* combinations [0, combined) come before */
     long first, sent;    /* nodes sent: direction.sent[first ...] */
-    long slot, received; /* where those that arrive go: slots [slot, slot + received) */
+    long slot, received; /* place of arriving nodes: slots [slot, slot + received) */
 } turn;
 
 enum { TURNS = 32 };       /* >= log2 of the ranks */
 enum { MOST_NODES = 128 }; /* maximal nodes of a range: < 2 levels of the tree */
 
-/* What one direction does. */
+/* The plan of a direction. */
 typedef struct {
     combination *combinations;
     step *steps;
     turn turns[TURNS];
     int turn_count;
-    long *sent; /* where the nodes that are sent lie */
+    long *sent; /* places of the sent nodes */
     long combination_count, step_count, sent_count;
     size_t combination_capacity, step_capacity, sent_capacity;
     long slots, spares;
@@ -56,7 +56,7 @@ typedef struct {
     rw_scan_ends ends;
     const real *transition, *part;
     real *out;
-    int turn;  /* the next one to start, or the one in flight */
+    int turn;  /* the turn to start next, or the turn in flight */
     long done; /* combinations */
     bool flying;
     rw_swap_flight flight;
@@ -70,7 +70,7 @@ struct rw_scan {
     long chunks, local;
     bool whole;
     rw_range own;
-    rw_tree tree;     /* over the chunks of one sequence */
+    rw_tree tree;     /* over the chunks of a sequence */
     direction way[2]; /* forward, mirrored */
     real *nodes;      /* (slots, sequences, transition + state + 1): the last is 1 if cut */
     real *values;     /* (spares, sequences, state): of chunks of other ranks */
@@ -110,19 +110,18 @@ static rw_status place_of(builder *b, int level, long index, long *place)
 
 /* ---- The exchange: who sends what to whom ---- */
 
-/* Ranks are counted in the direction's order, from where sums begin: v = 0 is
- * rank 0, mirrored the last one. The group of v at `level` are the 2^level
- * ranks that share v's higher bits; those of different groups hold neighbouring
- * ranges of chunks. In turn `level`, v and v ^ 2^level, of the two halves of a
- * group, exchange the maximal nodes of their halves: the upper half needs the
- * lower one's for its own prefixes, both together make those of the group. */
+/* Ranks are counted in the direction's order: v = 0 is rank 0, mirrored the last rank. The group of
+ * v at `level` are the 2^level ranks that share the higher bits of v; different groups hold
+ * neighbouring ranges of chunks. In turn `level`, v and v ^ 2^level, of the two halves of a group,
+ * exchange the maximal nodes of their halves. The upper half needs the nodes of the lower half for
+ * its own prefixes; both halves together make the nodes of the group. */
 static int order_of(const builder *b, int rank)
 {
     return b->mirrored ? b->scan->layout->sp - 1 - rank : rank;
 }
 
-/* Must v know the nodes of its group? It must if it is to send them: to the
- * upper half of the next larger group, or to the lower one if that is sent on. */
+/* Must v know the nodes of its group? It must if it will send them: to the upper half of the next
+ * larger group, or to the lower half if that half sends them on. */
 static bool needs_group(const builder *b, int v, int level)
 {
     int ranks = b->scan->layout->sp, half = 1 << level;
@@ -189,8 +188,8 @@ static rw_status plan_exchange(builder *b)
     return RW_OK;
 }
 
-/* Plans the value of chunk `target`; chunks of other ranks that it needs come
- * first and are kept in spare places: chunks + i. */
+/* Plans the value of chunk `target`. Chunks of other ranks come first, in spare places: chunks + i.
+ */
 static rw_status plan_value(builder *b, long target, long target_place)
 {
     rw_scan *s = b->scan;
@@ -399,7 +398,7 @@ static void run_part(const run *r, const direction *d, bool mirrored, long first
         }
 }
 
-/* Copies the nodes of a turn, one behind the other: (nodes, sequences, record). */
+/* Copies the nodes of a turn, in a row: (nodes, sequences, record). */
 static void pack(const run *r, const direction *d, const turn *t)
 {
     rw_scan *s = r->scan;
@@ -428,7 +427,7 @@ static void take_off(run *r)
                   node_at(r, t->slot, 0), (size_t)t->received * each, &r->flight);
 }
 
-/* After a turn: the next one, if there is one. */
+/* After a turn: the next turn, if there is one. */
 static void go_on(run *r)
 {
     r->flying = false;

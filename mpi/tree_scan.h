@@ -35,9 +35,9 @@
 #include "mpi/layout.h"
 #include "mpi/tree.h"
 
-/* The affine transition's arithmetic: see rw_op.advance and rw_op.compose. Any monoid
- * will do: advance combines what lies before, x, with b (mirrored: behind), so
- * that with transition = 0 sums or the (m, l, o) of online softmax are scanned alike. */
+/* The arithmetic of the affine map: see rw_tree_carry. Any monoid is possible: advance combines the
+ * values before, x, with b (mirrored: the values after), so with transition = 0 also sums or the
+ * (m, l, o) of online softmax. */
 typedef struct {
     size_t transition, state; /* reals a chunk */
     int slices;
@@ -49,11 +49,10 @@ typedef struct {
 
 typedef struct rw_scan rw_scan;
 
-/* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward
- * and mirrored, for affine transitions of at most `transition` + `state` reals; whole: forward
- * ones may be asked for the state behind the last chunk. The scans of one plan come
- * one after another; those of different tags (see rw_swap_start) may be in flight
- * at once. Not collective. */
+/* Plans scans over `chunks` chunks of up to `sequences` local sequences, forward and mirrored, for
+ * affine maps of at most `transition` + `state` reals; whole: forward scans may be asked for the
+ * state after the last chunk. The scans of a plan come one after another; scans of different tags
+ * (see rw_swap_start) may be in flight at once. Not collective. */
 rw_status rw_scan_new(const rw_layout *layout, int tag, long sequences, long chunks,
                       size_t transition, size_t state, bool whole, rw_scan **out);
 void rw_scan_destroy(rw_scan **scan);
@@ -61,31 +60,28 @@ void rw_scan_destroy(rw_scan **scan);
 /* The states at the ends of the sequences, (sequences, affine->state) each. */
 typedef struct {
     const real *initial; /* before chunk 0, the same on every rank; NULL: zero */
-    real *final;         /* behind the last chunk: written by the rank that holds it;
-                            NULL: not wanted */
+    real *final; /* after the last chunk: written by the rank that holds it; NULL: not wanted */
 } rw_scan_ends;
 
-/* Collective over layout->sp_comm. transition (sequences, local chunks, affine->transition):
- * of each local chunk; part (sequences, local chunks, affine->state): b (or r,
- * mirrored). out, same shape as part: the state at each chunk's start (mirrored:
- * the gradient at its end). Those that are zero by definition (chunk 0; mirrored
- * the last) are not written. transition and part of the last chunk (mirrored: part of
- * the first) are not read, but for a forward scan that is planned as `whole`. cut
- * (sequences, local chunks): 1 where the chunk is cut; NULL: nowhere. ends: forward
- * only; NULL: the initial state is zero, the final one not wanted. */
+/* Collective over layout->sp_comm. transition (sequences, local chunks, affine->transition): of
+ * each local chunk; part (sequences, local chunks, affine->state): b (or r, mirrored). out, same
+ * shape as part: the state at the start of each chunk (mirrored: the gradient at its end). States
+ * that are zero by definition (chunk 0; mirrored the last chunk) are not written. transition and
+ * part of the last chunk (mirrored: part of the first) are not read, except by a forward scan
+ * planned as `whole`. cut (sequences, local chunks): 1: the chunk is cut; NULL: no chunk. ends:
+ * forward only; NULL: the initial state is zero, the final state not wanted. */
 void rw_scan_start(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
                    const uint8_t *cut, const rw_scan_ends *ends, const real *transition,
                    const real *part, real *out);
-/* Moves a scan that is started on without waiting, if there is one; from the thread
- * that calls MPI. */
+/* Moves a started scan on without waiting, if there is one; from the thread that calls MPI. */
 void rw_scan_progress(rw_scan *scan);
-/* Waits for it. Arrays belong to the scan until then. */
+/* Waits for the scan. Arrays are in use until then. */
 void rw_scan_finish(rw_scan *scan);
 /* Both. */
 void rw_scan_run(rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored,
                  const uint8_t *cut, const rw_scan_ends *ends, const real *transition,
                  const real *part, real *out);
-/* What this rank sends in such a run, in bytes. Not collective. */
+/* Bytes that this rank sends in such a run. Not collective. */
 size_t rw_scan_bytes(const rw_scan *scan, const rw_affine *affine, long sequences, bool mirrored);
 
 #endif

@@ -117,7 +117,7 @@ static void damage_is_traced_to_its_tensor(void **in)
     assert_int_equal(rw_checkpoint_load(join(s->dir, "step-00000002"), &checkpoint, &damaged),
                      RW_OK);
     for (size_t i = 0; i < STATE_TENSORS; i++) {
-        const rw_segment *segment = &checkpoint->manifest->segments[i];
+        const rw_extent *segment = &checkpoint->manifest->segments[i];
         size_t size, middle = segment->offset + segment->bytes / 2;
         unsigned char *bytes = file_contents(path, &size);
         bytes[middle] ^= 0x10;

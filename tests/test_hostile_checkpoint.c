@@ -51,7 +51,7 @@ static void put_data(state *s, const unsigned char *bytes, size_t size)
     manifest->files[0].bytes = size;
     manifest->files[0].hash = rw_hash(bytes, size);
     for (size_t i = 0; i < manifest->segment_count; i++) {
-        rw_segment *segment = &manifest->segments[i];
+        rw_extent *segment = &manifest->segments[i];
         if (segment->offset + segment->bytes <= size)
             segment->hash = rw_hash(bytes + segment->offset, segment->bytes);
     }
@@ -336,7 +336,7 @@ static void expect_index(state *s, const rw_manifest *manifest, size_t file)
     hid_t hdf5 = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     assert_int_equal(rw_chunk_index_new(bytes, size, &index), RW_OK);
     for (size_t i = 0; i < manifest->segment_count; i++) {
-        const rw_segment *segment = &manifest->segments[i];
+        const rw_extent *segment = &manifest->segments[i];
         if (segment->file != file) continue;
         rw_block block = rw_manifest_block(manifest, segment);
         rw_chunks chunks;
