@@ -31,8 +31,13 @@ static rw_status activate(rw_graph *graph, const rw_config *config, rw_value x, 
 
 static rw_status conv_build(rw_graph *graph, const rw_config *config, rw_value x, rw_value *y)
 {
-    const rw_linear_options in = {.name = "in", .width = 2 * x.width};
-    const rw_linear_options out = {.name = "out", .width = x.width, .bias = true, .output = true};
+    const rw_linear_options in = {.name = "in", .width = 2 * x.width, .gain = RW_GAIN_UNIFORM};
+    const rw_linear_options out = {.name = "out",
+                                   .width = x.width,
+                                   .bias = true,
+                                   .gain = RW_GAIN_UNIFORM,
+                                   .output = true,
+                                   .by_depth = true};
     const bool gated = rw_config_bool(config, "gate");
     rw_value both = x, mixed, active, gate;
     if (gated) RW_TRY(rw_linear(graph, x, &in, &both));

@@ -78,4 +78,14 @@ rw_status rw_gated_cell_sample(rw_graph *graph, const rw_gated_block *block, rw_
 rw_status rw_gated_cell_build(rw_graph *graph, const rw_config *config, const rw_gated_block *block,
                               rw_value x, rw_value *y);
 
+/* The callbacks of a descriptor rw_op that all cells share. */
+#define RW_GATED_CELL_CALLBACKS                                                                    \
+    .promises = {.saves_in_place = true}, .shape = rw_gated_cell_shape,                            \
+    .sizes = rw_gated_cell_sizes, .prepare = rw_gated_cell_prepare,                                \
+    .forward = rw_gated_cell_forward, .backward = rw_gated_cell_backward,                          \
+    .step = rw_gated_cell_step,                                                                    \
+    .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,                       \
+                                           .adjoint = rw_gated_cell_adjoint},                      \
+    .flops = rw_gated_cell_flops
+
 #endif

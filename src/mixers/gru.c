@@ -107,17 +107,8 @@ const rw_op rw_op_gru = {
     .name = "gru",
     .doc = "gated recurrent unit on projected inputs, reset after the product",
     .source = "Cho et al. 2014, Learning phrase representations, section 2.3",
-    .promises = {.saves_in_place = true},
-    .shape = rw_gated_cell_shape,
-    .sizes = rw_gated_cell_sizes,
-    .prepare = rw_gated_cell_prepare,
-    .forward = rw_gated_cell_forward,
-    .backward = rw_gated_cell_backward,
+    RW_GATED_CELL_CALLBACKS,
     .reference = gru_reference,
-    .step = rw_gated_cell_step,
-    .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,
-                                           .adjoint = rw_gated_cell_adjoint},
-    .flops = rw_gated_cell_flops,
     .sample = gru_sample,
 };
 

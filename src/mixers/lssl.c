@@ -175,17 +175,8 @@ const rw_op rw_op_lssl = {
     .doc = "linear state space, HiPPO-LegS, bilinear; FFT inside a chunk, state across",
     .source = "Gu et al. 2021, Combining recurrent, convolutional, and continuous-time models "
               "with linear state-space layers, equations 1, 3 and 4",
-    .promises = {.keeps_in = 1, .in_place = 1},
-    .shape = rw_state_space_shape,
-    .sizes = rw_state_space_sizes,
-    .prepare = rw_state_space_prepare,
-    .forward = rw_state_space_forward,
-    .backward = rw_state_space_backward,
+    RW_STATE_SPACE_CALLBACKS,
     .reference = lssl_reference,
-    .step = rw_state_space_step,
-    .tree = &(const rw_tree_carry){.summary = rw_state_space_summary,
-                                   .adjoint = rw_state_space_adjoint,
-                                   .advance = rw_state_space_advance},
     .flops = lssl_flops,
     .sample = lssl_sample,
 };

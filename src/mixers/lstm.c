@@ -117,17 +117,8 @@ const rw_op rw_op_lstm = {
     .name = "lstm",
     .doc = "long short-term memory on projected inputs",
     .source = "Hochreiter and Schmidhuber 1997; Gers et al. 2000 (forget gate)",
-    .promises = {.saves_in_place = true},
-    .shape = rw_gated_cell_shape,
-    .sizes = rw_gated_cell_sizes,
-    .prepare = rw_gated_cell_prepare,
-    .forward = rw_gated_cell_forward,
-    .backward = rw_gated_cell_backward,
+    RW_GATED_CELL_CALLBACKS,
     .reference = lstm_reference,
-    .step = rw_gated_cell_step,
-    .sequence = &(const rw_sequence_carry){.summary = rw_gated_cell_summary,
-                                           .adjoint = rw_gated_cell_adjoint},
-    .flops = rw_gated_cell_flops,
     .sample = lstm_sample,
 };
 

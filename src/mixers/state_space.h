@@ -115,4 +115,15 @@ rw_status rw_state_space_block(rw_graph *graph, const rw_state_space *options, r
                                                 rw_value u, rw_value *y),
                                rw_value *y);
 
+/* The callbacks of a descriptor rw_op that all families share. */
+#define RW_STATE_SPACE_CALLBACKS                                                                   \
+    .promises = {.keeps_in = 1, .in_place = 1}, .shape = rw_state_space_shape,                     \
+    .sizes = rw_state_space_sizes, .prepare = rw_state_space_prepare,                              \
+    .forward = rw_state_space_forward, .backward = rw_state_space_backward,                        \
+    .step = rw_state_space_step, .tree = &(const rw_tree_carry)                                    \
+    {                                                                                              \
+        .summary = rw_state_space_summary, .adjoint = rw_state_space_adjoint,                      \
+        .advance = rw_state_space_advance                                                          \
+    }
+
 #endif

@@ -4,6 +4,7 @@ rw_sources += \
 	src/ops/attention/attention_pass.c src/ops/attention/attention_pass.h \
 	src/ops/attention/attention_ring.c \
 	src/ops/attention/attention_route.c src/ops/attention/attention_route.h \
+	src/ops/rowwise/activation.h \
 	src/ops/rowwise/elementwise.h \
 	src/ops/convolution/long_by_channels.c src/ops/convolution/long_by_transform.c src/ops/convolution/long_paths.h \
 	src/ops/loss/projected_loss.c src/ops/loss/projected_loss.h \

@@ -11,9 +11,7 @@ typedef struct {
 static rw_status append_ones_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
-    if (attr->heads < 1 || node->in_width[0] % attr->heads != 0)
-        return rw_fail(RW_USAGE, "append_ones: %d heads do not divide %d columns; choose a divisor",
-                       attr->heads, node->in_width[0]);
+    RW_TRY(rw_check_heads(node, attr->heads, node->in_width[0]));
     *out_width = node->in_width[0] + attr->heads;
     return RW_OK;
 }

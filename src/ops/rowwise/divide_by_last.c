@@ -18,10 +18,10 @@ typedef struct {
 static rw_status divide_by_last_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
-    if (attr->heads < 1 || node->in_width[0] % attr->heads != 0 ||
-        node->in_width[0] < 2 * attr->heads)
+    RW_TRY(rw_check_heads(node, attr->heads, node->in_width[0]));
+    if (node->in_width[0] < 2 * attr->heads)
         return rw_fail(RW_USAGE,
-                       "divide_by_last: %d columns are not %d heads of at least 2 columns each",
+                       "divide_by_last: %d columns are not at least 2 for each of %d heads",
                        node->in_width[0], attr->heads);
     *out_width = node->in_width[0] - attr->heads;
     return RW_OK;

@@ -93,6 +93,14 @@ static inline rw_status rw_elementwise_shape(const rw_node *node, int *out_width
     return RW_OK;
 }
 
+/* Error (RW_USAGE) unless `heads` heads divide the columns of a node's input. */
+static inline rw_status rw_check_heads(const rw_node *node, int heads, int columns)
+{
+    if (heads >= 1 && columns % heads == 0) return RW_OK;
+    return rw_fail(RW_USAGE, "%s: %d heads do not divide %d columns; choose a divisor",
+                   node->op->name, heads, columns);
+}
+
 /* Builder of an op with one input, without parameters and attributes. */
 static inline rw_status rw_apply_unary(rw_graph *graph, const rw_op *op, rw_value x, rw_value *y)
 {

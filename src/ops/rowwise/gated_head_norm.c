@@ -27,11 +27,7 @@ static rw_status gated_head_norm_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
     RW_TRY(rw_elementwise_shape(node, out_width));
-    if (attr->heads < 1 || *out_width % attr->heads != 0)
-        return rw_fail(RW_USAGE,
-                       "gated_head_norm: %d heads do not divide %d columns; choose a divisor",
-                       attr->heads, *out_width);
-    return RW_OK;
+    return rw_check_heads(node, attr->heads, *out_width);
 }
 
 static rw_status gated_head_norm_sizes(rw_node *node)

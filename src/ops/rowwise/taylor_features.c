@@ -28,10 +28,7 @@ static int head_width(const rw_node *node)
 static rw_status taylor_features_shape(const rw_node *node, int *out_width)
 {
     const attributes *attr = node->attributes;
-    if (attr->heads < 1 || node->in_width[0] % attr->heads != 0)
-        return rw_fail(RW_USAGE,
-                       "taylor_features: %d heads do not divide %d columns; choose a divisor",
-                       attr->heads, node->in_width[0]);
+    RW_TRY(rw_check_heads(node, attr->heads, node->in_width[0]));
     *out_width = attr->heads * features_of(head_width(node));
     return RW_OK;
 }
