@@ -13,9 +13,9 @@
 /* The program writes at most 16; HDF5's own default is 64. */
 #define ENTRIES_MOST 64
 
-/* The chunks of a dataset of so many axes: those of a chain of leaves. */
+/* The chunks of a dataset with this many axes: the entries of a chain of leaves. */
 typedef struct {
-    uint64_t begin, end; /* bytes of the file that its chunks span */
+    uint64_t begin, end; /* bytes of the file between its first and last chunk */
     size_t first;        /* its leftmost leaf */
     size_t count;        /* chunks */
 } chain;
@@ -23,7 +23,7 @@ typedef struct {
 struct rw_chunk_index {
     const unsigned char *bytes;
     size_t size;
-    size_t *leaves; /* where they lie, ascending */
+    size_t *leaves; /* addresses, ascending */
     size_t leaf_count, leaf_capacity;
     chain *chains[RW_MAX_DIMS]; /* taken as datasets of 1, 2 ... axes, by begin */
     size_t chain_count[RW_MAX_DIMS];
@@ -53,7 +53,7 @@ static size_t entry_bytes(int dims)
     return 8 + 8 * ((size_t)dims + 1) + 8;
 }
 
-/* Where the i-th entry of a leaf lies, if its dataset has so many axes. */
+/* The place of the i-th entry of a leaf, for a dataset with this many axes. */
 static size_t entry_at(size_t leaf, int dims, size_t i)
 {
     return leaf + HEAD_BYTES + i * entry_bytes(dims);
@@ -65,7 +65,7 @@ static rw_chunk_place place_at(const rw_chunk_index *index, size_t entry, int di
                             .address = (size_t)number_at(index, entry + entry_bytes(dims) - 8, 8)};
 }
 
-/* Is this the entry of a chunk that lies in the file, with all filters? */
+/* Is this the entry of a chunk within the file, with all filters? */
 static bool entry_fits(const rw_chunk_index *index, size_t entry, int dims)
 {
     rw_chunk_place place = place_at(index, entry, dims);
@@ -104,7 +104,7 @@ static int by_place(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The leaf that lies at `address`; false if there is none. */
+/* The leaf at `address`; false without a leaf. */
 static bool leaf_at(const rw_chunk_index *index, uint64_t address, size_t *leaf)
 {
     size_t key = (size_t)address;
@@ -115,7 +115,8 @@ static bool leaf_at(const rw_chunk_index *index, uint64_t address, size_t *leaf)
     return found != NULL;
 }
 
-/* Adds what a leaf holds to its chain; false if it is none of a dataset of so many axes. */
+/* Adds the entries of a leaf to its chain; false if the leaf does not belong to a dataset with this
+ * many axes. */
 static bool add_leaf(const rw_chunk_index *index, size_t leaf, int dims, chain *out)
 {
     size_t entries = entries_of(index, leaf);
@@ -131,8 +132,7 @@ static bool add_leaf(const rw_chunk_index *index, size_t leaf, int dims, chain *
     return true;
 }
 
-/* Follows a chain from its leftmost leaf. A chain that is longer than there are leaves goes
- * in a circle. */
+/* Follows a chain from its leftmost leaf. A chain longer than the number of leaves is a circle. */
 static bool follow(const rw_chunk_index *index, size_t first, int dims, size_t *steps, chain *out)
 {
     size_t leaf = first;
@@ -151,8 +151,7 @@ static int by_begin(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* All steps together are bounded as those of files that the program writes: each leaf is in
- * one chain. */
+/* The number of all steps is bounded, like in files of this program: each leaf is in one chain. */
 static rw_status find_chains(rw_chunk_index *index, int dims)
 {
     chain *chains;
@@ -204,7 +203,7 @@ static const chain *find_chain(const rw_chunk_index *index, int dims, uint64_t b
     return found && found->end == end ? found : NULL;
 }
 
-/* Which chunk of the block begins at these indices? False: none. */
+/* The chunk of the block that begins at these indices; false: none. */
 static bool chunk_of(const rw_chunk_index *index, size_t entry, const rw_block *block,
                      const rw_chunks *chunks, size_t *out)
 {
@@ -229,7 +228,7 @@ static int by_chunk(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Lists the chunks of a chain; false if they are not those of the block, each once. */
+/* Lists the chunks of a chain; false if they are not all chunks of the block, each once. */
 static bool list_chunks(const rw_chunk_index *index, const chain *found, const rw_block *block,
                         const rw_chunks *chunks, rw_chunk_place *places)
 {

@@ -22,19 +22,18 @@
 
 typedef struct rw_chunk_index rw_chunk_index;
 
-/* A stored chunk: where its frame lies in the file. */
+/* A stored chunk: the place of its frame in the file. */
 typedef struct {
-    size_t chunk; /* its index in the block, as rw_chunk_at has it */
+    size_t chunk; /* its index in the block, as in rw_chunk_at */
     size_t address, bytes;
 } rw_chunk_place;
 
-/* The index of a file in memory; `bytes` are borrowed as long as it lives. */
+/* The index of a file in memory; borrows `bytes`. */
 rw_status rw_chunk_index_new(const unsigned char *bytes, size_t size, rw_chunk_index **out);
 void rw_chunk_index_destroy(rw_chunk_index **index);
 
-/* The chunks of the block whose frames lie in begin..end - 1 of the file, in their order:
- * chunks->count of them, or *out is NULL: the file has no such dataset. The caller frees
- * *out. */
+/* The chunks of the block with frames in begin..end - 1 of the file, in their order: chunks->count
+ * chunks, or *out is NULL: the file has no such dataset. The caller frees *out. */
 rw_status rw_chunk_index_find(const rw_chunk_index *index, const rw_block *block,
                               const rw_chunks *chunks, uint64_t begin, uint64_t end,
                               rw_chunk_place **out);

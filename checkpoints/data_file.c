@@ -10,7 +10,7 @@ struct rw_data_file {
     unsigned char *bytes;
     rw_chunk_index *index;
     rw_framer *framer;
-    unsigned char *chunk; /* the one that was unpacked last */
+    unsigned char *chunk; /* the frame unpacked last */
 };
 
 rw_status rw_data_file_new(const char *folder, const char *name, unsigned char **bytes, size_t size,

@@ -9,7 +9,7 @@
 #include "storage/hdf5_access.h"
 #include "storage/zstd_frame.h"
 
-#define GROWTH_BYTES ((size_t)64 << 10) /* by which HDF5 asks for more */
+#define GROWTH_BYTES ((size_t)64 << 10) /* step by which HDF5 enlarges the file */
 
 /* Weights and moments are close to random: higher levels gain next to nothing. */
 #define ZSTD_LEVEL 1
@@ -24,9 +24,8 @@ struct rw_image {
     unsigned char *chunk; /* one that is padded */
 };
 
-/* HDF5's core driver keeps the file in a buffer that it asks these functions
- * for. All of them deal in the image's own buffer, so that the file is never in
- * memory twice. */
+/* HDF5's core driver keeps the file in a buffer from these functions. All of them use the image's
+ * own buffer, so that the file is never in memory twice. */
 static void *give_buffer(size_t size, H5FD_file_image_op_t purpose, void *state)
 {
     (void)purpose;
@@ -190,9 +189,9 @@ hid_t rw_link_creation(void)
     return H5I_INVALID_HID;
 }
 
-/* How the dataset's chunks are stored. No times, no fill values: equal tensors
- * make equal bytes. The filter is marked optional because HDF5 does not have it
- * built in: it is the frames themselves that are written. */
+/* The storage of the dataset's chunks. No times, no fill values: equal tensors give equal bytes.
+ * The filter is marked optional because this HDF5 does not have it: the frames are written
+ * directly. */
 static hid_t chunked_creation(const rw_block *block, const rw_chunks *chunks)
 {
     hsize_t shape[RW_MAX_DIMS];
@@ -245,7 +244,7 @@ static rw_status locate_chunk(hid_t dataset, const rw_block *block, const hsize_
     return status;
 }
 
-/* Closing writes, so it can fail as writing can. */
+/* Closing writes, so it can fail like a write. */
 static rw_status close_dataset(hid_t dataset, const char *name, rw_status status)
 {
     rw_hdf5_lock();

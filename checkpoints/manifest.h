@@ -1,5 +1,5 @@
-/* The manifest: what a checkpoint consists of, where each tensor's rows lie, and
- * the hashes of everything; bounded in size, and ending in its own hash. */
+/* The manifest: the list of a checkpoint's files, the place of the rows of each tensor, and all
+ * hashes; bounded in size, and ending in its own hash. */
 #ifndef RW_MANIFEST_H
 #define RW_MANIFEST_H
 
@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     size_t tensor, file;          /* indices into the manifest's lists */
     size_t begin, end;            /* rows */
-    uint64_t offset, bytes, hash; /* where its frames lie in the file, and their hash */
+    uint64_t offset, bytes, hash; /* place of its frames in the file, and their hash */
 } rw_extent;
 
 typedef struct {
@@ -31,7 +31,7 @@ typedef struct {
 } rw_manifest_tensor;
 
 typedef struct {
-    rw_checkpoint_meta about; /* its texts: the manifest's own */
+    rw_checkpoint_meta about; /* texts: owned by the manifest */
     char *config, *model, *kernels, *token_kind, *alphabet;
     char *dtype; /* of all tensors */
     uint64_t digest;
@@ -47,11 +47,11 @@ typedef struct {
 rw_status rw_manifest_new(const rw_checkpoint_meta *meta, const char *dtype, rw_manifest **out);
 void rw_manifest_destroy(rw_manifest **manifest);
 
-/* Index of the tensor of this name, or -1. */
+/* Index of the tensor with this name, or -1. */
 long rw_manifest_find(const rw_manifest *manifest, const char *name);
-/* The part of its tensor that a segment is, as a dataset. Borrows the name. */
+/* The rows of an extent, as a dataset. Borrows the name. */
 rw_block rw_manifest_block(const rw_manifest *manifest, const rw_extent *segment);
-/* Index after the last of the segments that lie in the same file as `first`. */
+/* Index after the last extent in the same file as `first`. */
 size_t rw_manifest_file_end(const rw_manifest *manifest, size_t first);
 /* Bytes of a tensor; of all files. */
 size_t rw_manifest_tensor_bytes(const rw_manifest *manifest, size_t tensor);
@@ -59,9 +59,8 @@ uint64_t rw_manifest_file_bytes(const rw_manifest *manifest);
 
 /* The manifest as text, its own hash at the end; the caller frees *out. */
 rw_status rw_manifest_write(const rw_manifest *manifest, char **out, size_t *size);
-/* The manifest of a text; every number in it is checked. `path` names it in
- * messages. A text that is not what was written sets *damaged; one of a newer
- * format fails with RW_USAGE. */
+/* The manifest of a text; every number is checked. `path` names the manifest in messages. *damaged:
+ * the text differs from the written text; a newer format fails with RW_USAGE. */
 rw_status rw_manifest_parse(const char *text, size_t size, const char *path, rw_manifest **out,
                             bool *damaged);
 /* Reads and parses the manifest in a checkpoint's folder. */

@@ -1,5 +1,5 @@
-/* Reading a manifest: nothing in it is believed before its own hash is right,
- * and every number is checked all the same. */
+/* Reads a manifest: its own hash is checked before its contents, and every number is checked as
+ * well. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +13,10 @@
 #include "storage/durable_file.h"
 
 #define TENSORS_MAX_BYTES ((uint64_t)1 << 53) /* of all tensors */
-#define FRAME_MIN_BYTES   ((uint64_t)9)       /* of the shortest frame of zstd that says its size */
+#define FRAME_MIN_BYTES   ((uint64_t)9)       /* bytes of the shortest zstd frame with a size */
 #define LAYOUT_MAX        1000000000          /* ranks, threads */
 
-/* A text that cannot be right: where, and what about it. */
+/* An error in the text: place and reason. */
 typedef struct {
     const char *path;
     bool *damaged;
@@ -116,7 +116,7 @@ static bool is_kind(const rw_checkpoint_tokens *t)
     return strcmp(t->kind, "features") == 0 && t->vocab == 0 && letters == 0;
 }
 
-/* What the tokens are; a checkpoint of before this entry says nothing of them. */
+/* The meaning of tokens; an older checkpoint lacks the entry. */
 static rw_status read_tokens(const reader *in, json_t *entry, rw_checkpoint_tokens *out)
 {
     if (!entry) return RW_OK;
@@ -277,7 +277,7 @@ static int by_place(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Two segments that begin at one place would be the same chunks twice. */
+/* Two extents with the same beginning would be the same chunks twice. */
 static rw_status check_places(const reader *in, const rw_manifest *out)
 {
     const rw_extent **sorted;

@@ -76,7 +76,7 @@ static json_t *files_json(const rw_manifest *manifest)
     return list;
 }
 
-/* What a reader may do without: how training went so far. */
+/* Entries that a reader may ignore: the course of the training. */
 static json_t *progress_json(const rw_checkpoint_meta *about)
 {
     json_t *out = json_pack(
@@ -92,7 +92,7 @@ static json_t *progress_json(const rw_checkpoint_meta *about)
     return out;
 }
 
-/* NULL, without which the manifest has no such entry, if nothing is known of the tokens. */
+/* NULL, which leaves out the entry, if the meaning of tokens is unknown. */
 static json_t *tokens_json(const rw_checkpoint_tokens *tokens)
 {
     if (!tokens->kind) return NULL;
@@ -121,7 +121,7 @@ static json_t *manifest_json(const rw_manifest *m)
                      "files", files_json(m), "tensors", tensors_json(m));
 }
 
-/* Puts the hash of all before it in front of the closing brace. */
+/* Puts the hash of all bytes before in front of the closing brace. */
 static rw_status add_own_hash(const char *body, char **out, size_t *size)
 {
     char hash[RW_HASH_TEXT];

@@ -72,7 +72,7 @@ static rw_status is_step(const char *path, bool *step)
     return RW_OK;
 }
 
-/* A small file beside the checkpoints that names one of them: `best`, `latest`. */
+/* A small file beside the checkpoints with the name of a checkpoint: `best`, `latest`. */
 static rw_status follow(const char *path, char **folder)
 {
     char name[RW_STEP_NAME_SIZE], *slash, *above = NULL;

@@ -7,8 +7,8 @@
 #include "storage/content_hash.h"
 #include "storage/durable_file.h"
 
-/* Says which tensor the damage of a file hits first: the segment whose frames
- * are not there or have another hash. `bytes` is what is left of the file. */
+/* Names the first tensor hit by the damage of a file: the first extent with missing frames or
+ * another hash. `bytes`: the rest of the file. */
 static void describe_hit(const rw_manifest *manifest, size_t file, const unsigned char *bytes,
                          size_t size, char *text, size_t room)
 {
@@ -40,8 +40,8 @@ static rw_status report(const char *path, const rw_manifest *manifest, size_t fi
                    path, how, hit);
 }
 
-/* The file is not there, or the device does not give it: names its tensors'
- * first too, which rw_file_read cannot know. */
+/* The file is missing, or the device does not return it: names its first tensor too, which
+ * rw_file_read cannot know. */
 static rw_status report_missing(const char *path, const rw_manifest *manifest, size_t file)
 {
     char cause[RW_MESSAGE_SIZE], hit[RW_TENSOR_NAME_MAX + 100];

@@ -16,7 +16,7 @@
 
 typedef struct {
     const char *name; /* of the tensor and of its datasets */
-    size_t element;   /* bytes of one, 4 or 8: IEEE floats */
+    size_t element;   /* bytes of an element, 4 or 8: IEEE floats */
     int dims;
     size_t shape[RW_MAX_DIMS];
 } rw_block;
@@ -25,9 +25,9 @@ typedef struct {
     size_t shape[RW_MAX_DIMS]; /* of every chunk */
     size_t bytes;              /* of every chunk, padding included */
     size_t count;
-    int axis;       /* the one along which the block is cut */
+    int axis;       /* the axis along which the block is cut */
     size_t run;     /* indices along the axis in a chunk: k */
-    size_t inner;   /* bytes of one index along the axis */
+    size_t inner;   /* bytes of an index along the axis */
     size_t per_run; /* chunks along the axis */
 } rw_chunks;
 

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "mpi/shards.h"
 
-/* What rank 0 asks for instead of the number of a tensor when it is done. */
+/* The request of rank 0, in place of a tensor number, when it is done. */
 enum { NO_MORE = -1 };
 
 static rw_range part_of(const rw_tensor *tensor)

@@ -4,14 +4,14 @@
 #include "checkpoints/data_file.h"
 #include "storage/content_hash.h"
 
-/* The tensor that is being streamed: its segments may lie in several files. */
+/* The streamed tensor: its extents may lie in several files. */
 typedef struct {
     const char *folder;
     const rw_manifest *manifest;
     const rw_tensor_sink *sink;
     rw_hasher hasher;
     size_t tensor;
-    size_t position; /* bytes of it that have passed */
+    size_t position; /* bytes of the tensor so far */
 } stream;
 
 static rw_status pass_on(void *state, const void *bytes, size_t size)
@@ -47,7 +47,7 @@ static bool wanted(const stream *s, const rw_extent *segment)
     return !s->sink->wants || s->sink->wants(s->sink->state, segment->tensor);
 }
 
-/* Streams the segments first..last - 1, which lie in one file. */
+/* Streams extents first..last - 1, all in the same file. */
 static rw_status stream_file(stream *s, size_t first, size_t last)
 {
     rw_status status = RW_OK;

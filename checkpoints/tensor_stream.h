@@ -1,6 +1,6 @@
-/* Reading the tensors of a checkpoint: file by file, one image in memory at a
- * time, every hash checked: a file's before it is looked into, a tensor's at its
- * end. HDF5 takes no part. Not collective. */
+/* Reads the tensors of a checkpoint, file by file, with one image in memory at a time. Every hash
+ * is checked: of a file before its contents, of a tensor at its end. Without HDF5. Not collective.
+ */
 #ifndef RW_TENSOR_STREAM_H
 #define RW_TENSOR_STREAM_H
 
@@ -13,8 +13,8 @@
 /* Who receives tensors. */
 typedef struct {
     bool (*wants)(void *state, size_t tensor); /* NULL: all of them */
-    /* Takes `size` bytes that begin at byte `begin` of the tensor; runs come in
-     * order. NULL: they are only verified. */
+    /* Takes `size` bytes from byte `begin` of the tensor on; runs come in order. NULL: only verify.
+     */
     rw_status (*take)(void *state, size_t tensor, size_t begin, const void *bytes, size_t size);
     void *state;
 } rw_tensor_sink;
@@ -24,9 +24,8 @@ typedef struct {
 rw_status rw_tensors_stream(const char *folder, const rw_manifest *manifest,
                             const rw_tensor_sink *sink);
 
-/* Reads a file of the checkpoint and checks its size and hash; the caller frees
- * *bytes. If they are wrong, *damaged is set, and the message names the file
- * and the first tensor that is hit. */
+/* Reads a file of the checkpoint and checks its size and hash; the caller frees *bytes. If they are
+ * wrong, *damaged is set, and the message names the file and the first damaged tensor. */
 rw_status rw_stored_file_load(const char *folder, const rw_manifest *manifest, size_t file,
                               unsigned char **bytes, bool *damaged);
 

@@ -3,7 +3,7 @@
 #include "checkpoints/checkpoint_format.h"
 #include "storage/hdf5_access.h"
 
-/* Maps the segment's dataset to its rows of the whole tensor. */
+/* Maps the dataset of the extent to its rows of the whole tensor. */
 static int map_segment(hid_t creation, hid_t whole, const rw_manifest *manifest,
                        const rw_extent *segment)
 {
@@ -20,7 +20,7 @@ static int map_segment(hid_t creation, hid_t whole, const rw_manifest *manifest,
     return result;
 }
 
-/* Adds the tensor whose segments begin at *next, and moves *next past them. */
+/* Adds the tensor with extents from *next on, and moves *next past them. */
 static int add_tensor(hid_t file, hid_t link, const rw_manifest *manifest, size_t tensor,
                       size_t *next)
 {

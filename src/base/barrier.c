@@ -2,7 +2,7 @@
 
 #include <sched.h>
 
-enum { SPINS = 512 }; /* some 10 us: longer than any wait but that for a processor */
+enum { SPINS = 512 }; /* some 10 us: longer than any wait except for a processor */
 
 static inline void pause_briefly(void)
 {

@@ -1,5 +1,5 @@
-/* A barrier for threads that meet every few microseconds: it spins, and yields the
- * processor where it has to wait for long. */
+/* A barrier for threads that meet every few microseconds: it spins, and yields the processor during
+ * a long wait. */
 #ifndef RW_BARRIER_H
 #define RW_BARRIER_H
 
@@ -10,7 +10,8 @@ typedef struct {
     atomic_uint round;
 } rw_barrier; /* all zero: new */
 
-/* Returns when `size` threads have called it; what each wrote before, all see behind. */
+/* Returns when `size` threads have called it. After the call each thread sees all earlier writes of
+ * the others. */
 void rw_barrier_wait(rw_barrier *barrier, int size);
 
 #endif

@@ -23,8 +23,8 @@ static int depth_of(const rw_config *node)
     return depth;
 }
 
-/* Puts *value under `key` of a mapping or list, in place of what is there.
- * A list takes its indices, and one more to append. */
+/* Puts *value under `key` of a mapping or list, in place of the old value. A list takes its
+ * indices, and one more to append. */
 static rw_status put(rw_config *at, const char *key, const char *name, rw_config **value)
 {
     if (depth_of(at) + rw_node_measure(*value).height > RW_YAML_MAX_DEPTH)
@@ -53,7 +53,7 @@ static rw_config *child_at(const rw_config *node, const char *key)
     return node->children[index];
 }
 
-/* One step down the path of an override; a mapping is made where none is. */
+/* A step down the path of an override; creates a missing mapping. */
 static rw_status descend(rw_config **at, const char *key, const char *name)
 {
     rw_config *next = child_at(*at, key);
@@ -74,7 +74,7 @@ static rw_status descend(rw_config **at, const char *key, const char *name)
     return RW_OK;
 }
 
-/* `path` is a copy of what stands before the '=', cut at its dots here. */
+/* `path` is a copy of the text before '=', cut at its dots here. */
 static rw_status place(rw_config *root, char *path, const char *name, rw_config **value)
 {
     rw_config *at = root;

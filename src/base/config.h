@@ -38,9 +38,9 @@ typedef struct {
     double min, max;     /* for numbers, inclusive; both 0: unlimited; max below
                             min: no upper limit */
     const char *choices; /* for strings: "a|b|c"; NULL: any */
-    bool neutral;        /* in `model`: the trained weights mean the same with any value of it, so
-                            that a checkpoint can go on with another one */
-    const char *doc;     /* one line for --help and docs, units included */
+    bool neutral; /* in `model`: the value does not change the meaning of the trained weights, so a
+                     checkpoint can continue with another value */
+    const char *doc; /* one line for --help and docs, units included */
 } rw_key;
 
 #define RW_KEYS_END                                                                                \
@@ -60,10 +60,9 @@ rw_status rw_config_parse(const char *text, const char *name, const char *const 
                           int count, rw_config **out);
 void rw_config_destroy(rw_config **config);
 
-/* Checks the mapping's own keys against `tables` (count of them; a key may be
- * in any) and fills in defaults, in the order of the tables. Unknown key, wrong
- * type, out of range, not a choice, missing required: RW_USAGE, one message
- * with file, line, full key path, and what would be right. */
+/* Checks the mapping's own keys against `tables` (count of them; a key may be in any) and fills in
+ * defaults, in the order of the tables. Unknown key, wrong type, out of range, not a choice,
+ * missing required: RW_USAGE, a message with file, line, full key path and the right form. */
 rw_status rw_config_check(rw_config *config, const rw_key *const *tables, int count);
 
 bool rw_config_has(const rw_config *config, const char *key);
@@ -71,16 +70,14 @@ int64_t rw_config_int(const rw_config *config, const char *key);
 double rw_config_real(const rw_config *config, const char *key);
 bool rw_config_bool(const rw_config *config, const char *key);
 const char *rw_config_string(const rw_config *config, const char *key);
-/* A key of type MAP. An absent one that is not required is created empty by
- * rw_config_check, so that its own check can fill it in; has() stays false then,
- * which tells a mapping that nobody wrote. NULL before the check. */
+/* A key of type MAP. rw_config_check creates an absent optional mapping, empty, so that its own
+ * check can fill it in; has() stays false then. NULL before the check. */
 rw_config *rw_config_map(const rw_config *config, const char *key);
-/* A key of type LIST: number of elements (0 if absent), and an element. One
- * that is no mapping is refused by its own rw_config_check; first_key() of it
- * is NULL. */
+/* A key of type LIST: number of elements (0 if absent), and an element. The element's own
+ * rw_config_check refuses an element that is no mapping; its first_key() is NULL. */
 int rw_config_count(const rw_config *config, const char *key);
 rw_config *rw_config_at(const rw_config *config, const char *key, int index);
-/* An element that is a scalar, as written; NULL if it is none. */
+/* An element that is a scalar, as written; NULL: no scalar. */
 const char *rw_config_item(const rw_config *config, const char *key, int index);
 
 /* An error about a key of this mapping (NULL: about the mapping itself), with
@@ -102,11 +99,11 @@ rw_status rw_config_set(rw_config *config, const char *key, const char *value);
  * frees *out with rw_free. */
 rw_status rw_config_write(const rw_config *config, char **out);
 
-/* The nearest of the known names to a mistyped one ("did you mean"), or NULL
- * if none is near (edit distance > 1 + length/3). */
+/* The known name nearest to a mistyped name ("did you mean"), or NULL if no name is near (edit
+ * distance > 1 + length/3). */
 const char *rw_nearest(const char *name, const char *const *known, int count);
-/* What to say behind a name that is not among the known ones, in a buffer of
- * the caller: " (did you mean mqar?); the tasks are copy, delay, mqar". */
+/* Advice after an unknown name, in a buffer of the caller: " (did you mean mqar?); the tasks are
+ * copy, delay, mqar". */
 #define RW_NAME_ADVICE 512
 const char *rw_name_advice(const char *name, const char *plural, const char *const *known,
                            int count, char advice[RW_NAME_ADVICE]);

@@ -10,7 +10,7 @@
 
 #define TEXT_SIZE 256
 
-/* Appends to a bounded text; what does not fit is cut off. */
+/* Appends to a bounded text; the rest is cut off. */
 static void append(char text[TEXT_SIZE], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -38,8 +38,7 @@ static void append_path(char text[TEXT_SIZE], const rw_config *node)
     append(text, "%zu", index);
 }
 
-/* Where a node was written: "train.yaml:12: ", "--set: ", or for a value that
- * nobody wrote, the line of what it belongs to. */
+/* The place of a node: "train.yaml:12: ", "--set: ", or for a default, the line of its mapping. */
 static void append_place(char text[TEXT_SIZE], const rw_config *node)
 {
     const rw_config *written = node, *root = node;
@@ -189,7 +188,7 @@ static rw_status check_value(const rw_config *config, const rw_key *key, rw_conf
     return kind == RW_NODE_SCALAR ? check_scalar(config, key, node) : RW_OK;
 }
 
-/* Gives an absent key its default; false in *filled if it has none. */
+/* Gives an absent key its default; *filled is false without a default. */
 static rw_status fill_in(rw_config *config, const rw_key *key)
 {
     if (key->fallback) return rw_config_set(config, key->name, key->fallback);

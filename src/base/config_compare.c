@@ -78,7 +78,7 @@ static bool same_scalar(const rw_config *old, const rw_config *now)
 static rw_status compare_nodes(const rw_config *old, const rw_config *now, const char *path,
                                bool neutral, rw_changes *out);
 
-/* Everything that one of the two nodes has below it; the other may be NULL. */
+/* All values below two nodes; one of the nodes may be NULL. */
 static rw_status compare_below(const rw_config *old, const rw_config *now, const char *path,
                                bool neutral, rw_changes *out)
 {

@@ -43,7 +43,7 @@ static void look_at(const char *folder, smallest *found)
         take(found, quota, period, folder);
 }
 
-/* Looks at the group at `path` below `root`, and at all groups around it. */
+/* Reads the group at `path` below `root`, and all groups around it. */
 static void walk_up(const char *root, const char *path, smallest *found)
 {
     char folder[PATH_BYTES];
@@ -66,7 +66,7 @@ static bool names_cpu(const char *controllers)
     return strstr(list, ",cpu,") != NULL;
 }
 
-/* One line of the membership: "0::/path" (version 2), "4:cpu,cpuacct:/path" (version 1). */
+/* A line of the membership: "0::/path" (version 2), "4:cpu,cpuacct:/path" (version 1). */
 static void look_at_line(char *line, const char *mount, smallest *found)
 {
     char root[PATH_BYTES];

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of bytes that lie together. */
+/* Of contiguous bytes. */
 uint64_t rw_hash(const void *data, size_t bytes);
 
-/* Of bytes that come in pieces: reset, add, value. Owns nothing; in allocated
- * memory it needs the alignment that rw_alloc gives. */
+/* Of bytes in several buffers: reset, add, value. Owns nothing; in allocated memory it needs the
+ * alignment of rw_alloc. */
 typedef struct {
     _Alignas(64) unsigned char state[640];
 } rw_hasher;
@@ -19,7 +19,7 @@ typedef struct {
 /* Starts, or starts again. */
 void rw_hasher_reset(rw_hasher *hasher);
 void rw_hasher_add(rw_hasher *hasher, const void *data, size_t bytes);
-/* The hash of all that was added since the start. */
+/* The hash of all bytes added since the start. */
 uint64_t rw_hasher_value(const rw_hasher *hasher);
 
 /* A hash as text: sixteen lower-case hexadecimal digits. For printf: "%" RW_PRI_HASH. */

@@ -12,7 +12,7 @@ static const int ends[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 static char guarded[4096];
 static bool ours[SIGNALS]; /* our handler is in place */
 
-/* Only what a handler may call. The default action follows: it ends the program. */
+/* Only calls allowed in a handler. The default action follows: it ends the program. */
 static void remove_and_end(int signal_number)
 {
     if (guarded[0]) unlink(guarded);

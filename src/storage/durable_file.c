@@ -23,8 +23,7 @@ static int open_path(const char *path, int flags, mode_t mode)
     return open(path, flags, mode);
 }
 
-/* Also drops the cached pages: what is read back to be verified shall come from
- * the device. */
+/* Also drops the cached pages: the verification shall read from the device. */
 static int sync_and_drop(int file)
 {
     int result = fsync(file);
@@ -149,7 +148,7 @@ static int create_new(const char *path)
     return open_again(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
 }
 
-/* A temporary file: what a process of the same number left behind is removed. */
+/* A temporary file: removes the file of an earlier process with the same number. */
 static int create_temporary(const char *path)
 {
     rw_file_call.unlink(path);
@@ -178,7 +177,7 @@ static rw_status sync_file(const char *path)
     return status;
 }
 
-/* Gives a file that is on the device its name, there too. */
+/* Gives a file its name, on the device too; its bytes are on the device. */
 static rw_status rename_durably(const char *temporary, const char *path)
 {
     char *folder;
@@ -281,7 +280,7 @@ rw_status rw_file_read(const char *path, size_t limit, unsigned char **bytes, si
 {
     *bytes = NULL;
     *damaged = false;
-    /* A named pipe in its place must not be waited for. */
+    /* A named pipe in place of the file must not be waited for. */
     int file = open_again(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     if (file < 0) {
         *damaged = errno == ENOENT || errno == EIO;
@@ -412,7 +411,7 @@ bool rw_is_link(const char *path)
     return lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
 }
 
-/* What is no folder: a link is removed itself. */
+/* Not a folder: a link is removed itself. */
 static rw_status remove_link(const char *path)
 {
     if (errno == ENOENT) return RW_OK;
@@ -440,7 +439,7 @@ rw_status rw_folder_remove(const char *path)
     return RW_OK;
 }
 
-/* The process in the name of a temporary file of `name`; 0: it is no such file. */
+/* The process in the name of a temporary file of `name`; 0: not such a file. */
 static long process_of(const char *entry, const char *name)
 {
     size_t length = strlen(name);
@@ -507,8 +506,8 @@ rw_status rw_file_rename(const char *from, const char *to)
                    advice(error));
 }
 
-/* Where two names cannot be swapped at once (network file systems): the old
- * contents step aside to PATH.old, which readers know. */
+/* If two names cannot be swapped at once (network file systems): the old contents move to PATH.old,
+ * which readers know. */
 static rw_status step_aside(const char *fresh, const char *path, const char *old)
 {
     RW_TRY(rw_file_rename(path, old));

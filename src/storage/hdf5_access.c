@@ -7,9 +7,9 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Nothing of HDF5 runs at exit, where it crashes after a failed write; that is
- * heeded before its first call only. Where HDF5 is thread-safe, each thread has
- * a stack of errors of its own, to be told not to print. */
+/* No HDF5 code runs at exit, where it crashes after a failed write; this must be requested before
+ * its first call. In a thread-safe HDF5 each thread has its own stack of errors, and must be told
+ * not to print. */
 void rw_hdf5_lock(void)
 {
     pthread_mutex_lock(&lock);
@@ -35,7 +35,7 @@ const char *rw_hdf5_reason(char reason[RW_HDF5_REASON])
     snprintf(reason, RW_HDF5_REASON, "it does not have the form it should have");
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, reason);
     H5Eclear2(H5E_DEFAULT);
-    /* Where the system refused, HDF5 wraps its message in many more words. */
+    /* HDF5 wraps a message of the system in many more words. */
     char *begin = strstr(reason, marker);
     if (!begin) return reason;
     begin += strlen(marker);
@@ -69,7 +69,7 @@ rw_status rw_hdf5_put_value(hid_t file, const char *path, const char *name, hid_
     hid_t attribute = H5Acreate2(file, name, stored, scalar, H5P_DEFAULT, H5P_DEFAULT);
     bool written = attribute >= 0 && H5Awrite(attribute, memory, value) >= 0;
     rw_status status = written ? RW_OK : rw_hdf5_fail_at("write", name, path, RW_HDF5_SPACE);
-    /* Closing writes, so it can fail as writing can. */
+    /* Closing writes, so it can fail like a write. */
     if (attribute >= 0 && H5Aclose(attribute) < 0 && status == RW_OK)
         status = rw_hdf5_fail_at("close", name, path, RW_HDF5_SPACE);
     rw_hdf5_close(scalar, H5Sclose);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define FIRST_LINE "ropewalk lock"
-#define PERIOD_MAX 60 /* seconds: nobody waits longer than three of these */
+#define PERIOD_MAX 60 /* seconds: nobody waits longer than three periods */
 
 double rw_lock_period = 20;
 
@@ -26,8 +26,8 @@ static void read_first_line(const char *path, char *line, size_t size)
     fclose(file);
 }
 
-/* When the process was started; 0: there is none, or it has ended and nobody has
- * asked for its exit code yet. The name in the second field may hold anything. */
+/* The start time of the process; 0: there is no process, or it is a zombie. The name in the second
+ * field may hold any characters. */
 static unsigned long long start_of(long process)
 {
     char path[64], line[1024], state = 'Z';
@@ -134,7 +134,7 @@ bool rw_lock_holder_parse(const char *text, rw_lock_holder *out)
 
 /* ---- Is the holder still there? ------------------------------------------------------ */
 
-/* Names that many machines share tell nothing. */
+/* Names that many machines share identify no host. */
 static bool tells_host(const char *host)
 {
     return host[0] && strncmp(host, "localhost", 9) != 0;

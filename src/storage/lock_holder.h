@@ -1,25 +1,25 @@
-/* Who holds a lock file: the text in the file, and whether that process is still
- * there. Not collective. */
+/* The holder of a lock file: the text in the file, and the check whether the process still exists.
+ * Not collective. */
 #ifndef RW_LOCK_HOLDER_H
 #define RW_LOCK_HOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RW_LOCK_TEXT 2048 /* bytes that the text of a lock file has room in */
+#define RW_LOCK_TEXT 2048 /* largest text of a lock file, in bytes */
 #define RW_LOCK_ID   17   /* 16 hexadecimal digits */
 #define RW_LOCK_BEAT 10   /* digits of the counter, the last line of the file */
 
-/* Seconds between two beats of this process: a holder on another host is given up after three.
+/* Seconds between two beats of this process: a holder on another host counts as gone after three.
  * Tests make it small. */
 extern double rw_lock_period;
 
 typedef struct {
-    char host[128], boot[48]; /* of the host: another one after each start */
-    char space[48];           /* the namespace that the process number belongs to */
+    char host[128], boot[48]; /* boot id of the host: another id after each start */
+    char space[48];           /* the namespace of the process number */
     char job[128];            /* cluster/number of the SLURM job, or "-" */
     char since[32];
-    char id[RW_LOCK_ID];        /* of this lock, drawn at random */
+    char id[RW_LOCK_ID];        /* id of this lock, drawn at random */
     long process, attempt;      /* attempt: how often SLURM has requeued the job */
     unsigned long long started; /* of the process, in ticks after the start of the host */
     unsigned long long beat;    /* counts up while the holder lives */
@@ -31,14 +31,14 @@ void rw_lock_holder_self(rw_lock_holder *out);
 
 /* The text of a lock file; it ends with the counter in RW_LOCK_BEAT digits and a newline. */
 void rw_lock_holder_print(const rw_lock_holder *holder, char text[RW_LOCK_TEXT]);
-/* Reads it. False: this is no lock file of ropewalk. Characters that a terminal might
- * take for commands become '?'. */
+/* Reads the text. False: not a lock file of ropewalk. Characters that a terminal might take for
+ * commands become '?'. */
 bool rw_lock_holder_parse(const char *text, rw_lock_holder *out);
 
 typedef enum {
     RW_HOLDER_LIVES,
     RW_HOLDER_IS_GONE,
-    RW_HOLDER_IS_FAR, /* on another host: only its counter can tell */
+    RW_HOLDER_IS_FAR, /* on another host: only its counter shows life */
 } rw_holder_state;
 
 /* As far as `self` can tell; *why: the reason, if the holder is gone. */

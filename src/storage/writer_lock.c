@@ -19,17 +19,17 @@
 #include "storage/lock_holder.h"
 
 #define HELD_MOST   8
-#define TAKE_TRIES  100          /* of a name that comes and goes, 20 ms apart */
-#define GUARD_TRIES 50           /* after so many, a guard was left by a newcomer that died */
-#define STACK_BYTES (256 * 1024) /* of the thread that counts */
+#define TAKE_TRIES  100          /* tries for a name that comes and goes, 20 ms apart */
+#define GUARD_TRIES 50           /* after this many tries: a newcomer died and left a guard */
+#define STACK_BYTES (256 * 1024) /* stack of the counting thread */
 
 struct rw_writer_lock {
-    char *path, *fresh; /* the lock file; the name under which one is written */
+    char *path, *fresh; /* the lock file; its temporary name */
     const char *what, *advice;
     rw_lock_holder self;
     char text[RW_LOCK_TEXT];
     pthread_t thread;
-    pthread_mutex_t guard; /* of all that follows */
+    pthread_mutex_t guard; /* guards all members below */
     pthread_cond_t wake;
     bool counting, ending;
     atomic_bool lost;
@@ -77,8 +77,8 @@ static int write_fresh(rw_writer_lock *lock)
     return error;
 }
 
-/* Gives the fresh file the name `path`, which must be free: EEXIST if it is not.
- * Over NFS the answer to a link that was made may be lost: the count of links tells. */
+/* Gives the fresh file the name `path`, which must be free: otherwise EEXIST. Over NFS the answer
+ * to a successful link may be lost: the count of links tells. */
 static int link_fresh(const rw_writer_lock *lock, const char *path)
 {
     struct stat about;
@@ -105,7 +105,7 @@ static int place(rw_writer_lock *lock)
     return error;
 }
 
-/* Counts up, if the file is still ours. Sets lost if it is another's. */
+/* Counts up, if the file still belongs to this process. Sets lost if it belongs to another. */
 static int renew(rw_writer_lock *lock)
 {
     int file;
@@ -153,7 +153,7 @@ static void *count(void *state)
     return NULL;
 }
 
-/* Signals go to other threads. Without a thread the lock holds all the same, on this host. */
+/* Signals go to other threads. Without a thread the lock still works, on this host. */
 static void start_counting(rw_writer_lock *lock)
 {
     sigset_t all, before;
@@ -206,8 +206,9 @@ static rw_status refuse_file(const rw_writer_lock *lock, int error)
                    strerror(error));
 }
 
-/* Replaces the lock of `old`, who is gone. Of several newcomers, one can: the one that makes the
- * name LOCK.after-ID. It looks again before it goes on, for it may have been slow. */
+/* Replaces the lock of `old`, which is gone. Only one of several newcomers succeeds: the newcomer
+ * that creates the name LOCK.after-ID. It checks the lock once more before it continues, because it
+ * may have been slow. */
 static int replace(rw_writer_lock *lock, const rw_lock_holder *old, bool patient)
 {
     char guard[PATH_MAX];
@@ -225,7 +226,7 @@ static int replace(rw_writer_lock *lock, const rw_lock_holder *old, bool patient
         if (error == 0 && rename(lock->fresh, lock->path) < 0) error = errno;
         unlink(guard);
     } else if (error == EEXIST) {
-        /* Another newcomer is at it, for some milliseconds; or it died there. */
+        /* Another newcomer is replacing the lock, for some milliseconds; or it died there. */
         bool dead = read_holder(guard, O_RDONLY, &other, &file) == 0 &&
                     rw_lock_holder_judge(&other, &lock->self, &why) == RW_HOLDER_IS_GONE;
         if (file >= 0) close(file);
@@ -258,8 +259,8 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Watches the counter of a holder on another host for three of its periods, on this
- * host's clock. *changed: something moved, if only the file away. */
+/* Watches the counter of a holder on another host for three of its periods, on the clock of this
+ * host. *changed: the counter moved, or the file is gone. */
 static rw_status watch(const rw_writer_lock *lock, const rw_lock_holder *holder, bool *changed,
                        bool *lives)
 {
@@ -284,7 +285,7 @@ static rw_status watch(const rw_writer_lock *lock, const rw_lock_holder *holder,
     return RW_OK;
 }
 
-/* What there is to do about a lock file that is there already. */
+/* The action for an existing lock file. */
 static rw_status meet(rw_writer_lock *lock, bool patient, bool *taken)
 {
     rw_lock_holder holder;
@@ -364,7 +365,7 @@ static rw_status new_lock(const char *path, const char *what, const char *advice
     return rw_path_extend(path, suffix, &lock->fresh);
 }
 
-/* Is it LOCK.new-ID or LOCK.after-ID? Newcomers that died left them. */
+/* Is the name LOCK.new-ID or LOCK.after-ID? Newcomers that died left such files. */
 static bool is_left(const char *entry, const char *name)
 {
     size_t length = strlen(name);
@@ -375,7 +376,7 @@ static bool is_left(const char *entry, const char *name)
            strspn(kind + skip, "0123456789abcdef") == RW_LOCK_ID - 1;
 }
 
-/* By the holder. A newcomer whose file goes makes it again. */
+/* By the holder. A newcomer whose file is removed creates it a second time. */
 static void clean(const rw_writer_lock *lock)
 {
     const char *slash = strrchr(lock->path, '/'), *name = slash ? slash + 1 : lock->path;

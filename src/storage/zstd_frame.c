@@ -66,7 +66,7 @@ const char *rw_framer_write(rw_framer *framer, hid_t dataset, const hsize_t *off
 
 static const char *fetch(rw_framer *framer, hid_t dataset, const hsize_t *offset, hsize_t *stored)
 {
-    uint32_t skipped = 0; /* filters that the writer left out */
+    uint32_t skipped = 0; /* filters that the writer did not apply */
     if (H5Dget_chunk_storage_size(dataset, offset, stored) < 0)
         return rw_hdf5_reason(framer->reason);
     if (*stored == 0 || *stored > framer->capacity) return "its stored size is impossible";

@@ -1,7 +1,6 @@
-/* Chunks of HDF5 datasets, each of them one zstd frame with its own checksum.
- * Frames are made and taken apart here, and HDF5 stores them as they are: the
- * filter that a dataset names only tells other programs how to read them, and
- * need not be known to this HDF5. */
+/* Chunks of HDF5 datasets, each a zstd frame with its own checksum. Frames are packed and unpacked
+ * here, and HDF5 stores them unchanged: the filter of a dataset only tells other programs how to
+ * read the frames, and this HDF5 need not know the filter. */
 #ifndef RW_ZSTD_FRAME_H
 #define RW_ZSTD_FRAME_H
 
@@ -20,11 +19,10 @@ typedef struct rw_framer rw_framer;
 rw_status rw_framer_new(size_t limit, int level, rw_framer **out);
 void rw_framer_destroy(rw_framer **framer);
 
-/* Stores a chunk of `size` bytes at `offset` of the open dataset, or reads one.
- * They return NULL, or what is wrong, which is valid until the next call; a
- * frame that is damaged, or holds another number of bytes, is wrong. The HDF5
- * lock is taken for HDF5's part alone, so that others are not kept waiting
- * while chunks are compressed. */
+/* Stores a chunk of `size` bytes at `offset` of the open dataset, or reads a chunk. Both return
+ * NULL, or an error text, valid until the next call; a damaged frame, or a frame with another
+ * number of bytes, is an error. The HDF5 lock is held only during calls of HDF5, so that others
+ * need not wait for compression. */
 const char *rw_framer_write(rw_framer *framer, hid_t dataset, const hsize_t *offset,
                             const void *chunk, size_t size);
 const char *rw_framer_read(rw_framer *framer, hid_t dataset, const hsize_t *offset, void *chunk,
@@ -32,8 +30,8 @@ const char *rw_framer_read(rw_framer *framer, hid_t dataset, const hsize_t *offs
 
 /* The bytes of a frame of a chunk of `size` bytes, at most. */
 size_t rw_frame_limit(size_t size);
-/* Takes the frame apart, which must hold a chunk of exactly `size` bytes, and
- * nothing behind it. Returns as the others do. HDF5 takes no part. */
+/* Unpacks a frame, which must hold a chunk of exactly `size` bytes and end there. Returns like the
+ * others. Without HDF5. */
 const char *rw_framer_unpack(rw_framer *framer, const void *frame, size_t stored, void *chunk,
                              size_t size);
 
