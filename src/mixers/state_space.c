@@ -417,13 +417,8 @@ rw_status rw_state_space_block(rw_graph *graph, const rw_state_space *options, r
                                rw_value *y)
 {
     const int width = x.width;
-    const rw_linear_options in = {.name = "in", .width = 2 * width, .gain = RW_GAIN_UNIFORM};
-    const rw_linear_options out = {.name = "out",
-                                   .width = width,
-                                   .bias = true,
-                                   .gain = RW_GAIN_UNIFORM,
-                                   .output = true,
-                                   .by_depth = true};
+    const rw_linear_options in = {.name = "in", .width = 2 * width};
+    const rw_linear_options out = {.name = "out", .width = width, .bias = true, .output = true};
     rw_value both, mixed, active, gate, gated;
     RW_TRY(rw_linear(graph, x, &in, &both));
     RW_TRY(add(graph, options, rw_columns(both, 0, width), &mixed));
