@@ -50,7 +50,7 @@ static int by_identity(const void *one, const void *other)
 static bool identify(const char *name, identity *out)
 {
     struct stat about;
-    if (stat(name, &about) != 0) return false; /* told when it is opened */
+    if (stat(name, &about) != 0) return false; /* reported when it is opened */
     *out = (identity){about.st_dev, about.st_ino};
     return true;
 }

@@ -1,6 +1,6 @@
-/* Building a dataset: inputs through readers to the writer. Alphabets are not
- * known before the end of the inputs, so letters are read twice. Pipes are opened
- * once: from the choice of their reader on they stay open. */
+/* Builds a dataset: inputs through readers to the writer. The alphabet is known only at the end of
+ * the inputs, so letters are read twice. Pipes are opened once, and stay open after the choice of
+ * their reader. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,7 +17,7 @@
 #include "storage/durable_file.h"
 #include "storage/writer_lock.h"
 
-/* What an input has given to the dataset. */
+/* The contribution of an input to the dataset. */
 typedef struct {
     uint64_t documents, tokens, bad_lines;
     const char *compression; /* static, or NULL */
@@ -25,12 +25,12 @@ typedef struct {
 
 typedef struct {
     const rw_build_plan *plan;
-    int source; /* the next one of the writer */
+    int source; /* the next source of the writer */
     const char *path;
     const char *const *inputs;
     int count, current;
     const rw_reader **readers; /* of each input */
-    rw_input **pipes;          /* of each input that is one, while it is not in hand */
+    rw_input **pipes;          /* the open pipes, by input, while they are not being read */
     int pipe_count;
     rw_input *input; /* in hand */
     rw_reader_options options;
@@ -101,7 +101,7 @@ static rw_status check_pipes(const build *b, int current)
     return RW_OK;
 }
 
-/* Letters are read twice, which a pipe cannot be: they are kept beside the dataset. */
+/* Letters are read twice, which a pipe does not allow: a copy is kept beside the dataset. */
 static rw_status hold_pipe(build *b, int current)
 {
     b->pipes[current] = b->input;
@@ -110,8 +110,7 @@ static rw_status hold_pipe(build *b, int current)
     return b->readers[current]->letters ? rw_input_keep(b->pipes[current], b->path) : RW_OK;
 }
 
-/* Opens every input once, before anything is written: what is missing or does
- * not fit together is found at once. */
+/* Opens every input once, before anything is written: errors appear at once. */
 static rw_status choose_readers(build *b, const char *format)
 {
     for (int i = 0; i < b->count; i++) {
@@ -141,8 +140,7 @@ static rw_status check_kind(const build *b)
                    b->path, letters ? "letters" : "bytes", b->inputs[0], b->readers[0]->name);
 }
 
-/* Begins the source that the input in hand is, after those of the old dataset
- * that come before it. */
+/* Begins the source of the present input, after the earlier sources of the old dataset. */
 static rw_status begin_source(build *b)
 {
     bool heldout = (size_t)b->current >= b->plan->heldout_from;
@@ -160,7 +158,7 @@ static rw_status take_input(build *b)
     return b->input ? RW_OK : rw_input_open(b->inputs[b->current], &b->input);
 }
 
-/* The writer records the input; a pipe of letters gets ready to be read again. */
+/* The writer records the input; a pipe of letters is rewound. */
 static void finish_input(build *b)
 {
     b->gifts[b->current].compression = rw_input_compression(b->input);
@@ -234,7 +232,7 @@ static void report_input(const build *b, int input)
     if (g->tokens == 0) rw_warn("%s gives nothing to %s: it holds no tokens", name, b->path);
 }
 
-/* Says what each input has given, and what of it is not in the dataset as it was. */
+/* Reports the tokens of each input, and the parts that were left out or changed. */
 static void report_inputs(const build *b)
 {
     const rw_reader_notes *notes = &b->notes;
@@ -249,7 +247,7 @@ static void report_inputs(const build *b)
                 (unsigned long long)notes->surrogates, notes->surrogates == 1 ? "" : "s");
 }
 
-/* Says what was written, and what cannot be done with it. */
+/* Reports the written dataset, and its limits. */
 static rw_status report(const build *b)
 {
     rw_status status;
@@ -324,7 +322,7 @@ done:
     return status;
 }
 
-/* One build of a file at a time: of two, the later one would undo the other's. */
+/* Only one build of a file at a time: the later of two builds would undo the other. */
 rw_status rw_dataset_build(const char *path, const char *const *inputs, int count,
                            const rw_dataset_options *options)
 {

@@ -15,7 +15,7 @@ typedef struct {
     uint8_t *tokens; /* of a chunk */
 } checking;
 
-/* Takes the message of a failure, which does not end the check. */
+/* Reports a failure that does not end the check. */
 static void found(checking *c)
 {
     c->faults++;

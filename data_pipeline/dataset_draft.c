@@ -14,8 +14,8 @@
 #include "base/memory.h"
 #include "storage/durable_file.h"
 
-/* Has the process whose number is all of `text` ended? Our own number was that
- * of another process before. */
+/* Has the process with the number `text` ended? An earlier process may have had the number of this
+ * process. */
 static bool has_ended(const char *text)
 {
     char *end;
@@ -34,9 +34,8 @@ static rw_status remove_draft(const char *folder, const char *name)
     return RW_OK;
 }
 
-/* Removes files in the folder that are called `prefix`, and the number of a
- * process that has ended. A folder that cannot be read is left alone: creating
- * the draft tells what is wrong with it. */
+/* Removes files in the folder named `prefix` and the number of an ended process. An unreadable
+ * folder is left alone: creating the draft will report the error. */
 static rw_status sweep(const char *folder, const char *prefix)
 {
     rw_status status = RW_OK;

@@ -5,8 +5,8 @@
 #include "data_pipeline/dataset_header.h"
 #include "storage/hdf5_access.h"
 
-/* Messages are recorded before anything is closed: every call of HDF5 forgets
- * the reason why the one before it failed. */
+/* Messages are recorded before files are closed: every call of HDF5 forgets the reason of the
+ * failure before. */
 static rw_status write_values(hid_t set, const char *path, const char *name, hid_t memory,
                               const void *values, size_t count, uint64_t *offset)
 {
@@ -28,7 +28,7 @@ static rw_status put_list(hid_t file, const char *path, const char *name, hid_t 
     H5Pset_obj_track_times(creation, false);
     hid_t set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     rw_status status = write_values(set, path, name, memory, values, count, offset);
-    /* Closing writes, so it can fail as writing can. */
+    /* Closing writes, so it can fail like a write. */
     if (set >= 0 && H5Dclose(set) < 0 && status == RW_OK)
         status = rw_hdf5_fail_at("close", name, path, RW_HDF5_SPACE);
     rw_hdf5_close(creation, H5Pclose);

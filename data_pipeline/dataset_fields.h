@@ -11,8 +11,8 @@
 
 #include "base/status.h"
 
-/* One-dimensional datasets, contiguous. *offset: where the values lie in the
- * file; for an empty list, which lies nowhere, the end of the header. */
+/* One-dimensional datasets, contiguous. *offset: the place of the values in the file; for an empty
+ * list, the end of the header. */
 rw_status rw_field_put_numbers(hid_t file, const char *path, const char *name,
                                const uint64_t *values, size_t count, uint64_t *offset);
 /* `count` strings of `stride` bytes each, zero-terminated. */

@@ -26,7 +26,7 @@ struct rw_dataset {
     rw_dataset_header header;
     rw_dataset_facts facts;
     rw_dataset_index index;
-    pthread_mutex_t lock; /* guards all that follows */
+    pthread_mutex_t lock; /* guards all members below */
     cached_chunk cache[CACHED_CHUNKS];
     int cached;
     uint64_t uses;
@@ -34,8 +34,7 @@ struct rw_dataset {
     rw_framer *framer;
 };
 
-/* Anything but a file is refused before it is opened for good: a pipe would
- * wait for its writer. */
+/* Only a regular file is opened: a pipe would wait for its writer. */
 static rw_status open_file(rw_dataset *d, uint64_t *bytes)
 {
     struct stat about;
@@ -174,7 +173,7 @@ static rw_status load_chunk(rw_dataset *d, uint64_t chunk, uint8_t *tokens)
     return check_tokens(d, chunk, tokens);
 }
 
-/* The chunk from the cache, or in place of the one that was used longest ago. */
+/* The chunk from the cache, or in place of the least recently used chunk. */
 static rw_status get_chunk(rw_dataset *d, uint64_t chunk, const uint8_t **out)
 {
     cached_chunk *oldest = &d->cache[0], *slot = NULL;

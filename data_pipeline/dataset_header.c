@@ -87,7 +87,7 @@ static rw_status damaged(const char *path, const char *reason)
                    rebuild);
 }
 
-/* Letters are printable, each occurs once, and nothing follows them. */
+/* Letters are printable, each occurs once, and zeros follow them. */
 static bool alphabet_fits(const uint8_t *bytes)
 {
     bool seen[256] = {false};
@@ -102,7 +102,7 @@ static bool alphabet_fits(const uint8_t *bytes)
     return true;
 }
 
-/* How many bytes a list must have; 0: as many as it likes, in whole elements. */
+/* The bytes of a list; 0: any number of whole elements. */
 static uint64_t bytes_wanted(const rw_dataset_header *h, rw_list_name list)
 {
     switch (list) {

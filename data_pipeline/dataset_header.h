@@ -1,7 +1,6 @@
-/* The header of a dataset file (docs/dataset-format.md): the first 1024 bytes.
- * It says what the file holds, where its lists are, and the hash of each of
- * them. A file is read by way of its header alone: HDF5 never sees a file that
- * ropewalk reads, so that no damage to it can reach HDF5. */
+/* The header of a dataset file (docs/dataset-format.md): the first 1024 bytes. The header describes
+ * the contents, the places of the lists, and their hashes. A file is read by its header alone: HDF5
+ * never reads a file for ropewalk, so damage cannot reach HDF5. */
 #ifndef RW_DATASET_HEADER_H
 #define RW_DATASET_HEADER_H
 
@@ -21,7 +20,7 @@ typedef enum {
     RW_HELDOUT_TAIL,     /* the last tokens */
     RW_HELDOUT_DOCUMENT, /* the last documents, whole */
     RW_HELDOUT_SHUFFLED, /* whole documents, drawn by lot */
-    RW_HELDOUT_FILES,    /* what inputs of its own hold */
+    RW_HELDOUT_FILES,    /* held-out inputs */
     RW_HELDOUT_CHOICES,
 } rw_heldout_choice;
 
@@ -43,7 +42,7 @@ typedef enum {
     RW_DATASET_LISTS,
 } rw_list_name;
 
-/* The names that they have in the file, as HDF5 datasets. */
+/* The names of the lists in the file, as HDF5 datasets. */
 extern const char *const rw_list_names[RW_DATASET_LISTS];
 
 typedef struct {
@@ -59,28 +58,28 @@ typedef struct {
     uint64_t content_hash;
     rw_heldout_choice heldout_by;
     double heldout_share; /* 0 to 1 */
-    uint64_t seed;        /* of a part that is drawn by lot */
-    uint64_t name_bytes;  /* of the name of each source, with its final zero */
+    uint64_t seed;        /* seed of a randomly chosen part */
+    uint64_t name_bytes;  /* bytes of the name of each source, with its final zero */
     rw_list_extent lists[RW_DATASET_LISTS];
     char alphabet[257]; /* letter of each token; "" where tokens are bytes */
 } rw_dataset_header;
 
-/* The header as it stands in the file. */
+/* The header as bytes of the file. */
 void rw_dataset_header_write(const rw_dataset_header *header, uint8_t out[RW_DATASET_HEADER]);
 
-/* The inverse. `bytes`: the beginning of the file at `path`, of which `count`
- * bytes are there; `file_bytes`: the size of the file. Everything that is not
- * as rw_dataset_header_write makes it is an error; lists lie within the file. */
+/* The inverse. `bytes`: the first `count` bytes of the file at `path`; `file_bytes`: the size of
+ * the file. Any difference from the form of rw_dataset_header_write is an error; lists lie within
+ * the file. */
 rw_status rw_dataset_header_read(const uint8_t *bytes, size_t count, uint64_t file_bytes,
                                  const char *path, rw_dataset_header *out);
 
-/* Does a file that begins with these bytes call itself a dataset of ropewalk? */
+/* Does a file with these first bytes claim to be a dataset of ropewalk? */
 bool rw_dataset_header_recognise(const uint8_t *bytes, size_t count);
 
 uint64_t rw_dataset_chunks(uint64_t tokens);
 
-/* What the tokens mean, in one number: the fingerprint of the data. Needs
- * token_hash, alphabet and the hashes of the lists `documents` and `heldout`. */
+/* The fingerprint of the data: the meaning of the tokens in a number. Needs token_hash, alphabet
+ * and the hashes of the lists `documents` and `heldout`. */
 uint64_t rw_dataset_content_hash(const rw_dataset_header *header);
 
 #endif

@@ -9,7 +9,7 @@
 #include "storage/durable_file.h"
 #include "storage/zstd_frame.h"
 
-/* A list in memory: where its pointer is, and how many bytes it has. */
+/* A list in memory: the place of its pointer, and its bytes. */
 typedef struct {
     void *pointer; /* to the pointer */
     size_t bytes;

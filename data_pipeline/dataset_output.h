@@ -1,5 +1,4 @@
-/* What is at the place where a dataset shall be written, and whether it may be
- * replaced. */
+/* The file at the place of a new dataset, and the permission to replace it. */
 #ifndef RW_DATASET_OUTPUT_H
 #define RW_DATASET_OUTPUT_H
 
@@ -10,13 +9,13 @@
 
 typedef enum {
     RW_OUTPUT_NEW,     /* must not be there */
-    RW_OUTPUT_REPLACE, /* what is there is replaced */
-    RW_OUTPUT_APPEND,  /* may be a dataset of ropewalk, which is added to */
+    RW_OUTPUT_REPLACE, /* replace the file */
+    RW_OUTPUT_APPEND,  /* append to a dataset of ropewalk */
 } rw_output_mode;
 
-/* May `path` be written, from these inputs? Never what is an input itself, never
- * anything but a file; a file that is there already only as the mode says. Tells
- * whether a file is there. Errors say what to do. */
+/* May `path` be written, from these inputs? Never an input itself, never something other than a
+ * file; an existing file only as the mode allows. Tells whether a file exists. Errors come with
+ * advice. */
 rw_status rw_dataset_output_check(const char *path, const rw_input_list *inputs,
                                   rw_output_mode mode, bool *exists);
 

@@ -1,4 +1,4 @@
-/* What is in a dataset file, and whether it is whole. */
+/* The contents of a dataset file, and its state. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-/* An input, as it was on disk. */
+/* An input, as on disk. */
 typedef struct {
     uint64_t hash, size;
     size_t place;

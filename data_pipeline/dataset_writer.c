@@ -25,7 +25,7 @@ struct rw_dataset_writer {
     hid_t file, tokens;
     bool created;          /* the temporary file is ours to remove */
     char alphabet[257];    /* "": bytes */
-    int16_t token_of[256]; /* of a byte; NO_TOKEN if it is no letter of the alphabet */
+    int16_t token_of[256]; /* token of a byte; NO_TOKEN: not a letter of the alphabet */
     uint8_t *chunk;
     size_t used;
     uint64_t count; /* tokens so far */
@@ -143,8 +143,8 @@ done:
     return status;
 }
 
-/* HDF5 (1.10) does not survive a failing H5Fclose, and closing writes. After
- * a full disk the space that the file took is given back first. */
+/* HDF5 (1.10) does not survive a failing H5Fclose, and closing writes. After a full disk the space
+ * of the file is freed first. */
 static void abandon_file(rw_dataset_writer *w)
 {
     if (w->file >= 0 && truncate(w->temporary, 0) < 0)
@@ -185,8 +185,8 @@ rw_status rw_dataset_writer_begin_document(rw_dataset_writer *w)
     return RW_OK;
 }
 
-/* Compresses the chunk in hand, which holds the tokens up to w->count, and
- * writes it; what it lacks is zero. */
+/* Compresses and writes the present chunk, with the tokens up to w->count; the rest of the chunk is
+ * zero. */
 static rw_status write_chunk(rw_dataset_writer *w)
 {
     rw_status status = RW_OK;
@@ -253,8 +253,8 @@ static bool frame_begins(int file, uint64_t address)
            memcmp(begin, magic, sizeof magic) == 0;
 }
 
-/* Some versions of HDF5 count the addresses of chunks from the beginning of the
- * file, others from the end of the header. Finds out which, by the first frame. */
+/* Some versions of HDF5 count the addresses of chunks from the beginning of the file, others from
+ * the end of the header. Finds out by the first frame. */
 static rw_status find_origin(const rw_dataset_writer *w, haddr_t first, uint64_t *origin)
 {
     int file = open(w->temporary, O_RDONLY | O_CLOEXEC);
@@ -271,7 +271,7 @@ static rw_status find_origin(const rw_dataset_writer *w, haddr_t first, uint64_t
                    w->temporary);
 }
 
-/* Asks HDF5 where it put the frames. HDF5 lock held. */
+/* Asks HDF5 for the places of the frames. HDF5 lock held. */
 static rw_status find_frames(rw_dataset_writer *w)
 {
     rw_dataset_index *index = &w->index;
@@ -339,7 +339,7 @@ static rw_status close_file(rw_dataset_writer *w)
     return RW_OK;
 }
 
-/* The size of the file and the hash of what HDF5 wrote. */
+/* The size of the file and the hash of HDF5's part. */
 static rw_status inspect(rw_dataset_writer *w)
 {
     struct stat about;
@@ -364,8 +364,7 @@ static rw_status write_header(rw_dataset_writer *w)
     return rw_file_overwrite(w->temporary, begin, sizeof begin);
 }
 
-/* Reads all of the file, from the device where that can be had, and compares
- * it with what was to be written. */
+/* Reads the whole file, from the device if possible, and compares it with the intended bytes. */
 static rw_status read_back(rw_dataset_writer *w)
 {
     char reason[RW_MESSAGE_SIZE / 2];
@@ -411,7 +410,7 @@ rw_status rw_dataset_writer_finish(rw_dataset_writer *w, const rw_heldout_rule *
 
 rw_status rw_dataset_writer_publish(rw_dataset_writer *w)
 {
-    w->created = false; /* from here on it is removed if it cannot be published */
+    w->created = false; /* from here on the draft is removed if it cannot be published */
     rw_status status = rw_file_publish(RW_OK, w->temporary, w->path);
     rw_draft_unguard();
     return status;

@@ -1,5 +1,5 @@
-/* Writing a dataset file (docs/dataset-format.md): under a name of its own
- * (dataset_draft.h), to be renamed when it is whole and on disk. Not collective. */
+/* Writing a dataset file (docs/dataset-format.md): under a temporary name (dataset_draft.h),
+ * renamed when it is whole and on disk. Not collective. */
 #ifndef RW_DATASET_WRITER_H
 #define RW_DATASET_WRITER_H
 
@@ -12,18 +12,17 @@
 
 typedef struct rw_dataset_writer rw_dataset_writer;
 
-/* Begins the file that will be `path`. alphabet: the letters that will be
- * appended, each becoming its place in this string; NULL: any bytes. sources:
- * names of the `count` inputs. The caller owns *out; destroying it before it
- * is finished leaves nothing behind. */
+/* Begins the file for `path`. alphabet: the letters to be appended; a letter becomes its place in
+ * this string; NULL: any bytes. sources: names of the `count` inputs. The caller owns *out;
+ * destroying an unfinished writer leaves no file. */
 rw_status rw_dataset_writer_new(const char *path, const char *alphabet, const char *const *sources,
                                 int count, rw_dataset_writer **out);
 void rw_dataset_writer_destroy(rw_dataset_writer **writer);
 
-/* What is appended from here on is of this input. Inputs come in their order.
- * heldout: its tokens are held out, with RW_HELDOUT_FILES. */
+/* Begins the tokens of an input. Inputs come in their order. heldout: its tokens are held out, with
+ * RW_HELDOUT_FILES. */
 void rw_dataset_writer_begin_source(rw_dataset_writer *writer, int source, bool heldout);
-/* What is appended from here on is the next document. */
+/* Begins the next document. */
 rw_status rw_dataset_writer_begin_document(rw_dataset_writer *writer);
 rw_status rw_dataset_writer_append(rw_dataset_writer *writer, const uint8_t *bytes, size_t count);
 /* Size and XXH3-64 of an input, as it was on disk. */
@@ -31,10 +30,10 @@ void rw_dataset_writer_set_source(rw_dataset_writer *writer, int source, uint64_
                                   uint64_t hash);
 uint64_t rw_dataset_writer_tokens(const rw_dataset_writer *writer);
 
-/* Completes the draft: holds out what the rule says, brings the file to the
- * device, reads it back and checks it. A file without tokens is an error. */
+/* Completes the draft: applies the held-out rule, brings the file to the device, reads it back and
+ * checks it. A file without tokens is an error. */
 rw_status rw_dataset_writer_finish(rw_dataset_writer *writer, const rw_heldout_rule *rule);
-/* Gives the draft, which is complete, its name. */
+/* Gives the complete draft its name. */
 rw_status rw_dataset_writer_publish(rw_dataset_writer *writer);
 
 #endif

@@ -1,11 +1,7 @@
-/* The delay line (Gu et al. 2020, "HiPPO", and Voelker et al. 2019, "Legendre
- * memory units"): band-limited white noise u goes in, u of `lag` tokens
- * earlier is to come out. With frequencies f_k uniform in (0, band) cycles a
- * token and phases p_k uniform,
- *
- *   u(t) = sqrt(2 / K) sum_k cos(2 pi (f_k t + p_k)),
- *
- * which has mean 0 and variance 1 and is close to Gaussian for K sinusoids. */
+/* The delay line (Gu et al. 2020, "HiPPO", and Voelker et al. 2019, "Legendre memory units"): the
+ * input u is band-limited white noise, the target is u of `lag` tokens earlier. With frequencies
+ * f_k uniform in (0, band) cycles a token and phases p_k uniform, u(t) = sqrt(2 / K) sum_k cos(2 pi
+ * (f_k t + p_k)), with mean 0 and variance 1, close to Gaussian for K sinusoids. */
 #include <math.h>
 
 #include "base/memory.h"

@@ -11,7 +11,7 @@
 rw_status rw_heldout_find(const char *name, rw_heldout_choice *out)
 {
     char advice[RW_NAME_ADVICE];
-    const int named = RW_HELDOUT_FILES; /* that one is chosen by naming files */
+    const int named = RW_HELDOUT_FILES; /* chosen by naming files */
     for (int i = 0; i < named; i++) {
         *out = (rw_heldout_choice)i;
         if (strcmp(name, rw_heldout_names[i]) == 0) return RW_OK;
@@ -20,7 +20,7 @@ rw_status rw_heldout_find(const char *name, rw_heldout_choice *out)
                    rw_name_advice(name, "ways", rw_heldout_names, named, advice));
 }
 
-/* Adds tokens behind those that are held out already; touching ranges are one. */
+/* Adds tokens after the held-out tokens; touching ranges become one range. */
 static rw_status add_range(rw_dataset_index *index, uint64_t begin, uint64_t end)
 {
     if (begin == end) return RW_OK;
@@ -65,7 +65,7 @@ static rw_status choose_documents(uint64_t tokens, double wanted, const char *pa
     return best ? add_range(index, best, tokens) : one_document(path);
 }
 
-/* The shortest document that has tokens. */
+/* The shortest document with tokens. */
 static size_t shortest(const rw_dataset_index *index, uint64_t tokens)
 {
     size_t best = 0;
@@ -79,9 +79,8 @@ static size_t shortest(const rw_dataset_index *index, uint64_t tokens)
     return best;
 }
 
-/* Takes documents, as the permutation has them, up to the number of tokens
- * that is nearest to the wanted one; neither none nor all. A document that would
- * lead farther away is passed over. */
+/* Takes documents, in the order of the permutation, up to the number of tokens nearest to the
+ * wanted number; neither none nor all. Skips a document that would lead farther away. */
 static rw_status draw(const rw_heldout_rule *rule, uint64_t tokens, const char *path,
                       const rw_dataset_index *index, uint8_t *taken)
 {

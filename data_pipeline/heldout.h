@@ -1,4 +1,4 @@
-/* Which tokens of a dataset are held out for evaluation. */
+/* The choice of held-out tokens of a dataset, for evaluation. */
 #ifndef RW_HELDOUT_H
 #define RW_HELDOUT_H
 
@@ -10,7 +10,7 @@ typedef struct {
     uint64_t seed; /* of RW_HELDOUT_SHUFFLED */
 } rw_heldout_rule;
 
-/* The choice that is called `name`; RW_USAGE if there is none. */
+/* The choice with the name `name`; RW_USAGE for an unknown name. */
 rw_status rw_heldout_find(const char *name, rw_heldout_choice *out);
 
 /* Fills index->heldout, as the rule says, from the documents and sources of the

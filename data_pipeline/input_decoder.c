@@ -12,7 +12,7 @@
 
 /* The largest dictionary that xz writes is 1.5 GiB. */
 #define XZ_MEMORY_MOST   ((uint64_t)2 << 30)
-#define ZSTD_WINDOW_MOST 31 /* logarithm: what zstd --long=31 writes */
+#define ZSTD_WINDOW_MOST 31 /* logarithm: windows of zstd --long=31 */
 
 typedef struct {
     const uint8_t *in;
@@ -139,7 +139,7 @@ static void bzip2_end(rw_decoder *decoder)
     BZ2_bzDecompressEnd(&decoder->bzip2);
 }
 
-/* Prepares for another stream (pbzip2 writes many), if one follows. */
+/* Prepares for another stream, if there is one (pbzip2 writes many). */
 static const char *bzip2_again(rw_decoder *decoder, step *s)
 {
     skip_padding(s);
@@ -196,8 +196,8 @@ static bool xz_begin(rw_decoder *decoder)
     return lzma_stream_decoder(&decoder->xz, XZ_MEMORY_MOST, LZMA_CONCATENATED) == LZMA_OK;
 }
 
-/* liblzma joins the streams and takes the padding. It knows that the last
- * stream was the last only when it is told that nothing follows. */
+/* liblzma joins the streams and takes the padding. It knows the last stream only when it is told
+ * that the input has ended. */
 static const char *xz_run(rw_decoder *decoder, step *s)
 {
     lzma_stream *x = &decoder->xz;
@@ -234,7 +234,7 @@ static void xz_end(rw_decoder *decoder)
 
 /* ---- Zstandard ---- */
 
-/* Skippable frames and those of old versions too. */
+/* Skippable frames and frames of old versions too. */
 static bool is_zstd(const uint8_t *first, size_t bytes)
 {
     return ZSTD_isFrame(first, bytes);
@@ -266,7 +266,7 @@ static void zstd_end(rw_decoder *decoder)
     ZSTD_freeDStream(decoder->zstd);
 }
 
-/* The last one takes every file. */
+/* The last decoder takes every file. */
 static const decoder_kind kinds[] = {
     {"gzip", is_gzip, gzip_begin, gzip_run, gzip_end},
     {"bzip2", is_bzip2, bzip2_begin, bzip2_run, bzip2_end},

@@ -1,6 +1,5 @@
-/* Decompression of inputs: gzip, bzip2, xz, Zstandard, or plain, told by the
- * first bytes. Streams that follow one another are joined. Not collective; one
- * thread at a time. */
+/* Decompression of inputs: gzip, bzip2, xz, Zstandard, or plain, detected by the first bytes.
+ * Consecutive streams are joined. Not collective; one thread at a time. */
 #ifndef RW_INPUT_DECODER_H
 #define RW_INPUT_DECODER_H
 
@@ -24,9 +23,9 @@ void rw_decoder_destroy(rw_decoder **decoder);
 /* "gzip", "bzip2", "xz", "zstd"; NULL where the file is plain. */
 const char *rw_decoder_name(const rw_decoder *decoder);
 
-/* One step: takes from `in` (*used bytes) and makes up to `size` bytes (*made).
- * last: nothing follows `in`. May make nothing although it took something.
- * Returns NULL, or why the data cannot be decompressed. */
+/* A step: takes *used bytes from `in` and writes *made bytes, at most `size`. last: the input ends
+ * with `in`. A step may take bytes without writing any. Returns NULL, or the reason why the data
+ * cannot be decompressed. */
 const char *rw_decoder_run(rw_decoder *decoder, const uint8_t *in, size_t count, bool last,
                            size_t *used, uint8_t *out, size_t size, size_t *made);
 

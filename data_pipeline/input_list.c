@@ -37,7 +37,7 @@ typedef struct {
 
 typedef struct {
     rw_input_list *files;
-    folder_id *seen; /* folders that have been read */
+    folder_id *seen; /* folders already read */
     size_t seen_count, seen_capacity;
 } walk;
 
@@ -47,7 +47,7 @@ static rw_status cannot_read(const char *folder)
                    strerror(errno));
 }
 
-/* Notes that the folder is read; *before: it was already. */
+/* Notes that the folder is read; *before: it was read already. */
 static rw_status note_folder(walk *w, const struct stat *about, bool *before)
 {
     for (size_t i = 0; i < w->seen_count; i++) {
@@ -62,7 +62,7 @@ static rw_status note_folder(walk *w, const struct stat *about, bool *before)
 
 static rw_status walk_folder(walk *w, const char *folder, const struct stat *about);
 
-/* Takes over `path`. A link that leads nowhere is an input that is missing. */
+/* Takes ownership of `path`. A dangling link is a missing input. */
 static rw_status walk_entry(walk *w, char *path)
 {
     struct stat about;
@@ -73,8 +73,8 @@ static rw_status walk_entry(walk *w, char *path)
     return status;
 }
 
-/* The links of a chain of folders that each has a name of its own end with the
- * longest path there may be, and so does this recursion. */
+/* A chain of folders with links and ever new names ends with the longest possible path, and so does
+ * this recursion. */
 static rw_status walk_folder(walk *w, const char *folder, const struct stat *about)
 {
     bool before;
@@ -151,8 +151,7 @@ static rw_status read_all(FILE *file, const char *path, char **text, size_t *byt
     return RW_OK;
 }
 
-/* Cuts the text, which is followed by a zero byte, into names. Lines may end as
- * on Windows. */
+/* Cuts the text, with a zero byte after it, into names. Lines may end as on Windows. */
 static rw_status add_names(rw_input_list *list, char *text, size_t bytes, bool zeros)
 {
     for (char *name = text; name < text + bytes;) {

@@ -36,7 +36,7 @@ static rw_status create(rw_spool *spool)
                    spool->folder, strerror(errno));
 }
 
-/* Cuts the path to the folder that holds it. */
+/* Cuts the path to its folder. */
 static void cut_to_folder(char *path)
 {
     char *slash = strrchr(path, '/');

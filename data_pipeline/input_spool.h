@@ -1,6 +1,5 @@
-/* A temporary file without a name: keeps what can be read only once, so that it
- * can be read again. It vanishes with the process. Not collective; one thread at
- * a time. */
+/* A temporary file without a name: keeps bytes that can be read only once, for a second reading.
+ * The file vanishes with the process. Not collective; one thread at a time. */
 #ifndef RW_INPUT_SPOOL_H
 #define RW_INPUT_SPOOL_H
 
@@ -11,8 +10,8 @@
 
 typedef struct rw_spool rw_spool;
 
-/* Creates the file in the folder of the file `beside`; it must have room for all
- * that is kept. The caller destroys *out. */
+/* Creates the file in the folder of the file `beside`, which must have room for all bytes. The
+ * caller destroys *out. */
 rw_status rw_spool_new(const char *beside, rw_spool **out);
 void rw_spool_destroy(rw_spool **spool);
 

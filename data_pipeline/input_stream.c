@@ -14,14 +14,14 @@
 #include "storage/content_hash.h"
 
 #define RAW_BYTES    (128 * 1024)
-#define PATIENCE     3000 /* milliseconds before the user is told what is waited for */
+#define PATIENCE     3000 /* milliseconds of waiting before the user is told */
 #define WAIT_FOREVER (-1)
 
 struct rw_input {
     char *name;
     int descriptor;
     bool is_pipe;
-    dev_t device; /* which pipe */
+    dev_t device; /* identity of the pipe */
     ino_t inode;
     uint64_t file_bytes, read_bytes;
     rw_hasher hash;
@@ -31,7 +31,7 @@ struct rw_input {
     rw_decoder *decoder;
     uint8_t *head; /* the first decompressed bytes, kept for rw_input_head */
     size_t head_bytes, head_used;
-    rw_spool *spool;      /* what followed the head, if it is kept */
+    rw_spool *spool;      /* bytes after the head, if they are kept */
     bool replays;         /* reads the spool, not the descriptor */
     uint64_t replay_used; /* of the spool */
 };
@@ -45,8 +45,8 @@ static rw_status damaged(const rw_input *input, const char *reason)
 
 /* ---- the bytes on disk ---- */
 
-/* A pipe without a writer looks like an empty one: reading has to wait until
- * somebody has written or gone. */
+/* A pipe without a writer looks like an empty pipe: reading waits until somebody has written or
+ * gone. */
 static void wait_for_bytes(const rw_input *input)
 {
     struct pollfd wait = {.fd = input->descriptor, .events = POLLIN};
@@ -79,8 +79,8 @@ static rw_status choose_decoder(rw_input *input)
     return rw_decoder_new(input->name, input->raw, input->end, &input->decoder);
 }
 
-/* A decoder may hold back output after it has taken all input, so it is asked
- * once more at the end of the file. */
+/* A decoder may hold back output after it has taken all input, so it is called once more at the end
+ * of the file. */
 static rw_status decompress(rw_input *input, uint8_t *buffer, size_t size, size_t *got)
 {
     *got = 0;
@@ -116,8 +116,8 @@ static rw_status read_head(rw_input *input)
 
 /* ---- opening ---- */
 
-/* /dev/stdin cannot be opened where it is a socket; and opened again, a file
- * would begin anew although a part of it has been read. */
+/* /dev/stdin cannot be opened if it is a socket; and a file, opened a second time, would begin anew
+ * although a part has been read. */
 static bool is_standard_input(const char *path)
 {
     static const char *const names[] = {"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"};
@@ -132,8 +132,8 @@ static bool is_fifo(const char *path)
     return stat(path, &facts) == 0 && S_ISFIFO(facts.st_mode);
 }
 
-/* Opening a named pipe would wait for its writer without a word: it is opened
- * without waiting, and wait_for_bytes waits. */
+/* Opening a named pipe would wait silently for its writer: it is opened without waiting, and
+ * wait_for_bytes waits. */
 static int open_path(const char *path)
 {
     if (is_standard_input(path)) return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);

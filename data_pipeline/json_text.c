@@ -40,8 +40,8 @@ static int hex_value(uint8_t byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* Bytes of the character at `text`; 0: not UTF-8; -1: more bytes are needed.
- * The second byte rules out overlong forms, surrogates and what is above U+10FFFF. */
+/* Bytes of the character at `text`; 0: not UTF-8; -1: more bytes are needed. The second byte
+ * excludes overlong forms, surrogates and characters above U+10FFFF. */
 static int utf8_bytes(const uint8_t *text, size_t count)
 {
     uint8_t lead = text[0];
@@ -298,7 +298,7 @@ static uint32_t four_digits(const uint8_t *text)
     return value;
 }
 
-/* The character of a \u escape whose digits are at `*at`; moves past it. */
+/* The character of a \u escape with digits at `*at`; moves past it. */
 static uint32_t decode_unicode(const uint8_t *text, size_t *at, size_t *lone)
 {
     uint32_t first = four_digits(text + *at);

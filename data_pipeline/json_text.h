@@ -1,6 +1,5 @@
-/* JSON text (RFC 8259), checked and searched where it lies. No tree is built and
- * numbers are never converted, so numbers of any size are accepted. Strings must
- * be UTF-8. Not collective. */
+/* JSON text (RFC 8259), checked and searched in place. No tree is built and numbers are never
+ * converted, so numbers of any size are accepted. Strings must be UTF-8. Not collective. */
 #ifndef RW_JSON_TEXT_H
 #define RW_JSON_TEXT_H
 
@@ -22,7 +21,7 @@ typedef struct {
     const char *fault; /* unless whole */
 } rw_json_scan;
 
-/* Scans one value from the beginning of the text. */
+/* Scans a value from the beginning of the text. */
 rw_json_scan rw_json_check(const uint8_t *text, size_t count);
 
 /* A part of a text. */
@@ -31,8 +30,8 @@ typedef struct {
     size_t count;
 } rw_json_value;
 
-/* The value of the last member `key` of the object, whose text has been checked;
- * false if it has no such member or is no object. */
+/* The value of the last member `key` of the object, whose text has been checked; false for an
+ * object without the member, and for another value. */
 bool rw_json_find(rw_json_value object, const char *key, size_t key_bytes, rw_json_value *out);
 
 /* Decodes a checked string to UTF-8: at most value.count bytes to `out`, which

@@ -1,5 +1,4 @@
-/* Two batches: one with the caller, the other being read by the thread.
- * Step s uses slot s % 2. */
+/* Two batches: the caller has one, the thread reads the other. Step s uses slot s % 2. */
 #include "data_pipeline/loader.h"
 
 #include <math.h>
@@ -21,7 +20,7 @@ struct rw_loader {
     uint64_t next; /* the batch the caller gets next */
     pthread_t thread;
     bool started;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards all members below */
     pthread_cond_t changed;
     bool full[2]; /* the thread may not touch the slot */
     bool lent;    /* the caller has batch next - 1 */

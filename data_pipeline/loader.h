@@ -1,5 +1,4 @@
-/* Reads this rank's part of each step ahead of time, on a thread of its own
- * that makes no MPI calls. */
+/* Reads the part of a rank of each step ahead of time, on a thread of its own without MPI calls. */
 #ifndef RW_LOADER_H
 #define RW_LOADER_H
 
@@ -9,17 +8,15 @@
 
 typedef struct rw_loader rw_loader;
 
-/* Not collective. Sequences [sequences.begin, end) of each batch of `batch`,
- * tokens [rows.begin, end) of each sequence. Borrows the source. `seen`
- * sequences of the split have been used before: the first batch, which is read
- * at once, begins with sequence `seen`. With split RW_HELDOUT indices beyond the
- * split's end are clipped: such sequences are all RW_IGNORE. */
+/* Not collective. Sequences [sequences.begin, end) of each batch of `batch`, tokens [rows.begin,
+ * end) of each sequence. Borrows the source. `seen` sequences of the split have been used before:
+ * the first batch, which is read at once, begins with sequence `seen`. With split RW_HELDOUT,
+ * sequences beyond the end of the split are all RW_IGNORE. */
 rw_status rw_loader_new(rw_source *source, rw_split_name split, long batch, rw_range sequences,
                         rw_range rows, uint64_t seen, rw_loader **out);
 void rw_loader_destroy(rw_loader **loader);
 
-/* The next step's part; valid until the next call. The one after it is read
- * meanwhile. */
+/* The part of the next step; valid until the next call. The step after it is read meanwhile. */
 rw_status rw_loader_next(rw_loader *loader, const rw_batch **out);
 
 #endif

@@ -66,7 +66,7 @@ static rw_status setup(const rw_config *config, long length, void **state, rw_fo
     return RW_OK;
 }
 
-/* The first slot whose cumulative chance is above u. */
+/* The first slot with a cumulative chance above u. */
 static int64_t slot_at(const mqar *m, double u)
 {
     int64_t low = 0, high = m->slots - 1;
@@ -99,7 +99,7 @@ static void generate(const void *state, rw_random stream, uint64_t index, long l
             (int32_t)(half + rw_random_permute(value_draws, p, (uint64_t)m->vocab - half));
         out->tokens[2 * pair] = key;
         out->tokens[2 * pair + 1] = value;
-        int64_t at; /* drawing again where a slot is taken is drawing without replacement */
+        int64_t at; /* drawing once more for a taken slot is drawing without replacement */
         do at = 2 * m->pairs + 2 * slot_at(m, rw_random_uniform(slot_draws, draw++));
         while (out->tokens[at] != 0);
         out->tokens[at] = key;

@@ -70,7 +70,7 @@ static rw_status refuse(const rw_input *input, const rw_signature *signature)
                    signature->is_text ? "; or take its bytes as they are: --format text" : "");
 }
 
-/* Refuses what no reader can mean. `asked`: the format was named. */
+/* Refuses files that no reader can read. `asked`: the user named the format. */
 static rw_status check_content(const rw_input *input, bool asked)
 {
     size_t bytes;

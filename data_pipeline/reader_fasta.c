@@ -21,7 +21,7 @@ typedef struct {
     bool after_cr;    /* a line feed belongs to the line before */
     bool line_noted;  /* as a bad one */
     bool has_letters; /* the document in hand */
-    bool splits;      /* letters were left out: the next one begins a document */
+    bool splits;      /* letters were left out: the next letter begins a document */
     int mark;         /* bytes of a byte order mark so far */
     uint8_t *letters; /* of the buffer in hand */
     size_t used;
@@ -32,8 +32,8 @@ static bool is_letter(uint8_t byte)
     return byte != '\0' && strchr(rw_fasta_letters, toupper(byte)) != NULL;
 }
 
-/* What a line that is no header looks like: letters; or something else of one
- * word, which may be a sequence with a bad letter; or words, as in a text. */
+/* The look of a line without header mark: letters; a single other word, perhaps a sequence with a
+ * bad letter; or words, as in a text. */
 typedef enum { SEQUENCE, ONE_WORD, WORDS } line_kind;
 
 /* Nucleotides may stand in blocks. */
@@ -107,8 +107,8 @@ static void end_line(fasta_state *state, uint8_t byte)
     state->place.number++;
 }
 
-/* Is the byte a part of a byte order mark? One may stand at each line: files
- * that have one are put together. */
+/* Is the byte part of a byte order mark? Each line may begin with a mark: files with marks may be
+ * concatenated. */
 static bool take_mark(fasta_state *state, uint8_t byte)
 {
     static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
@@ -117,8 +117,7 @@ static bool take_mark(fasta_state *state, uint8_t byte)
     return true;
 }
 
-/* Left out, if at all, the letter ends the document: what follows it did not
- * follow what was before it. */
+/* A letter that is left out ends the document: its neighbours were not neighbours in the input. */
 static rw_status bad_letter(fasta_state *state, uint8_t byte)
 {
     bool noted = state->line_noted;

@@ -1,5 +1,5 @@
-/* JSON lines: each line an object, whose field `field` is one document. Lines
- * end with LF, CRLF or CR. */
+/* JSON lines: each line is an object, whose field `field` is a document. Lines end with LF, CRLF or
+ * CR. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -15,7 +15,7 @@
 typedef struct {
     rw_reader_line place;
     const rw_token_sink *sink;
-    uint8_t *text; /* the part of it that has been read */
+    uint8_t *text; /* the part of the line read so far */
     size_t used, capacity;
     bool too_long; /* the rest of the line is passed over */
     bool after_cr; /* a line feed belongs to the line before */
@@ -26,8 +26,8 @@ static bool is_blank(uint8_t byte)
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/* Without the mark and white space around it. A mark may stand at each line:
- * files that have one are put together. */
+/* The line without mark and white space. Each line may begin with a mark: files with marks may be
+ * concatenated. */
 static rw_json_value trimmed(const uint8_t *text, size_t bytes)
 {
     size_t begin = rw_signature_mark_bytes(text, bytes);
@@ -36,7 +36,7 @@ static rw_json_value trimmed(const uint8_t *text, size_t bytes)
     return (rw_json_value){text + begin, bytes - begin};
 }
 
-/* An object, or a bad line that was meant as one: it has a key. */
+/* An object, or a bad line meant as an object: it has a key. */
 static bool is_object(rw_json_value line)
 {
     if (line.count == 0 || line.text[0] != '{') return false;
@@ -59,8 +59,8 @@ static bool recognise(const uint8_t *head, size_t bytes)
     return 2 * objects > lines;
 }
 
-/* The field `path` of the object. A key that holds dots itself is found before
- * an object in an object: "a.b" may be the one or the other. */
+/* The field `path` of the object. "a.b" may be a key with a dot, or a key in an inner object; the
+ * key with the dot comes first. */
 static bool find_field(rw_json_value object, const char *path, rw_json_value *out)
 {
     size_t length = strlen(path);

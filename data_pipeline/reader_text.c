@@ -1,5 +1,5 @@
-/* Text: the bytes of the file, one document, without a byte order mark. Bytes:
- * all of them, whatever they are. */
+/* Text: the bytes of the file, a single document, without a byte order mark. Bytes: all bytes of
+ * any file. */
 #include "base/memory.h"
 #include "data_pipeline/reader.h"
 #include "data_pipeline/signature.h"

@@ -47,7 +47,7 @@ static bool holds(const uint8_t *head, size_t bytes, const char *text)
     return memmem(head, bytes, text, strlen(text)) != NULL;
 }
 
-/* Letters alone may begin a text too: the bytes after them tell. */
+/* A text may begin with letters too: the bytes after them decide. */
 static bool has_control(const uint8_t *head, size_t bytes)
 {
     for (size_t i = 0; i < bytes && i < 64; i++)
@@ -90,8 +90,8 @@ static bool is_lzma(const uint8_t *head, size_t bytes)
     return bytes >= 13 && (memcmp(head + 5, unknown, 8) == 0 || (head[11] == 0 && head[12] == 0));
 }
 
-/* The header block of any tar: the sum of its bytes, the field of the sum taken
- * as spaces, stands in it as an octal number. */
+/* The header block of a tar file: the sum of its bytes, with spaces in the field of the sum, stands
+ * in the field as an octal number. */
 static bool is_tar(const uint8_t *head, size_t bytes)
 {
     if (bytes < 512) return false;
@@ -113,7 +113,7 @@ static bool is_cpio(const uint8_t *head, size_t bytes)
     return true;
 }
 
-/* HDF5 may begin after a block of the user's, whose size is a power of two. */
+/* HDF5 may begin after a user block, whose size is a power of two. */
 static bool is_hdf5(const uint8_t *head, size_t bytes)
 {
     for (size_t at = 0; at + 8 <= bytes; at = at ? 2 * at : 512)
@@ -186,8 +186,7 @@ static bool is_fastq(const uint8_t *head, size_t bytes)
     return letters.count > 0 && head[at] == '+';
 }
 
-/* So many tokens of JSON, or a key with its colon, are no accident, even if a
- * fault follows. */
+/* So many JSON tokens, or a key with its colon, are no accident, even if an error follows. */
 #define JSON_TOKENS 32
 
 static bool is_json_array(const uint8_t *head, size_t bytes)
@@ -212,8 +211,8 @@ static bool is_whole_object(rw_json_value line)
     return scan.state == RW_JSON_WHOLE && scan.used == line.count;
 }
 
-/* An object that goes on after its line. Lines that are objects by themselves
- * are JSON lines, and one of them may be bad. */
+/* An object over several lines. Lines that are objects by themselves are JSON lines, of which some
+ * may be bad. */
 static bool is_pretty_json(const uint8_t *head, size_t bytes)
 {
     size_t at = 0;
@@ -226,7 +225,7 @@ static bool is_pretty_json(const uint8_t *head, size_t bytes)
 
 #define JSON_ADVICE(filter) "write one object a line: jq -c " filter " FILE > FILE.jsonl"
 
-/* The first that fits is taken: what is more special comes first. */
+/* The first match counts: special formats come first. */
 static const entry entries[] = {
     BINARY(0, "PK\3\4", is_office, "a document of Microsoft Office", "save it as text"),
     BINARY(0, "PK\3\4", is_npz, "NumPy arrays (.npz)", ARRAYS),
@@ -350,7 +349,7 @@ static const entry entries[] = {
     TEXT("{", is_pretty_json, "JSON of several lines", JSON_ADVICE(".")),
 };
 
-/* The head from its first character on: the mark and blank lines aside. */
+/* The head from its first character on, without mark and blank lines. */
 static rw_json_value beginning_of(const uint8_t *head, size_t bytes)
 {
     size_t at = rw_signature_mark_bytes(head, bytes);
@@ -379,7 +378,7 @@ size_t rw_signature_mark_bytes(const uint8_t *head, size_t bytes)
     return bytes >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
-/* What terminals and printers understand stands in texts too. */
+/* Codes of terminals and printers occur in texts too. */
 static bool is_control(uint8_t byte)
 {
     return byte < 0x20 && !memchr("\a\b\t\n\v\f\r\x1b", byte, 8);

@@ -60,15 +60,15 @@ struct rw_source {
     rw_window_sampler sampler;
     bool evaluates; /* alone: RW_TRAIN is not read */
     uint64_t heldout_targets;
-    char alphabet[257];    /* of the tokens that are given out */
-    int32_t token_of[256]; /* what a token of the file is given out as */
+    char alphabet[257];    /* numbers of the tokens of sequences */
+    int32_t token_of[256]; /* the number of a token of the file in sequences */
     bool carry;            /* sequences go on in streams instead */
     rw_stream_sampler streams;
     /* of a task */
     const rw_task *task;
     void *state;
-    pthread_mutex_t lock; /* guards what follows */
-    rw_sequence whole;    /* a sequence of which only a part is wanted */
+    pthread_mutex_t lock; /* guards all members below */
+    rw_sequence whole;    /* a whole sequence, if only a part is wanted */
 };
 
 static const rw_dataset_facts *facts_of(const rw_source *s)
@@ -342,8 +342,7 @@ rw_status rw_source_compare(const rw_source *s, MPI_Comm comm)
     return rw_rank_compare(comm, "dataset", text, "give all hosts the same file");
 }
 
-/* Marks the documents that begin in the window; the token before one has no
- * target. */
+/* Marks the documents that begin in the window; the last token of a document has no target. */
 static void mark_documents(const rw_source *s, const rw_split_view *split, uint64_t begin,
                            long count, rw_sequence *out)
 {
@@ -353,8 +352,8 @@ static void mark_documents(const rw_source *s, const rw_split_view *split, uint6
     rw_split_view_documents(split, begin, w.end, mark_document, &w);
 }
 
-/* Tokens of the split from `begin` on, each with the next one as target. The
- * last token of the split has no target, and beyond it is nothing. */
+/* Tokens of the split from `begin` on, each with the next token as target. The last token of the
+ * split has no target, and there are no tokens after it. */
 static rw_status read_window(rw_source *s, rw_split_name name, uint64_t begin, long count,
                              rw_sequence *out)
 {

@@ -41,7 +41,7 @@ void rw_split_view_free(rw_split_view *view)
     *view = (rw_split_view){0};
 }
 
-/* The range that holds `place`; the last one for what is behind the end. */
+/* The range that holds `place`; the last range for places after the end. */
 static size_t range_of(const rw_split_view *v, uint64_t place)
 {
     size_t low = 0, high = v->count;

@@ -16,7 +16,7 @@ typedef enum { RW_PART_TRAINING, RW_PART_HELDOUT, RW_PART_ALL } rw_part;
 
 typedef struct {
     rw_dataset *dataset; /* borrowed */
-    bool documents;      /* documents matter: nothing is predicted across them */
+    bool documents;      /* documents count: no prediction across them */
     rw_token_range *ranges;
     uint64_t *places; /* of the first token of each range */
     size_t count, capacity, place_capacity;
@@ -31,14 +31,13 @@ void rw_split_view_free(rw_split_view *view);
 rw_status rw_split_view_read(const rw_split_view *view, uint64_t first, uint64_t count,
                              uint8_t *out);
 
-/* Calls `visit` with each place in [first, last] at which a document begins, in
- * order; nothing where documents do not matter. A place may come twice, if a
- * document is empty. */
+/* Calls `visit` with each place in [first, last] where a document begins, in order; never if
+ * documents do not count. A place may come twice, for an empty document. */
 void rw_split_view_documents(const rw_split_view *view, uint64_t first, uint64_t last,
                              void (*visit)(void *context, uint64_t place), void *context);
 
-/* How many tokens are to be predicted from the one before: all but the first
- * token of the view and of each document. */
+/* Number of tokens predicted from the token before: all tokens except the first of the view and of
+ * each document. */
 uint64_t rw_split_view_targets(const rw_split_view *view);
 
 #endif

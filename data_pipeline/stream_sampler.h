@@ -14,14 +14,14 @@
 
 typedef struct {
     uint64_t seed, length, batch;
-    uint64_t windows; /* of a stream; 0: the text is too short for that */
+    uint64_t windows; /* tokens of a stream; 0: the text is too short */
     uint64_t shifts;  /* a pass begins at one of the tokens 0 ... shifts - 1 */
 } rw_stream_sampler;
 
 /* Streams of windows of `length` among `tokens`. */
 rw_stream_sampler rw_stream_sampler_make(uint64_t tokens, uint64_t length, uint64_t batch,
                                          uint64_t seed);
-/* Which window of its stream sequence `index` is. */
+/* The window of the stream for sequence `index`. */
 uint64_t rw_stream_sampler_window(const rw_stream_sampler *sampler, uint64_t index);
 /* The first token of sequence `index`; *begins: whether a stream begins there. */
 uint64_t rw_stream_sampler_start(const rw_stream_sampler *sampler, uint64_t index, bool *begins);

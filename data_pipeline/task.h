@@ -24,8 +24,8 @@ typedef struct {
                      rw_sequence *out);
 } rw_task;
 
-/* The random numbers of one sequence: `part` (below 256) tells apart what is
- * drawn for different ends. Indices below 2^56. */
+/* The random numbers of a sequence; `part` (below 256) separates draws for different purposes.
+ * Indices below 2^56. */
 rw_random rw_task_draws(rw_random stream, uint64_t index, uint32_t part);
 
 extern const rw_task *const rw_task_registry[]; /* NULL-terminated */

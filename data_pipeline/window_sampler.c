@@ -4,9 +4,9 @@
 
 #include "base/random.h"
 
-/* From this many windows on, one is given up in every pass so that the grid
- * can start anywhere within a length, and all cuts between windows differ
- * from pass to pass. With fewer, only the tokens left over are room to shift. */
+/* With at least this many windows, one window is given up in every pass so that the grid can start
+ * anywhere within a length, and all cuts between windows differ from pass to pass. With fewer
+ * windows, only the left-over tokens are room to shift. */
 #define WINDOWS_TO_SPARE_ONE 16
 
 /* The permutation draws below 2^42: this index is free for the shift. */

@@ -1,6 +1,5 @@
-/* Which window of a text is training sequence `index`: each pass goes once
- * through all windows in an order of its own, and the grid of windows starts
- * at a place of its own. A function of (seed, index) alone. */
+/* The window of a text for training sequence `index`: each pass goes once through all windows in
+ * its own order, and the grid of windows has its own start. A function of (seed, index) alone. */
 #ifndef RW_WINDOW_SAMPLER_H
 #define RW_WINDOW_SAMPLER_H
 

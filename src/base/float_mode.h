@@ -13,9 +13,8 @@
 
 #include <stdbool.h>
 
-/* Makes the calling thread flush: results that are subnormal become zero, and operands
- * that are subnormal count as zero. Does nothing on processors other than x86-64 and
- * 64-bit ARM. */
+/* Makes the calling thread flush: subnormal results become zero, and subnormal operands count as
+ * zero. Does nothing on processors other than x86-64 and 64-bit ARM. */
 void rw_float_mode_flush(void);
 
 /* The opposite: the calling thread computes with subnormal numbers (for measurements). */

@@ -15,20 +15,20 @@
 #include "base/shown_text.h"
 
 #define LINE_SIZE 2048 /* longer lines are cut */
-#define COLUMNS   80   /* of a terminal that does not say */
+#define COLUMNS   80   /* of a terminal without a known width */
 
 static bool speaks = true;
 static bool progress_open;
 static int file = -1;
 static char file_path[4096];
-static unsigned long lost; /* lines that the file did not take */
+static unsigned long lost; /* lines that could not be written to the file */
 
 void rw_log_speak(bool speak)
 {
     speaks = speak;
 }
 
-/* One that can go back to the start of a line and clear it. */
+/* A terminal that can return to the start of a line and clear the line. */
 bool rw_on_terminal(void)
 {
     const char *kind = getenv("TERM");
@@ -37,8 +37,8 @@ bool rw_on_terminal(void)
 
 /* ---- Standard error ---------------------------------------------------------------- */
 
-/* Writes to standard error. One that nobody reads any more must not end the program: the
- * SIGPIPE of this very write is taken back. */
+/* Writes to standard error. A closed standard error must not end the program: the SIGPIPE of this
+ * write is taken back. */
 static void write_error(const char *text)
 {
     sigset_t pipe, before, pending;
@@ -77,7 +77,7 @@ static int columns(void)
 
 /* ---- log.txt ------------------------------------------------------------------------- */
 
-/* A line that cannot be written is counted, and told the first time. */
+/* A line that cannot be written is counted, and reported the first time. */
 static void write_file(const char *line)
 {
     size_t size = strlen(line);
@@ -132,7 +132,7 @@ rw_status rw_log_open(const char *path, const char *header)
 
 /* ---- Lines ------------------------------------------------------------------------------ */
 
-/* The line as a terminal may get it: much of it comes from files and arguments. */
+/* The line with all characters safe for a terminal: parts of it come from files and arguments. */
 static void make_line(char *out, size_t room, const char *format, va_list arguments)
 {
     char line[LINE_SIZE];
@@ -167,8 +167,8 @@ void rw_warn(const char *format, ...)
     va_end(arguments);
 }
 
-/* On a terminal: cut to its width, less the last column, where some terminals begin
- * a new line at once. */
+/* On a terminal: cut to its width, less the last column, where some terminals begin a new line at
+ * once. */
 static void overwrite(bool last, const char *format, va_list arguments)
 {
     char text[RW_SHOWN_SIZE(LINE_SIZE)], line[sizeof text + 16];

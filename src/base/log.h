@@ -1,7 +1,6 @@
-/* Log lines for people: to standard error and, once a run folder exists, to
- * its log.txt. Only the rank that was told to speak prints. What a terminal would take
- * for a command is shown as \xNN (shown_text.h). A standard error that nobody reads any more
- * (a closed pipe) does not end the program. */
+/* Log lines for people: to standard error and, once a run folder exists, to its log.txt. Only the
+ * speaking rank prints. Characters that a terminal takes for commands are shown as \xNN
+ * (shown_text.h). A closed standard error (a pipe without a reader) does not end the program. */
 #ifndef RW_LOG_H
 #define RW_LOG_H
 
@@ -11,9 +10,9 @@
 
 /* Rank 0 speaks, others are silent. Call once after MPI_Init. */
 void rw_log_speak(bool speaks);
-/* Also appends all later lines to the file at `path`: not through a link, nor to anything but a
- * file, which is an error. An empty file gets the header first. Lines that cannot be written later
- * are counted; a warning comes with the first, and their number when the file is closed. */
+/* Also appends all later lines to the file at `path`: a regular file, not through a link; else an
+ * error. An empty file gets the header first. Lines that cannot be written later are counted; a
+ * warning comes with the first, and their number when the file is closed. */
 rw_status rw_log_open(const char *path, const char *header);
 void rw_log_close(void);
 

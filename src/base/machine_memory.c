@@ -8,7 +8,7 @@
 
 enum { PATH_BYTES = 1024 };
 
-/* What the machine has, in bytes. */
+/* The memory of the machine, in bytes. */
 typedef struct {
     size_t memory, swap;
 } totals;
@@ -27,7 +27,7 @@ static totals read_totals(const char *meminfo)
     return all;
 }
 
-/* A limit in bytes; "max" and what is no number: none. */
+/* A limit in bytes; "max" and other texts: no limit. */
 static size_t read_limit(const char *folder, const char *name)
 {
     char path[PATH_BYTES + 32];
@@ -40,7 +40,7 @@ static size_t read_limit(const char *folder, const char *name)
     return found ? (size_t)value : SIZE_MAX;
 }
 
-/* What the group may have, the machine's swap space included as far as the group may use it. */
+/* The limit of the group, with the swap space of the machine that the group may use. */
 static size_t limit_of(const char *folder, const totals *all)
 {
     size_t memory = read_limit(folder, "memory.max"), swap;
@@ -69,8 +69,8 @@ static size_t walk_up(const char *mount, const char *path, const totals *all)
     }
 }
 
-/* The limit that a line of /proc/self/cgroup leads to: "0::/path" of version 2, which has one
- * line, or "9:memory:/path" of version 1. */
+/* The limit of a line of /proc/self/cgroup: "0::/path" of version 2, with a single line, or
+ * "9:memory:/path" of version 1. */
 static size_t limit_of_line(char *line, const char *mount, const totals *all)
 {
     char below[PATH_BYTES];

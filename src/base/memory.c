@@ -12,15 +12,15 @@
  * | ... header | block ... | padding | */
 typedef struct {
     size_t bytes; /* of the block */
-    void *base;   /* what calloc gave */
+    void *base;   /* the result of calloc */
 } header;
 
 static atomic_size_t in_use, peak, allocations, limit;
 static atomic_long fail_after;
 
-/* calloc takes large blocks from the kernel, where they are zero already, and leaves
- * their pages to whoever touches them first: they are then near the thread that uses
- * them, and those that nobody uses cost nothing (docs/decisions/0019-processors.md). */
+/* calloc takes large blocks from the kernel, where they are zero already, and leaves their pages to
+ * the first thread that writes to them: so pages are near their thread, and unused pages cost
+ * nothing (docs/decisions/0019-processors.md). */
 static void *take(size_t bytes)
 {
     long left = atomic_load(&fail_after);

@@ -1,6 +1,5 @@
-/* Allocation: every allocation of ropewalk goes through here, is counted, and
- * can be told to fail. Step memory lives in one arena, sized at planning time.
- */
+/* Allocation: every allocation of ropewalk goes through here, is counted, and can be told to fail.
+ * Step memory lives in an arena, sized at planning time. */
 #ifndef RW_MEMORY_H
 #define RW_MEMORY_H
 
@@ -10,18 +9,17 @@
 
 #define RW_ALIGNMENT 64 /* bytes; a cache line and the widest vector register */
 
-/* Sets *out to `count * size` zeroed bytes, aligned to RW_ALIGNMENT. A zero
- * size gives a valid pointer. A large block has no pages before they are written
- * to, by the thread that they are to be near; reads before that all see one page of
- * zeroes, so measurements of memory write first. On failure *out is NULL and a message names
- * `what`. The caller owns the memory and releases it with rw_free. */
+/* Sets *out to `count * size` zeroed bytes, aligned to RW_ALIGNMENT. A zero size gives a valid
+ * pointer. A large block gets its pages at the first write, near the writing thread; before that,
+ * all reads see one page of zeroes, so measurements of memory write first. On failure *out is NULL
+ * and a message names `what`. The caller owns the memory and releases it with rw_free. */
 rw_status rw_alloc(size_t count, size_t size, const char *what, void *out);
 
 /* Duplicates a string. Same rules. */
 rw_status rw_strdup(const char *text, char **out);
 
-/* Grows *array from `count` used elements so that it holds at least `need`;
- * capacity doubles. New elements are zeroed. */
+/* Grows *array from `count` used elements to hold at least `need`; capacity doubles. New elements
+ * are zeroed. */
 rw_status rw_grow(void *array, size_t *capacity, size_t need, size_t size);
 
 /* Releases *pointer (a pointer to a pointer; NULL inside is fine) and clears it. */
@@ -32,10 +30,10 @@ size_t rw_memory_in_use(void);
 size_t rw_memory_peak(void);
 /* Number of allocations made so far: equal before and after a training step. */
 size_t rw_memory_allocations(void);
-/* Bytes that this process may have in use; more is refused with a message, for the kernel would
- * end the process without one. At first what the machine has (machine_memory.h). */
+/* Bytes that this process may use; more is refused with a message, because the kernel would end the
+ * process without a message. Initially the memory of the machine (machine_memory.h). */
 size_t rw_memory_limit(void);
-/* Sets it; 0: what the machine has. For tests. */
+/* Sets the limit; 0: the memory of the machine. For tests. */
 void rw_memory_set_limit(size_t bytes);
 /* Makes the n-th allocation from now fail (0: never). For tests. */
 void rw_memory_fail_after(long n);

@@ -39,7 +39,7 @@ const char *rw_nearest(const char *name, const char *const *known, int count)
 {
     size_t length = strlen(name);
     if (length > MAX_LENGTH) return NULL;
-    int best = 2 + (int)length / 3; /* one more than is near */
+    int best = 2 + (int)length / 3; /* more than the largest near distance */
     const char *nearest = NULL;
     for (int i = 0; i < count; i++) {
         if (strlen(known[i]) > MAX_LENGTH) continue;

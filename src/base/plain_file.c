@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATIENCE 5000 /* milliseconds that a pipe has for its first byte */
+#define PATIENCE 5000 /* milliseconds to wait for the first byte of a pipe */
 
 /* Waits for the first byte of a pipe, then lets reads wait as usual. A pipe that nobody has opened
- * for writing yet is silent: poll sleeps; one whose writer has gone is at its end. */
+ * for writing yet is silent: poll sleeps; a pipe whose writer has gone is at its end. */
 static bool speaks(int file)
 {
     struct pollfd wanted = {.fd = file, .events = POLLIN};

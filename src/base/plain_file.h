@@ -5,12 +5,12 @@
 
 #include <stdio.h>
 
-/* Opens a regular file. NULL on failure, with errno; *why then says what is wrong, e.g. that it is
- * a pipe (errno EINVAL) or that there is no such file. The caller closes the stream. */
+/* Opens a regular file. NULL on failure, with errno; *why then gives the reason, e.g. a pipe (errno
+ * EINVAL) or no such file. The caller closes the stream. */
 FILE *rw_plain_open(const char *path, const char **why);
 
-/* The same, but a pipe is accepted if something comes through it within seconds: for files that
- * users name, such as <(sed ... config.yaml). */
+/* The same, but a pipe with data within seconds is accepted: for files that users name, such as
+ * <(sed ... config.yaml). */
 FILE *rw_plain_open_or_pipe(const char *path, const char **why);
 
 #endif

@@ -47,7 +47,7 @@ uint64_t rw_random_bits(rw_random s, uint64_t index)
 
 /* ---- Several values at once -------------------------------------------------- */
 
-/* Lanes of 64 bits, of which the low 32 hold a word of the counter. */
+/* SIMD lanes of 64 bits; the low 32 bits hold a word of the counter. */
 #if defined(__AVX512F__)
 enum { LANES = 8 };
 #elif defined(__AVX2__)
@@ -57,8 +57,8 @@ enum { LANES = 2 };
 #endif
 typedef uint64_t words __attribute__((vector_size(LANES * 8)));
 
-/* Products of the low halves of the lanes. Intrinsics, since gcc 12 multiplies whole lanes,
- * which takes three times as long. */
+/* Products of the low halves of the lanes. Intrinsics: gcc 12 multiplies whole lanes, which takes
+ * three times as long. */
 static inline words times(words a, uint32_t b)
 {
 #if defined(__AVX512F__)

@@ -1,13 +1,13 @@
-/* Counter-based random numbers: a value is a function of its key and index
- * alone (seed, purpose, step, global index), never of who draws it or when.
- * Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as
- * 1, 2, 3"). All functions are pure and thread-safe. */
+/* Counter-based random numbers: a value is a function of its key and index alone (seed, purpose,
+ * step, global index): it does not depend on the rank, the thread or the time of its draw.
+ * Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). All functions
+ * are pure and thread-safe. */
 #ifndef RW_RANDOM_H
 #define RW_RANDOM_H
 
 #include <stdint.h>
 
-/* What a stream is for: the same seed and index give unrelated values. */
+/* The purpose of a stream: streams with the same seed and index give unrelated values. */
 typedef enum {
     RW_RANDOM_WEIGHTS = 1,
     RW_RANDOM_ORDER,     /* order of training sequences */
@@ -17,7 +17,7 @@ typedef enum {
     RW_RANDOM_NOISE,  /* gradient noise */
     RW_RANDOM_SAMPLE, /* generation */
     RW_RANDOM_TEST,
-    RW_RANDOM_HELDOUT, /* which documents of a dataset are held out */
+    RW_RANDOM_HELDOUT, /* choice of held-out documents of a dataset */
 } rw_purpose;
 
 typedef struct {

@@ -1,5 +1,5 @@
-/* What the text of a scalar stands for, in a configuration or an option.
- * All functions: not collective; false if the text is not of the type. */
+/* The value of a scalar in a configuration or an option. All functions: not collective; false if
+ * the text is not of the type. */
 #ifndef RW_SCALAR_H
 #define RW_SCALAR_H
 

@@ -37,7 +37,7 @@ bool rw_is_utf8(const char *text, size_t size)
     return true;
 }
 
-/* Would the character act on the text around it instead of being seen? */
+/* Would the character act on the text around it instead of being visible? */
 static bool is_hidden(uint32_t point)
 {
     static const struct {
@@ -50,8 +50,8 @@ static bool is_hidden(uint32_t point)
     return false;
 }
 
-/* Writes one character, or one byte that is none, as it is shown. Returns the bytes taken
- * from `text`; *used: those put into out. */
+/* Writes the shown form of a character, or of a byte that is no character. Returns the bytes taken
+ * from `text`; *used: bytes put into out. */
 static size_t show_one(const char *text, size_t size, bool lines, char out[20], size_t *used)
 {
     size_t length = rw_utf8_length(text, size);

@@ -14,21 +14,21 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Bytes of the UTF-8 character that `text` begins with, 1 to 4; 0 if it begins with none. */
+/* Bytes of the first UTF-8 character of `text`, 1 to 4; 0: no valid character. */
 size_t rw_utf8_length(const char *text, size_t size);
 bool rw_is_utf8(const char *text, size_t size);
 
-/* Is the text shown as it is, on one line? */
+/* Is the text its own shown form, on one line? */
 bool rw_is_shown(const char *text, size_t size);
 
-/* Bytes of `out` that are enough for `size` bytes of text, with the final NUL. */
+/* Bytes of `out` for the shown form of `size` bytes of text, with the final NUL. */
 #define RW_SHOWN_SIZE(size) (4 * (size) + 1)
-/* Copies `text` as it is shown, on one line: line ends and tabs are shown as \xNN too. What
- * does not fit in `room` bytes is left out, never a part of a character. Returns `out`. */
+/* Copies `text` in its shown form, on one line: line ends and tabs are shown as \xNN too. The rest
+ * after `room` bytes is left out; characters are not split. Returns `out`. */
 char *rw_show_text(const char *text, char *out, size_t room);
 
-/* Prints one line of a report: as fprintf, but the whole line as it is shown; the line end
- * is added. A line of more than 64 KiB is cut. */
+/* Prints a line of a report like fprintf, with the whole line in its shown form; the line end is
+ * added. A line of more than 64 KiB is cut. */
 void rw_print_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints a text of several lines; line ends and tabs stay. A line end is added if the last line has
  * none. */

@@ -1,8 +1,6 @@
-/* Status codes: what every function that can fail returns.
- *
- * The message is written once, where the failure is found, with rw_fail().
- * Callers pass the code on with RW_TRY. Only main() prints it and exits.
- */
+/* Status codes, the results of functions that can fail. The message is written once, at the place
+ * of the failure, with rw_fail(). Callers pass the code on with RW_TRY. Only main() prints the
+ * message and exits. */
 #ifndef RW_STATUS_H
 #define RW_STATUS_H
 
@@ -15,10 +13,9 @@ typedef enum {
 
 #define RW_MESSAGE_SIZE 1024
 
-/* Records the message of a failure and returns `status`. The first message
- * since the last rw_clear_message() is kept: it is the origin, later ones are
- * consequences. The message is one line, whatever it quotes (shown_text.h). Thread-safe. Not
- * collective. */
+/* Records the message of a failure and returns `status`. The first message since the last
+ * rw_clear_message() is kept: the first is the origin, later messages are consequences. The message
+ * is one line, with any quoted text (shown_text.h). Thread-safe. Not collective. */
 rw_status rw_fail_at(rw_status status, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 #define rw_fail(status, ...) rw_fail_at((status), __FILE__, __LINE__, __VA_ARGS__)

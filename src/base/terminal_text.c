@@ -12,7 +12,7 @@ static void escape(const rw_terminal_text *text, unsigned char byte)
     fprintf(text->out, "\\x%02x", byte);
 }
 
-/* Bytes of a character that begins so; 0: none does (RFC 3629). */
+/* Bytes of a character with this first byte; 0: invalid (RFC 3629). */
 static int length_of(unsigned char first)
 {
     if (first < 0x80) return 1;
@@ -20,8 +20,8 @@ static int length_of(unsigned char first)
     return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/* May this byte follow those held? The second byte tells overlong forms, surrogates
- * and what is above U+10FFFF. */
+/* May this byte follow the held bytes? The second byte excludes overlong forms, surrogates and
+ * characters above U+10FFFF. */
 static bool continues(const rw_terminal_text *text, unsigned char byte)
 {
     unsigned char low = 0x80, high = 0xbf;
@@ -34,7 +34,7 @@ static bool continues(const rw_terminal_text *text, unsigned char byte)
     return byte >= low && byte <= high;
 }
 
-/* Tabs and line ends are what a text is made of. */
+/* Tabs and line ends belong to a text. */
 static bool is_harmful(const rw_terminal_text *text)
 {
     bool plain = text->held[0] == '\t' || text->held[0] == '\n';

@@ -50,7 +50,7 @@ rw_status rw_node_merge(rw_config *map, const rw_config *from)
         RW_TRY_DONE(rw_node_copy(from->children[i], &copy));
         RW_TRY_DONE(rw_node_add(map, from->children[i]->key, &copy));
     }
-    /* Bring what was appended to the front: | own | new | -> | new | own |. */
+    /* Moves the appended part to the front: | own | new | -> | new | own |. */
     for (size_t added = 0; own + added < map->count; added++) {
         rw_config *child = map->children[own + added];
         memmove(&map->children[added + 1], &map->children[added], own * sizeof(rw_config *));

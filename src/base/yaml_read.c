@@ -17,12 +17,12 @@ typedef struct {
     size_t size;
     const char *name;
     rw_node_origin origin;
-    size_t nodes;  /* of the tree, each time that an alias copies them */
+    size_t nodes;  /* nodes of the tree; copies by aliases count each time */
     size_t copied; /* bytes of text that aliases copied */
     rw_anchors anchors;
 } reader;
 
-/* "train.yaml:3:7: what"; an override has no lines worth naming. */
+/* "train.yaml:3:7: what"; for an override without line and column. */
 static rw_status refuse(const reader *in, const yaml_mark_t *mark, const char *what)
 {
     if (in->origin == RW_FROM_DOCUMENT)
@@ -50,8 +50,8 @@ static bool begins_line(const reader *in, size_t at)
     return before == '\n' || (before == '\r' && in->text[at] != '\n');
 }
 
-/* Does the indentation of a line (from 0) hold a tab? The commonest mistake,
- * and libyaml's message for it does not say so. */
+/* Does the indentation of a line (from 0) hold a tab? The commonest mistake; libyaml's message does
+ * not name it. */
 static bool indented_by_tab(const reader *in, size_t line)
 {
     size_t at = 0;
@@ -200,7 +200,7 @@ done:
     return status;
 }
 
-/* A copy of what an alias (*name) stands for. */
+/* A copy of the node of an alias (*name). */
 static rw_status read_alias(reader *in, const yaml_event_t *event, int depth, rw_config **out)
 {
     const char *name = (const char *)event->data.alias.anchor;
@@ -256,7 +256,7 @@ static rw_status check_key(const reader *in, const yaml_event_t *event, const ch
     return refuse(in, &event->start_mark, what);
 }
 
-/* Merges one source into the map: a mapping, or of a list all, the first before the next. */
+/* Merges a source into the map: a mapping, or all mappings of a list, the first before the next. */
 static rw_status merge(reader *in, const yaml_event_t *event, rw_config *map,
                        const rw_config *source)
 {
@@ -274,7 +274,7 @@ static rw_status merge(reader *in, const yaml_event_t *event, rw_config *map,
     return RW_OK;
 }
 
-/* The keys of a mapping as they come; *source: the value of its merge key. */
+/* The keys of a mapping in order; *source: the value of its merge key. */
 static rw_status read_pair(reader *in, const yaml_event_t *key_event, int depth, rw_config *map,
                            rw_config **source)
 {
@@ -287,7 +287,7 @@ static rw_status read_pair(reader *in, const yaml_event_t *key_event, int depth,
     RW_TRY_DONE(check_key(in, key_event, key->text, first));
     RW_TRY_DONE(next_event(in, &event));
     RW_TRY_DONE(read_node(in, &event, depth, &child));
-    /* The line of the key: that of an empty value may be the next one. */
+    /* The line of the key: an empty value may be on the next line. */
     if (child->line) child->line = (int)key_event->start_mark.line + 1;
     if (merges) {
         *source = child;

@@ -1,13 +1,9 @@
-/* The tree behind a rw_config: mappings, lists and scalars with the line that
- * each was written on. Private to the configuration (config*.c, yaml_*.c).
- *
- * A subset of YAML 1.1, so that a file means what it looks like: one document, keys are
- * scalars and differ, no tags but those of YAML's own scalars, lists and mappings.
- * Anchors, aliases and merge keys (<<) are resolved while reading: the tree has none.
- * Depth, size and number of nodes are bounded, what aliases copy included: a hostile
- * file costs milliseconds.
- *
- * All functions: not collective. */
+/* The tree of a rw_config: mappings, lists and scalars with their lines. Private to the
+ * configuration (config*.c, yaml_*.c). A subset of YAML 1.1 without surprises: one document, keys
+ * are distinct scalars, no tags but those of YAML's own scalars, lists and mappings. Anchors,
+ * aliases and merge keys (<<) are resolved during reading: the tree has none. Depth, size and
+ * number of nodes are bounded, copies by aliases included: a hostile file costs milliseconds. All
+ * functions: not collective. */
 #ifndef RW_YAML_TREE_H
 #define RW_YAML_TREE_H
 
@@ -19,7 +15,7 @@
 
 typedef enum { RW_NODE_SCALAR, RW_NODE_MAP, RW_NODE_LIST } rw_node_kind;
 
-/* Who wrote a node: it decides what messages about it begin with. */
+/* The origin of a node, which decides the beginning of its messages. */
 typedef enum {
     RW_FROM_DOCUMENT, /* the file */
     RW_FROM_OVERRIDE, /* --set */
@@ -30,7 +26,7 @@ struct rw_config {
     rw_node_kind kind;
     rw_node_origin origin;
     bool plain;   /* scalar without quotes: may be a number, a boolean, null */
-    bool implied; /* mapping that nobody wrote, made by rw_config_check */
+    bool implied; /* a mapping created by rw_config_check */
     int line;     /* from 1; 0 unless origin is the document */
     char *name;   /* root only: the file, for messages */
     char *key;    /* in a mapping */
@@ -40,7 +36,7 @@ struct rw_config {
     size_t count, capacity;
 };
 
-/* Reads one document in UTF-8, with or without a byte-order mark. An empty one is a plain empty
+/* Reads a document in UTF-8, with or without a byte-order mark. An empty document is a plain empty
  * scalar. Errors (RW_USAGE) begin with `name`, and with line and column if origin is the document.
  */
 rw_status rw_node_parse(const char *text, size_t size, const char *name, rw_node_origin origin,
@@ -50,8 +46,8 @@ rw_status rw_node_new(rw_node_kind kind, rw_node_origin origin, rw_config **out)
  * fine; clears *node. */
 void rw_node_free(rw_config **node);
 
-/* Appends *child and owns it from then on (*child is cleared). `key` is copied;
- * NULL in lists. On failure *child is still the caller's. */
+/* Appends *child and owns it from then on (*child is cleared). `key` is copied; NULL in lists. On
+ * failure the caller still owns *child. */
 rw_status rw_node_add(rw_config *parent, const char *key, rw_config **child);
 /* Replaces `old`, a child of `parent`, by *child: same key and place. */
 void rw_node_replace(rw_config *parent, rw_config *old, rw_config **child);

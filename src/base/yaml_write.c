@@ -21,7 +21,7 @@ static int append(void *data, unsigned char *bytes, size_t count)
     return 1;
 }
 
-/* Sends an event; `made` is the result of initialising it. */
+/* Sends an event; `made` is the result of its initialisation. */
 static rw_status emit(writer *out, int made, yaml_event_t *event)
 {
     if (made && yaml_emitter_emit(&out->yaml, event)) return RW_OK;

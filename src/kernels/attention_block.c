@@ -8,9 +8,9 @@
 #include "kernels/row_sum.h"
 #include "kernels/tile_product.h"
 
-/* Rows of scores that backward has at a time: those and their gradients stay in cache, in the first
- * level where the vectors are short; long vectors want longer sums. On the diagonal it skips the
- * columns that none of them sees. */
+/* Rows of scores that backward has at a time: scores and their gradients stay in cache, in the
+ * first level for short vectors; long vectors need longer sums. On the diagonal, columns that no
+ * row sees are skipped. */
 enum { STRIP = RW_VECTOR_BYTES == 64 ? 64 : 32 };
 
 /* Columns of scores that forward has at a time. */
@@ -83,8 +83,8 @@ static group group_at(const rw_attention_pair *pair, int begin, int wide)
     };
 }
 
-/* The columns [*from, *to) of a group that see key s of the block; *seen is where the
- * search for *to goes on at the next key. */
+/* The columns [*from, *to) of a group that see key s of the block; *seen: start of the search for
+ * *to at the next key. */
 static void seen_by(const rw_attention_pair *pair, const group *g, int s, int *from, int *to,
                     int *seen)
 {
@@ -94,7 +94,7 @@ static void seen_by(const rw_attention_pair *pair, const group *g, int s, int *f
     *from = clamp(key - pair->query_begin - g->begin, *to);
 }
 
-/* Whether all columns of a whole group see key s and the three behind it. */
+/* Do all columns of a whole group see key s and the next three keys? */
 static bool four_seen_by_all(const group *g, int s)
 {
     return s >= g->all_begin && s + 4 <= g->all_end;
@@ -125,7 +125,7 @@ static void raise(const rw_attention_pair *pair, const group *g)
     }
 }
 
-/* Scores become weights, zero where they are not seen; l grows by their sum. */
+/* Turns scores into weights, zero for unseen keys; adds their sum to l. */
 static void weigh(const rw_attention_pair *pair, const group *g)
 {
     const real *restrict most = g->most;
@@ -249,7 +249,7 @@ void rw_attention_pack(const rw_attention_pair *pair, real *packed)
     rw_dense_copy(keys, width, padded(width), pair->k, pair->k_ld, packed + 2 * each);
 }
 
-/* One row: x and do.v become p and g, zero where it does not see the key. */
+/* A row: x and do.v become p and g, zero if the row does not see the key. */
 static void row_gradients(const rw_attention_pair *pair, const rw_attention_rows_grad *grad, int t,
                           int columns, real *restrict p, real *restrict g)
 {

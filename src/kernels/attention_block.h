@@ -43,25 +43,25 @@ typedef struct {
     int q_ld, k_ld, v_ld;
 } rw_attention_pair;
 
-/* What backward knows of the rows of the queries. */
+/* The values of the queries' rows for backward. */
 typedef struct {
     const real *dout; /* (queries, width) */
     const real *logs; /* z_t */
     const real *dots; /* D_t */
     int dout_ld;
-    int logs_ld, dots_ld; /* from one row's number to the next */
+    int logs_ld, dots_ld; /* reals from the number of a row to the next */
 } rw_attention_rows_grad;
 
-/* Reals, for blocks of at most `rows` rows: what a block of queries gathers in forward;
- * one sum of gradients of a block (dq, dk or dv); the keys of a block as backward reads
- * them; working memory of a call. */
+/* Reals, for blocks of at most `rows` rows: the sums of a block of queries in forward; a sum of
+ * gradients of a block (dq, dk or dv); the packed keys of a block for backward; working memory of a
+ * call. */
 size_t rw_attention_gathered_reals(int rows, int width);
 size_t rw_attention_gradient_reals(int rows, int width);
 size_t rw_attention_packed_reals(int rows, int width);
 size_t rw_attention_scratch_reals(int rows, int width);
 
-/* Forward. start: of the pair's queries, no key seen yet (reads q alone). add: the keys
- * of the pair. finish: o / l (rows, width) and z (rows), of rows that have seen a key. */
+/* Forward. start: no key seen yet by the pair's queries (reads q alone). add: the keys of the pair.
+ * finish: o / l (rows, width) and z (rows), of rows that have seen a key. */
 void rw_attention_start(const rw_attention_pair *pair, real *gathered);
 void rw_attention_add(const rw_attention_pair *pair, real *gathered, real *scratch);
 void rw_attention_finish(int rows, int width, const real *gathered, real *out, int out_ld,
@@ -70,7 +70,7 @@ void rw_attention_finish(int rows, int width, const real *gathered, real *out, i
 /* D_t of one row of a head. */
 real rw_attention_dot(int width, const real *out, const real *dout);
 
-/* The keys and values of a pair (reads those alone), for the calls below. */
+/* Packs the keys and values of a pair (reads no other member), for the calls below. */
 void rw_attention_pack(const rw_attention_pair *pair, real *packed);
 /* Adds the pair's part to dq, and to dk and dv; each may be NULL, dk and dv both. */
 void rw_attention_gradients(const rw_attention_pair *pair, const real *packed,

@@ -4,9 +4,8 @@
 
 #include "kernels/elementary.h"
 
-/* Most channels treated together, over all rows: weights, sums and the last rows then stay in
- * the first-level cache, and x and dy are read where they lie, in pieces long enough for the
- * processor to fetch ahead. */
+/* Most channels treated together, over all rows: weights, sums and the last rows then stay in the
+ * first-level cache, and x and dy are read in place, in runs long enough for the prefetcher. */
 #define BLOCK 512
 
 typedef struct {
@@ -57,7 +56,7 @@ static const real *token(const rw_depthwise *conv, int t, int begin)
     return conv->before + (size_t)(t + conv->taps - 1) * (size_t)conv->channels + begin;
 }
 
-/* What tap k of row t sees. */
+/* The input of tap k at row t. */
 static const real *seen(const block *b, int t, int k)
 {
     const real *x = token(b->conv, t - (b->conv->taps - 1) + k, b->begin);
@@ -194,7 +193,7 @@ static void token_gradient(const block *b, int t, const real *base, real *out)
     }
 }
 
-/* What later chunks send to the token, or nothing. */
+/* The gradient of the token from later chunks, or zero. */
 static void add_later(const block *b, int token, const real *after, real *dx)
 {
     const int shared = token - (b->conv->rows - (b->conv->taps - 1));
@@ -203,7 +202,7 @@ static void add_later(const block *b, int token, const real *after, real *dx)
     for (int c = 0; c < b->count; c++) dx[c] += after[c];
 }
 
-/* The gradient of the token that row t is the last one to see. */
+/* The gradient of the token whose last reader is row t. */
 static void put_gradient(const block *b, int t, const real *after, const rw_depthwise_grad *grad)
 {
     const int at = t - (b->conv->taps - 1);
@@ -228,7 +227,7 @@ static void add_totals(const block *b, const rw_depthwise_grad *grad)
     }
 }
 
-/* dx of a token is written when no later row reads the token: it may lie in its place. */
+/* dx of a token is written when no later row reads the token: dx may overwrite x. */
 static void block_backward(const block *b, const real *dy, int lddy, const real *after,
                            const rw_depthwise_grad *grad)
 {

@@ -31,7 +31,7 @@ size_t rw_depthwise_scratch_reals(int taps);
 /* y (rows, channels). */
 void rw_depthwise_forward(const rw_depthwise *conv, real *y, int ldy, real *scratch);
 
-/* Where the gradient goes. What is NULL is not wanted. */
+/* The outputs. NULL: not wanted. */
 typedef struct {
     real *x; /* (rows, channels): written, or added to if `add` */
     int ldx;

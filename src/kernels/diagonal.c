@@ -284,7 +284,7 @@ static void finish_sums(int modes, const real *coefficients, const rw_vector *la
     }
 }
 
-/* What is no whole block, token by token. */
+/* The tokens after the last whole block, token by token. */
 static void gradient_token(int modes, const real *coefficients, rw_vector u, rw_vector dy, real *x,
                            real *rate, real *sums)
 {

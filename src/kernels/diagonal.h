@@ -44,13 +44,13 @@ void rw_diagonal_coefficients(int mode, int lane, double complex lambda, double 
 void rw_diagonal_run(int modes, const real *coefficients, int rows, const real *u, real *y,
                      real *x);
 
-/* The state x that the tokens alone leave: the run from zero without y. */
+/* The state x from the tokens alone: the run from zero without y. */
 void rw_diagonal_input(int modes, const real *coefficients, int rows, const real *u, real *x);
-/* What the state x before the tokens gives to y: the run without u. Uses up x. */
+/* The terms of the state x before the tokens in y: the run without u. Overwrites x. */
 void rw_diagonal_output(int modes, const real *coefficients, int rows, real *x, real *y);
 
-/* The transposes: from p = d/dx after the tokens, used up, to du; and from dy to
- * p = d/dx before them. */
+/* The transposes: from p = d/dx after the tokens, overwritten, to du; and from dy to p = d/dx
+ * before the tokens. */
 void rw_diagonal_input_adjoint(int modes, const real *coefficients, int rows, real *p, real *du);
 void rw_diagonal_output_adjoint(int modes, const real *coefficients, int rows, const real *dy,
                                 real *p);

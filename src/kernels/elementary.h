@@ -67,8 +67,8 @@ static inline float rw_exp2_fraction(float r)
 }
 #endif
 
-/* 2^x for x up to 127, of which the float build makes no check; below -126 it goes to 0
- * (about 1e-38). Cheaper than e^x, for nothing has to be reduced: all in all 2e-7. */
+/* 2^x for x up to 127 (unchecked in the float build); below -126 it goes to 0 (about 1e-38).
+ * Cheaper than e^x: no reduction is needed. Relative error 2e-7. */
 static inline real rw_exp2(real x)
 {
 #ifdef RW_DOUBLE

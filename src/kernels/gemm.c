@@ -25,8 +25,8 @@ bool rw_gemm_is_thread_safe(void)
     return !strstr(built, "SINGLE_THREADED") || strstr(built, "USE_LOCKING");
 }
 
-/* Address space that one more thread's buffer takes: as large as OpenBLAS makes it on
- * processors with AVX2, and what malloc adds. */
+/* Address space of a buffer of a thread: as large as OpenBLAS makes it on processors with AVX2,
+ * plus the overhead of malloc. */
 enum { BUFFER_BYTES = (128 << 20) + (2 << 20), MOST_BUFFERS = 64 };
 
 static bool has_room(int buffers)

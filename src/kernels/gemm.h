@@ -8,22 +8,22 @@
 
 #include "tensor/real.h"
 
-/* Makes BLAS use one thread a call; once, at the start of a program. Does
- * nothing for libraries other than OpenBLAS. */
+/* Makes BLAS use one thread a call; once, at the start of a program. Does nothing for other
+ * libraries than OpenBLAS. */
 void rw_gemm_one_thread(void);
 
-/* The processor whose kernels BLAS uses, as OPENBLAS_CORETYPE names it: they decide
- * how products round. "of another library" if it is not OpenBLAS. */
+/* The processor of the kernels in use, as a value of OPENBLAS_CORETYPE: kernels decide how products
+ * round. "of another library" if BLAS is not OpenBLAS. */
 const char *rw_gemm_kernels(void);
 
-/* May several threads multiply at once? Not with an OpenBLAS that was built for
- * a single thread and without locks (Debian's serial variant): its threads share
- * a buffer, and results are silently wrong (docs/decisions/0011-threaded-blas.md). */
+/* May several threads multiply at once? Not with an OpenBLAS for a single thread and without locks
+ * (Debian's serial variant): its threads share a buffer, and results are silently wrong
+ * (docs/decisions/0011-threaded-blas.md). */
 bool rw_gemm_is_thread_safe(void);
 
-/* Makes OpenBLAS take the buffers now that the first products of `threads` threads would make
- * it take: where the kernel refuses it one, it tries again forever. False if the limits of this
- * process leave no room for the buffers. Not thread-safe. */
+/* Makes OpenBLAS allocate the buffers of `threads` threads now instead of in their first products:
+ * if the kernel refuses a buffer, OpenBLAS tries again forever. False if the limits of this process
+ * leave no room for the buffers. Not thread-safe. */
 bool rw_gemm_take_buffers(int threads);
 
 /* c = alpha op(a) op(b) + beta c, row-major: op(a) is (m, k), op(b) is (k, n),

@@ -32,8 +32,8 @@ typedef struct {
     dnnl_memory_t memory[OPERANDS]; /* each call says where the data is */
 } compiled;
 
-/* Of each thread, so that none waits for another. A model has a few shapes for each
- * width that occurs in it; where two fall on one slot, the older has to go. */
+/* By thread, so that no thread waits for another. A model has a few shapes for each of its widths;
+ * if two shapes have the same slot, the older is removed. */
 enum { SLOTS = 256 };
 static _Thread_local compiled table[SLOTS];
 static _Thread_local dnnl_engine_t engine;
@@ -133,7 +133,7 @@ static dnnl_status_t find(const shape *s, compiled **out)
 
 static dnnl_status_t multiply(compiled *slot, const void *a, const void *b, float *c)
 {
-    /* oneDNN takes pointers to change what it only reads. */
+    /* oneDNN takes pointers to non-const for data that it only reads. */
     void *data[OPERANDS] = {(void *)(uintptr_t)a, (void *)(uintptr_t)b, c};
     const int roles[OPERANDS] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
     dnnl_exec_arg_t arguments[OPERANDS];
@@ -168,8 +168,8 @@ void rw_gemm_stored(rw_stored stored, bool transa, bool transb, int m, int n, in
     if (status != dnnl_success) fill_with_nan(m, n, c, ldc);
 }
 
-/* Where there are no instructions for it, oneDNN may still offer the product, by way
- * of float: slower than float itself. */
+/* Without instructions for bf16, oneDNN may still offer the product through float: slower than
+ * float itself. */
 static const char *processor_lacks(rw_stored stored)
 {
 #ifdef __x86_64__

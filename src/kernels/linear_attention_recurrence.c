@@ -1,5 +1,4 @@
-/* Linear attention one token after the other: a step of generation, and the naive
- * definition. */
+/* Linear attention token by token: a step of generation, and the naive definition. */
 #include <math.h>
 #include <string.h>
 

@@ -1,9 +1,7 @@
-/* The top of the transform goes over memory once for all RW_LONG_STAGES splits:
- * 16 tiles of a few rows, n/16 apart, are brought together in the first-level
- * cache. What pairs two tiles there pairs two callers elsewhere, and the bits are
- * the same because it is the same function: each is compiled once, not inlined,
- * so that no compiler fuses a product and a sum in one place and not in the
- * other. */
+/* The top of the transform passes over memory once for all RW_LONG_STAGES splits: 16 tiles of a few
+ * rows, n/16 apart, are brought together in the first-level cache. The same functions pair two
+ * tiles here and two callers elsewhere, so the bits are the same: each function is compiled once,
+ * not inlined, so that no compiler fuses a product and a sum in only one of the places. */
 #include "kernels/long_fft.h"
 
 #include <string.h>
@@ -64,9 +62,9 @@ static roots powers_of(complex_double w)
     return (roots){(real)w.re, (real)w.im, (real)w2.re, (real)w2.im, (real)w3.re, (real)w3.im};
 }
 
-/* The b-th of m blocks of a size is modulo 1/(4 m) + v(b) turns, v(b) = 0.b_0 b_1
- * ... in binary, whatever m is. So v(b) is looked up in two steps, bits below and
- * above RUN: one cosine for RUN blocks. */
+/* The b-th of m blocks of a size is modulo 1/(4 m) + v(b) turns, v(b) = 0.b_0 b_1 ... in binary,
+ * for any m. So v(b) is looked up in two steps, bits below and above RUN: one cosine for RUN
+ * blocks. */
 enum { RUN = 256 };
 
 static double van_der_corput(long b)
@@ -162,8 +160,8 @@ void rw_long_pack(const rw_long_rows *x, real *dense)
     }
 }
 
-/* + 0: there is no negative zero among the sums, so that adding them to other
- * sums in two steps gives the same as in one. */
+/* + 0: no sum is a negative zero, so that two additions to other sums give the same as one
+ * addition. */
 static inline void unpack_row(int channels, const real *a, const real *b, bool add, real *row)
 {
     for (int c = 0; c < channels; c++) {
@@ -278,7 +276,7 @@ void rw_long_part_multiply(const real *table, int p, long block, long count, boo
 
 /* ---- Whole --------------------------------------------------------------------------- */
 
-/* TILE_ROWS rows from `row` on; those beyond the document are zero. */
+/* TILE_ROWS rows from `row` on; rows after the document are zero. */
 static void load_rows(const rw_long_rows *x, long row, real *dense)
 {
     long left = x->rows - row, rows = left < 0 ? 0 : left < TILE_ROWS ? left : TILE_ROWS;
@@ -335,7 +333,7 @@ static void join_tile_rows(long n, const real *table, long row, tiles *t, rw_lon
     }
 }
 
-/* All joins at the top, to the rows that are wanted. */
+/* All joins at the top, to the wanted rows. */
 static void join_rows(long n, const real *table, const point *z, rw_long_out y)
 {
     long apart = n / TILES;
@@ -370,8 +368,8 @@ void rw_long_convolve(long n, const real *table, const real *spectrum, const rw_
     multiply(n, table, spectrum, false, x, y, points);
 }
 
-/* The transform of a polynomial with its powers of z negated is the conjugate:
- * modulo z^n - i what has negative powers comes out imaginary. */
+/* The transform of a polynomial with negated powers of z is the conjugate: modulo z^n - i negative
+ * powers come out imaginary. */
 void rw_long_correlate(long n, const real *table, const real *spectrum, const rw_long_rows *x,
                        rw_long_out y, real *points)
 {

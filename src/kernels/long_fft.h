@@ -37,7 +37,7 @@
 /* Splits in two before blocks are split in four. */
 enum { RW_LONG_STAGES = 4 };
 
-/* Points that a document of `rows` tokens takes: a power of two, at least 64. */
+/* Points of a document of `rows` tokens: a power of two, at least 64. */
 long rw_long_points(long rows);
 
 /* Factors of transforms of up to n points: (blocks 1 ... n/2 - 1). Part `part` of
@@ -47,8 +47,8 @@ void rw_long_table_fill(long n, int part, int parts, real *table);
 
 size_t rw_long_group_reals(long n);
 
-/* Rows of up to RW_CONV_GROUP channels of a matrix: what comes in (zeros follow), and
- * those of a result that are wanted. */
+/* Rows of up to RW_CONV_GROUP channels of a matrix: input (followed by zeros), and wanted rows of a
+ * result. */
 typedef struct {
     long rows;
     int channels;
@@ -65,12 +65,12 @@ typedef struct {
 
 /* spectrum = transform of x. */
 void rw_long_transform(long n, const real *table, const rw_long_rows *x, real *spectrum);
-/* y (+)= x convolved with the filter of that spectrum:
- * y[t] = sum_{s<=t} h[t-s] x[s]. points: a group's, working memory. y may be x. */
+/* y (+)= x convolved with the filter of the spectrum: y[t] = sum_{s<=t} h[t-s] x[s]. points:
+ * working memory of a group. y may be x. */
 void rw_long_convolve(long n, const real *table, const real *spectrum, const rw_long_rows *x,
                       rw_long_out y, real *points);
-/* y (+)= correlation of x with what has that spectrum, dy:
- * y[j] = sum_{t>=j} x[t-j] dy[t]: dx of the filter h, dh of the input x. */
+/* y (+)= correlation of x with dy, given by its spectrum: y[j] = sum_{t>=j} x[t-j] dy[t]: dx of the
+ * filter h, dh of the input x. */
 void rw_long_correlate(long n, const real *table, const real *spectrum, const rw_long_rows *x,
                        rw_long_out y, real *points);
 
@@ -79,7 +79,7 @@ void rw_long_correlate(long n, const real *table, const real *spectrum, const rw
 typedef struct {
     real re, im;
 } rw_root;
-/* w of a block, which is modulo z^m - w^2. */
+/* w of a block modulo z^m - w^2. */
 rw_root rw_long_root(const real *table, long block);
 
 /* Way out. The split of block 1, of reals: a caller of the lower half is left
@@ -103,8 +103,7 @@ void rw_long_join_pair(rw_root w, long count, real *a, real *b);
  * real_part(w, a) + real_part(-w, b). Powers of two in w are exact: 1/n belongs there. */
 void rw_long_real_part(rw_root w, long rows, const real *points, real *out);
 
-/* Dense rows of a group, zero beyond its channels, and the way back:
- * y (+)= a + b. */
+/* Dense rows of a group, zero after its channels, and the inverse: y (+)= a + b. */
 void rw_long_pack(const rw_long_rows *x, real *dense);
 void rw_long_unpack(const real *a, const real *b, rw_long_out y);
 

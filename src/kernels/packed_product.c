@@ -22,8 +22,8 @@ void rw_pack_panel(int m, int n, const real *matrix, bool transpose, int panel, 
         }
 }
 
-/* Loads a vector that several products take, into a register: gcc would have
- * each of them load it anew, and loads are what the loop is short of. */
+/* Loads a vector for several products into a register: gcc would load it for each of them, and
+ * loads limit the loop. */
 INLINE rw_vector load_once(const real *from)
 {
     rw_vector value = *(const rw_vector_unaligned *)from;

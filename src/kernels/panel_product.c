@@ -2,8 +2,8 @@
 
 #include "kernels/tile_product.h"
 
-/* Rows of a panel that stay in the first-level cache while tiles pass; rows that a
- * narrow panel computes aside. */
+/* Rows of a panel that stay in the first-level cache while tiles pass; rows that a narrow panel
+ * computes in a separate buffer. */
 enum { DEPTH = 512, ASIDE = 24 };
 
 static int least(int a, int b)

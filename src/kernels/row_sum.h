@@ -12,8 +12,7 @@
 #define RW_SUM_LANES   32
 #define RW_SUM_VECTORS (RW_SUM_LANES / RW_LANES)
 
-/* The accumulators. They stay in registers, since a sum that passes through memory
- * waits for its own stores. */
+/* The accumulators stay in registers: a sum that passes through memory waits for its own stores. */
 typedef struct {
     rw_vector vector[RW_SUM_VECTORS];
 } rw_row_total;

@@ -10,27 +10,27 @@
 #define BLOCK RW_SSD_BLOCK
 #define STRIP RW_SSD_STRIP
 
-/* Working arrays of one call, in the order in which they lie in scratch. The
- * small ones are reused by every block of every head and stay in cache. */
+/* Working arrays of a call, in the order of scratch. Every block of every head reuses the small
+ * arrays, which stay in cache. */
 typedef struct {
     int blocks, padded;               /* blocks of the chunk; their tokens */
     real *dt, *cum, *rest, *in, *out; /* (H, padded): kernels/ssd_decay.h */
     real *b, *c;                      /* (blocks, N, BLOCK): a token a column, zeros behind them */
     real *scores;                     /* (padded, BLOCK): C_t.B_s of the block of t */
-    real *mix;    /* (BLOCK, BLOCK): what multiplies x; zero above the diagonal */
-    real *scaled; /* (N, BLOCK): B or C of a block, each token scaled */
-    real *x, *dy; /* (BLOCK, P): those of a block of a head, dense */
+    real *mix;                        /* (BLOCK, BLOCK): the factor of x; zero above the diagonal */
+    real *scaled;                     /* (N, BLOCK): B or C of a block, each token scaled */
+    real *x, *dy;                     /* (BLOCK, P): those of a block of a head, dense */
     real *states; /* (blocks, N, P): a head's state at the start of each block */
     /* Backward only: */
     real *dstate;   /* (N, P): d loss / d (a head's state at the end of a block) */
     real *dscores;  /* (padded, BLOCK) */
-    real *db, *dc;  /* (blocks, N, BLOCK): what comes by way of the states, of all heads */
+    real *db, *dc;  /* (blocks, N, BLOCK): the terms through the states, of all heads */
     real *pairs;    /* (BLOCK, BLOCK): dy_t.x_s */
     real *products; /* (N, BLOCK): h dy^T, then dstate x^T */
     real *flipped;  /* (P, BLOCK): the transpose of x or dy */
 } workspace;
 
-/* One block of one head. */
+/* A block of a head. */
 typedef struct {
     int head, begin, rows; /* begin: first token in the chunk */
     const real *x;         /* at the first token and the head's columns */
@@ -46,7 +46,7 @@ static int padded_rows(int rows)
     return (rows + BLOCK - 1) / BLOCK * BLOCK;
 }
 
-/* Those of a call, for each of its blocks, and for one block. */
+/* Decays of a call, for each of its blocks, and of a block. */
 size_t rw_ssd_scratch_reals(int rows, int heads, int head_width, int state)
 {
     const size_t padded = (size_t)padded_rows(rows), blocks = padded / BLOCK;
@@ -116,7 +116,7 @@ static void by_columns(const rw_ssd_chunk *chunk, const real *from, real *to)
                            to + (size_t)begin * (size_t)chunk->state);
 }
 
-/* x or dy of a block, which is loaded, with a token a column. */
+/* x or dy of a block, loaded, with a token a column. */
 static const real *flip(const rw_ssd_chunk *chunk, const workspace *work, int rows,
                         const real *loaded)
 {
@@ -185,19 +185,19 @@ static void scale_columns(int states, const real *restrict factor, const real *r
         for (int t = 0; t < BLOCK; t++) to[t] = factor[t] * from[t];
 }
 
-/* e^{cum_n-cum_s} dt_s: what token s has of its part in h_out. */
+/* e^{cum_n-cum_s} dt_s: the derivative of the share of token s in h_out. */
 static void leaving_weights(const block *part, real weight[BLOCK])
 {
     for (int s = 0; s < BLOCK; s++) weight[s] = part->out[s] * part->dt[s];
 }
 
-/* scaled = e^{cum_t} C_t: what reads h_in. */
+/* scaled = e^{cum_t} C_t: the factor of h_in. */
 static void scale_c(const rw_ssd_chunk *chunk, const block *part, real *scaled)
 {
     scale_columns(chunk->state, part->in, part->c, scaled);
 }
 
-/* scaled = e^{cum_n-cum_s} dt_s B_s: what token s adds to h_out. */
+/* scaled = e^{cum_n-cum_s} dt_s B_s: the share of token s in h_out. */
 static void scale_b(const rw_ssd_chunk *chunk, const block *part, real *scaled)
 {
     real weight[BLOCK];
@@ -439,7 +439,7 @@ static void states_backward(int states, const real *restrict product, const real
         }
 }
 
-/* Part of dC, and what enters, e^{cum_t} C_t.(h_in dy_t). */
+/* Part of dC, and `enters`, e^{cum_t} C_t.(h_in dy_t). */
 static void state_in_backward(const rw_ssd_chunk *chunk, const workspace *work, const block *part,
                               const real *h, token_sums *sums)
 {
@@ -501,7 +501,7 @@ static void transition_slopes(int rows, const token_sums *sums, double *da)
     }
 }
 
-/* From what the tokens collected to raw, dt_bias and a_log. */
+/* Turns the gradients of the tokens into gradients of raw, dt_bias and a_log. */
 static void gates_backward(const rw_ssd_chunk *chunk, const block *part, const token_sums *sums,
                            const rw_ssd_grad *grad)
 {
@@ -541,7 +541,7 @@ static void block_backward(const rw_ssd_chunk *chunk, const workspace *work, con
     grad->skip[part->head] += trace;
 }
 
-/* Rows (rows, N) of dB or dC: what came by way of the states. */
+/* Rows (rows, N) of dB or dC: the terms through the states. */
 static void put_rows(const workspace *work, int rows, int states, const real *columns, bool add,
                      real *out, long ld)
 {

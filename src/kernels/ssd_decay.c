@@ -9,7 +9,7 @@ static void step_sizes(const rw_ssd_chunk *chunk, int head, real *restrict dt)
     for (int t = 0; t < chunk->rows; t++) dt[t] = rw_softplus_value(dt[t]);
 }
 
-/* Sums of a = dt A from the start of each block, and what they leave when rounded. */
+/* Sums of a = dt A from the start of each block, and their rounding rests. */
 static void block_sums(int rows, double transition, const real *restrict dt, real *restrict cum,
                        real *restrict rest)
 {

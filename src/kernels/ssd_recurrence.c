@@ -1,5 +1,4 @@
-/* The state-space dual one token after the other: a step of generation, and the naive
- * definition. */
+/* The state-space dual token by token: a step of generation, and the naive definition. */
 #include <math.h>
 
 #include "kernels/elementary.h"
@@ -25,7 +24,7 @@ void rw_ssd_step(const rw_ssd_chunk *chunk, real *state, real *y)
     }
 }
 
-/* One column (head, p) of the recurrence over all tokens. */
+/* A column (head, p) of the recurrence over all tokens. */
 static void reference_column(const rw_ssd_chunk *chunk, int head, int column, real *y, int ldy)
 {
     double h[RW_SSD_MAX_STATE] = {0}, a = -exp((double)chunk->a_log[head]);

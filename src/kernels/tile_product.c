@@ -12,8 +12,8 @@ INLINE rw_vector load(const real *from)
     return *(const rw_vector_unaligned *)from;
 }
 
-/* Rows of a are told by the first of every four and the distance of rows, so that the inner loop
- * addresses all of them with few registers; a pointer for each row would not find room beside the
+/* Rows of a are addressed by the first of every four and the distance of rows, so that the inner
+ * loop needs few registers for addresses: a pointer for each row would not fit beside the
  * accumulators. */
 enum { ABREAST = 4, MOST_FOURS = (MOST_ROWS + ABREAST - 1) / ABREAST };
 
@@ -83,8 +83,8 @@ static void narrow(int m, int n, int k, rw_strided a, const real *b, long ldb, r
         }
 }
 
-/* `vectors` vectors of columns: tiles of nearly the same height, for a low one would
- * cost as much as a high one. */
+/* `vectors` vectors of columns: tiles of nearly equal height, because a low tile would cost as much
+ * as a high tile. */
 INLINE void column(int vectors, int m, int k, rw_strided a, const real *b, long ldb, real keep,
                    real *c, long ldc)
 {

@@ -1,5 +1,5 @@
-/* Predict each token's target id: -log softmax(x W^T)[target], mean over the
- * targets that count. For text the target is the next byte. */
+/* Predicts the target id of each token: -log softmax(x W^T)[target], mean over the counted targets.
+ * For text the target is the next byte. */
 #include "objectives/objective.h"
 
 static bool next_token_accepts(const rw_format *format)

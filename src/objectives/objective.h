@@ -1,5 +1,4 @@
-/* An objective: what is predicted, and how far off counts. One file, one
- * descriptor. */
+/* An objective: the prediction and its loss. One file, one descriptor. */
 #ifndef RW_OBJECTIVE_H
 #define RW_OBJECTIVE_H
 
@@ -9,7 +8,7 @@
 typedef struct {
     const char *name;
     const char *summary;
-    /* Does the data have what it needs? */
+    /* Does the format have the data that the objective needs? */
     bool (*accepts)(const rw_format *format);
     /* Adds the head and the loss on x (tokens, D). `table`: the embedding to
      * share, or -1. */
@@ -18,8 +17,8 @@ typedef struct {
 
 extern const rw_objective *const rw_objective_registry[]; /* NULL-terminated */
 
-/* By name, or "auto": the first that accepts the data. RW_USAGE if there is
- * none, or if it does not accept the data. */
+/* By name, or "auto": the first objective that accepts the data. RW_USAGE if there is none, or if
+ * it does not accept the data. */
 rw_status rw_objective_find(const char *name, const rw_format *format, const rw_objective **out);
 
 #endif

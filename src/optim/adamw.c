@@ -42,7 +42,7 @@ static void adamw_setup(const rw_config *config, double hyper[RW_MAX_HYPER])
     hyper[EPS] = rw_config_real(config, "eps");
 }
 
-/* What is the same for all elements of a step, rounded once. */
+/* Factors of a step, the same for all elements, rounded once. */
 typedef struct {
     real keep, beta1, gain1, beta2, gain2, rate, root, eps;
 } coefficients;

@@ -24,8 +24,8 @@ const rw_schedule *rw_schedule_find(const char *name)
     return NULL;
 }
 
-/* Progress is that at the start of the step: a schedule that ends at zero
- * still learns in its last step. */
+/* The progress at the start of the step: a schedule that ends at zero still learns in its last
+ * step. */
 double rw_schedule_at(const rw_schedule *schedule, const rw_config *config, uint64_t step,
                       uint64_t steps)
 {

@@ -1,5 +1,5 @@
-/* A schedule of the learning rate after warm-up. One file, one descriptor.
- * Warm-up is common to all: linear from lr/warmup to lr over `warmup` steps. */
+/* A schedule of the learning rate after warm-up. One file, one descriptor. All schedules share the
+ * warm-up: linear from lr/warmup to lr over `warmup` steps. */
 #ifndef RW_SCHEDULE_H
 #define RW_SCHEDULE_H
 

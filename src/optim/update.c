@@ -8,9 +8,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* The unit of work and of summation: a tensor is cut at multiples of this many
- * elements. Fixed, so that sums are the same whichever
- * thread computes a block; 16 kB of float stay in the first-level cache. */
+/* The unit of work and of summation: a tensor is cut at multiples of this many elements. The size
+ * is fixed, so that sums do not depend on threads; 16 kB of float stay in the first-level cache. */
 #define BLOCK 4096
 /* Accumulators of a block's sum: two AVX-512 or four AVX registers of double. */
 #define ACCUMULATORS 16
@@ -65,7 +64,7 @@ const rw_key rw_update_keys[] = {
 
 typedef struct {
     rw_trained what;
-    rw_part part;          /* of it that is updated here; moments are of this */
+    rw_part part;          /* the part of the tensor with updates and moments here */
     uint64_t noise_stream; /* from the name, so that the order of tensors is free */
     real *moments[RW_MAX_MOMENTS];
 } tensor_state;
@@ -216,7 +215,7 @@ void rw_updater_destroy(rw_updater **updater)
     rw_free(updater);
 }
 
-/* Element i goes to accumulator i mod ACCUMULATORS; these are added pairwise. */
+/* Element i goes to accumulator i mod ACCUMULATORS; accumulators are added pairwise. */
 static double sum_of_squares(long n, const real *g)
 {
     double sum[ACCUMULATORS] = {0};
@@ -242,7 +241,7 @@ double rw_updater_norm(const rw_updater *u)
     return sqrt(sum);
 }
 
-/* What is the same for all blocks of a step. */
+/* Factors of a step, the same for all blocks. */
 typedef struct {
     uint64_t step;
     double lr;

@@ -1,5 +1,5 @@
-/* One optimizer step over all tensors of a model: norm, clipping, gradient
- * noise, update, with the same bits on any layout and number of threads. */
+/* An optimizer step over all tensors of a model: norm, clipping, gradient noise, update, with the
+ * same bits on any layout and number of threads. */
 #ifndef RW_UPDATE_H
 #define RW_UPDATE_H
 
@@ -28,9 +28,9 @@ typedef struct rw_updater rw_updater;
  * row with a non-finite loss or gradient before training stops). */
 extern const rw_key rw_update_keys[];
 
-/* Copies the descriptions; allocates moments (zero). `config` is the checked
- * mapping `optimizer`. part[i]: what this updater updates of tensor i and keeps
- * moments of (others do the rest, with the same bits); NULL: everything. */
+/* Copies the descriptions; allocates moments (zero). `config` is the checked mapping `optimizer`.
+ * part[i]: the part of tensor i that this updater updates and keeps moments of (other ranks do the
+ * rest, with the same bits); NULL: all tensors whole. */
 rw_status rw_updater_new(const rw_config *config, uint64_t seed, const rw_trained *tensors,
                          int count, const rw_part *part, rw_updater **out);
 void rw_updater_destroy(rw_updater **updater);
@@ -46,8 +46,8 @@ double rw_updater_norm(const rw_updater *updater);
  * max_skipped. */
 void rw_updater_step(rw_updater *updater, uint64_t step, double lr, double norm);
 
-/* Moments as named tensors for checkpoints: tensor `index`, moment `moment`, of
- * which the updater has the elements that it updates, one after the other. */
+/* Moments as named tensors for checkpoints: tensor `index`, moment `moment`; the updater has the
+ * elements of its part, in order. */
 int rw_updater_moments(const rw_updater *updater);
 const char *rw_updater_moment_name(const rw_updater *updater, int moment);
 real *rw_updater_moment(rw_updater *updater, int index, int moment);

@@ -12,10 +12,10 @@
 #define TOP    26
 #define BOTTOM 44
 
-#define SHRINK 0.65 /* on a narrow screen; below it the chart scrolls */
+#define SHRINK 0.65 /* on a narrow screen; on a narrower one the chart scrolls */
 
 #define TICKS_MAX   32
-#define SAMPLE_SIZE 4096 /* values that quantiles are taken from */
+#define SAMPLE_SIZE 4096 /* values in the sample for quantiles */
 #define MARKERS_MAX 150  /* more evaluations than this are drawn as a line */
 
 typedef struct {
@@ -60,8 +60,8 @@ static void widen(range *r, double low, double high)
     r->high = fmax(r->high, high);
 }
 
-/* Range of a series' values, without spikes that would flatten all the rest:
- * eight times as far out as the middle 96% of a sample is wide. */
+/* Range of the values of a series, without spikes that would flatten the rest: eight times the
+ * width of the middle 96% of a sample. */
 static void widen_by_series(range *r, const rw_points *points, double *sample)
 {
     size_t stride = points->count / SAMPLE_SIZE + 1, n = 0;
@@ -172,7 +172,7 @@ static void draw_marks(const drawing *d)
     }
 }
 
-/* A column as up to four points; a column of one point lies where that is. */
+/* A column as up to four points; a column with a single point lies at the point. */
 static void draw_column(const drawing *d, int index, bool start)
 {
     const rw_column *c = &d->columns[index];

@@ -1,6 +1,6 @@
-/* Line charts as SVG inside an HTML page: axes with round ticks, any number of
- * points. Colours come from the page's style (classes c1, c2, ...; grid, tick,
- * faint, point), so that one chart serves light and dark pages. */
+/* Line charts as SVG inside an HTML page: axes with round ticks, any number of points. Colours come
+ * from the page's style (classes c1, c2, ...; grid, tick, faint, point), so that a chart serves
+ * light and dark pages. */
 #ifndef RW_CHART_H
 #define RW_CHART_H
 
@@ -13,7 +13,7 @@
 typedef enum {
     RW_DRAW_LINE,   /* every point */
     RW_DRAW_SMOOTH, /* every point faintly, and a smoothed line */
-    RW_DRAW_POINTS, /* markers joined by a thin line; they tell their values */
+    RW_DRAW_POINTS, /* markers joined by a thin line, with their values */
 } rw_draw;
 
 typedef struct {
@@ -36,7 +36,7 @@ typedef struct {
     size_t mark_count;
 } rw_chart;
 
-/* Has any of the series a finite value? A chart without one is not worth drawing. */
+/* Has a series a finite value? Other charts are not drawn. */
 bool rw_chart_has_points(const rw_chart *chart);
 
 /* Writes the chart as a <figure> with its title and legend. Not collective.

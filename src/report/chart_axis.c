@@ -99,8 +99,8 @@ int rw_axis_ticks(const rw_axis *axis, int wanted, double *ticks, int size)
                      : linear_ticks(axis, wanted, ticks, size);
 }
 
-/* Which power of a thousand labels are in: one for a linear axis, each label's
- * own for a logarithmic one; none where 4,000 or 10,000 is the largest. */
+/* The power of a thousand of the labels: the same for all labels of a linear axis, each label's own
+ * on a logarithmic axis; none up to 4,000 or 10,000. */
 static int linear_thousands(double widest, double spacing)
 {
     if (widest >= 1e9 && spacing >= 1e7) return 3;

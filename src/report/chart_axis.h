@@ -1,5 +1,5 @@
-/* One axis of a chart: where a value lies, and ticks at round numbers.
- * Pure functions; nothing is allocated. */
+/* An axis of a chart: places of values, and ticks at round numbers. Pure functions; nothing is
+ * allocated. */
 #ifndef RW_CHART_AXIS_H
 #define RW_CHART_AXIS_H
 
@@ -13,14 +13,13 @@ typedef struct {
     double from, to;  /* pixels of the two ends */
 } rw_axis;
 
-/* An axis from pixel `from` to `to` that shows low..high (any finite numbers;
- * equal ones are spread). It is logarithmic only if `log` is asked for and both
- * are positive and a decade or more apart. Its ends are moved out to the ticks
- * that it has when `ticks` are wanted; 0 leaves them. */
+/* An axis from pixel `from` to `to` for low..high (any finite numbers; equal numbers are spread).
+ * Logarithmic only if `log` is asked for and both are positive and at least a decade apart. With
+ * `ticks` wanted, the ends move out to ticks; with 0 they stay. */
 rw_axis rw_axis_make(bool log, double low, double high, int ticks, double from, double to);
 
-/* The pixel of a value, clamped to the ends; NaN for a value that has no place
- * (not finite; not positive on a logarithmic axis). */
+/* The pixel of a value, clamped to the ends; NaN for a value without a place (not finite; not
+ * positive on a logarithmic axis). */
 double rw_axis_place(const rw_axis *axis, double value);
 
 /* Fills `ticks` with at most `size` (>= 2) round values, about `wanted` of

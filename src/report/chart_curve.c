@@ -52,7 +52,7 @@ static double fit(const rw_column *columns, int count, double width, int centre)
         t1 += weight * distance * mean;
     }
     double determinant = s0 * s2 - s1 * s1;
-    if (determinant < 1e-9 * s0 * s0) return t0 / s0; /* one column */
+    if (determinant < 1e-9 * s0 * s0) return t0 / s0; /* a column */
     return (s2 * t0 - s1 * t1) / determinant;
 }
 

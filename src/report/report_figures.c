@@ -34,8 +34,8 @@ static double mean_loss(const rw_run_metrics *metrics, size_t from, size_t count
     return sum / (double)count;
 }
 
-/* Long runs whose loss has fallen by four fifths within the first tenth show
- * nothing on a linear axis of steps: theirs is logarithmic. */
+/* Long runs whose loss has fallen by four fifths within the first tenth show nothing on a linear
+ * axis of steps: they get a logarithmic axis. */
 static bool wants_log_steps(const rw_run_metrics *metrics)
 {
     size_t n = metrics->row_count;

@@ -181,7 +181,7 @@ static rw_status speed_tiles(const rw_run_metrics *metrics, FILE *out)
     return RW_OK;
 }
 
-/* Why `ropewalk eval` prints other figures than this page. */
+/* The reason why `ropewalk eval` prints other figures. */
 static void write_part_note(const rw_run_metrics *metrics, FILE *out)
 {
     const rw_metrics_evaluation *last = last_evaluation(metrics);

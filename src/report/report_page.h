@@ -1,4 +1,4 @@
-/* The page of a report, from what was read of the run. */
+/* The page of a report, from the files of the run. */
 #ifndef RW_REPORT_PAGE_H
 #define RW_REPORT_PAGE_H
 
@@ -18,15 +18,14 @@ typedef struct {
  * are left to ferror(). Not collective. */
 rw_status rw_report_page(const rw_report *report, FILE *out);
 
-/* Parts of the page. The figures: all charts that there are values for. */
+/* Parts of the page. The figures: all charts with values. */
 rw_status rw_report_figures(const rw_report *report, FILE *out);
-/* A line in the head of every page that ropewalk writes. */
+/* A line in the head of every page by ropewalk. */
 #define RW_REPORT_MARK "<meta name=\"generator\" content=\"ropewalk report\"/>\n"
-/* Which tokens the evaluations of the training took, e.g. "first 8 batches". Empty if that
- * is not known. */
+/* The tokens of the evaluations during training, e.g. "first 8 batches". Empty if unknown. */
 #define RW_REPORT_PART 64
 void rw_report_part(const rw_report *report, char text[RW_REPORT_PART]);
-/* Text with the characters that mean something to HTML escaped. */
+/* Text with the special characters of HTML escaped. */
 void rw_report_text(const char *text, FILE *out);
 /* The style sheet. */
 extern const char rw_report_style[];

@@ -92,7 +92,7 @@ static rw_status append(growing *g, const char *separator, const char *word)
     return RW_OK;
 }
 
-/* An empty text, or what is in it if that did not work. */
+/* The text, or an empty text after a failure. */
 static rw_status hand_over(rw_status status, growing *g, char **out)
 {
     if (status == RW_OK) status = append(g, "", "");

@@ -45,8 +45,7 @@ static double share(double part, double whole)
     return whole > 0 ? fmin(100 * part / whole, 100) : NAN;
 }
 
-/* An attempt that starts from an older checkpoint repeats steps: its lines
- * replace those from `step` on. */
+/* A launch from an older checkpoint repeats steps: its lines replace the lines from `step` on. */
 static rw_status take_row(rw_run_metrics *metrics, const json_t *object, double step)
 {
     while (metrics->row_count && metrics->rows[metrics->row_count - 1].step >= step) {
@@ -92,7 +91,7 @@ static void take_start(rw_metrics_start *start, json_t *object)
     snprintf(start->host, sizeof start->host, "%s", host ? host : "");
 }
 
-/* A value as people read it. The caller frees *out. */
+/* A value for people. The caller frees *out. */
 static rw_status write_value(const json_t *value, char **out)
 {
     char text[32];
@@ -116,7 +115,7 @@ static rw_status append(char **text, size_t *used, size_t *capacity, const char 
     return RW_OK;
 }
 
-/* Fields whose values say nothing (null) are left out. */
+/* Fields without a value (null) are left out. */
 static rw_status write_detail(json_t *object, char **out)
 {
     size_t used = 0, capacity = 0;
@@ -179,8 +178,8 @@ static bool is_not_finite(const char *word, size_t length)
     return false;
 }
 
-/* JSON has no NaN: a bare nan, -inf or Infinity becomes an empty string, which
- * is not a number, and spaces. Says whether there was one. */
+/* JSON has no NaN: a bare nan, -inf or Infinity becomes an empty string, which is not a number, and
+ * spaces. Returns whether there was one. */
 static bool hide_not_finite(char *line)
 {
     bool found = false, quoted = false;
@@ -218,7 +217,7 @@ static rw_status take_line(rw_run_metrics *metrics, char *line, bool whole)
     return status;
 }
 
-/* Reads one line without its end, cut to LINE_SIZE. *whole: it had an end. */
+/* Reads a line without its end, cut to LINE_SIZE. *whole: the line had an end. */
 static bool read_line(FILE *file, char *line, bool *whole)
 {
     size_t length = 0;

@@ -1,10 +1,7 @@
-/* metrics.jsonl of a run folder, read into arrays for reports.
- *
- * The file is written by a program that may be killed at any byte, and is
- * appended to by the next attempt, so everything is tolerated: damaged lines
- * are counted and left out, a last line that is still being written is ignored,
- * NaN and infinite values (no JSON) are gaps, and when an attempt goes back to
- * a checkpoint the steps that it repeats replace those of the attempt before. */
+/* metrics.jsonl of a run folder, read into arrays for reports. The writer may be killed at any
+ * byte, and the next launch appends to the file. So everything is tolerated: damaged lines are
+ * counted and left out, an unfinished last line is ignored, NaN and infinite values (no JSON) are
+ * gaps, and when a launch goes back to a checkpoint its repeated steps replace the earlier ones. */
 #ifndef RW_RUN_METRICS_H
 #define RW_RUN_METRICS_H
 
@@ -21,33 +18,33 @@ typedef enum {
     RW_METRIC_GRAD_NORM,
     RW_METRIC_STEP_S,         /* seconds of the step */
     RW_METRIC_COMM_S,         /* seconds in communication */
-    RW_METRIC_EXPOSED_COMM_S, /* of these, seconds that computing waited */
+    RW_METRIC_EXPOSED_COMM_S, /* of these, seconds of waiting */
     RW_METRIC_BYTES_SENT,
     RW_METRIC_COMM_SHARE,    /* derived: COMM_S in percent of STEP_S */
     RW_METRIC_EXPOSED_SHARE, /* derived: EXPOSED_COMM_S in percent of STEP_S */
     RW_METRIC_COUNT,
 } rw_metric;
 
-/* One training step; a value that the line lacks is NaN. */
+/* A training step; a missing value is NaN. */
 typedef struct {
     double step;
     double value[RW_METRIC_COUNT];
 } rw_metrics_row;
 
-/* One evaluation on held-out data. */
+/* An evaluation on held-out data. */
 typedef struct {
     double step, loss, bits_per_byte;
-    double tokens; /* that were evaluated */
+    double tokens; /* evaluated tokens */
 } rw_metrics_evaluation;
 
-/* Something that happened: "resumed", "stopped", "skipped", ... */
+/* An event: "resumed", "stopped", "skipped", ... */
 typedef struct {
     double step;
     char *kind;
     char *detail; /* the other fields, as "key value, key value" */
 } rw_metrics_event;
 
-/* What the last "start" event says of the run; numbers are NaN if not known. */
+/* The facts of the last "start" event; numbers are NaN if unknown. */
 typedef struct {
     double parameters, ranks, dp, sp, threads;
     double heldout_tokens; /* to predict in the held-out part of a dataset */
