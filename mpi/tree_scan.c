@@ -1,3 +1,16 @@
+/* Declared in mpi/tree_scan.h. Example: chunks 0 and 1 on rank 0, chunks 2 and 3 on rank 1,
+ * forward:
+ *
+ *   rw_scan_new
+ *     plan_exchange     turn 0: rank 0 combines chunks 0 and 1 to node (1, 0) and sends the node
+ *     plan_value        rank 0: h_1 = A_(0,0) h_0 + b_(0,0)
+ *                       rank 1: h_2 = A_(1,0) h_0 + b_(1,0), h_3 = A_(0,2) h_2 + b_(0,2)
+ *   rw_scan_start
+ *     take_off          run_part: combinations before turn 0; pack; rw_swap_start
+ *   rw_scan_progress    if turn 0 has ended: go_on, take_off of turn 1; here there is none
+ *   rw_scan_finish      waits for the turns left
+ *     run_part          the combinations left; step_values: the planned values
+ */
 #include "mpi/tree_scan.h"
 
 #include <omp.h>

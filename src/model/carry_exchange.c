@@ -1,3 +1,13 @@
+/* Declared in model/carry_exchange.h. Example: node k with a carry, chunks 0 and 1 on rank 0,
+ * chunks 2 and 3 on rank 1. The threads have written part[c] (and, for a tree carry, transition[c])
+ * of their chunks of the group:
+ *
+ *   rw_carry_exchange_start(k)
+ *     tree carry:   start_scan    rw_scan_start: value[1] on rank 0, value[2], value[3] on rank 1
+ *     shift carry:  start_shift   rw_shift_start: value[c + 1] = part[c]; rank 0 sends part[1]
+ *   rw_carry_exchange_progress    between chunks of the other group
+ *   rw_carry_exchange_finish      from here on, the threads may read value[c]
+ */
 #include "model/carry_exchange.h"
 
 #include <string.h>

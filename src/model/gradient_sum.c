@@ -1,3 +1,16 @@
+/* Declared in model/gradient_sum.h. Example: a segment, one sequence of 4 chunks, two threads:
+ *
+ *                                         stack of thread 0     of thread 1     of the segment
+ *   rw_gradient_sum_leaf, push (0; 2)     (0,0)                 (0,2)
+ *   rw_gradient_sum_leaf, push (1; 3)     (1,0)                 (1,1)
+ *   rw_gradient_sum_collect
+ *     copies the node of thread 0                                               (1,0)
+ *     adds the node of thread 1                                                 (2,0)
+ *   rw_gradient_sum_start                 the nodes of this rank enter the sum over ranks
+ *   rw_gradient_sum_progress              ... beside the backward pass of earlier segments
+ *   rw_gradient_sum_finish                the total of all ranks
+ *
+ * A node is (level, index): the sum of the leaves index 2^level to (index + 1) 2^level - 1. */
 #include "model/gradient_sum.h"
 
 #include <omp.h>

@@ -1,3 +1,23 @@
+/* Declared in ops/attention/attention_pass.h. Example: a causal mask over blocks 0, 1 and 2, a slab
+ * with two heads of queries, all operands present:
+ *
+ *   rw_attention_forward
+ *     run(forward_kind)           threads: a sum each: (block 2, head 0), (block 2, head 1), ...
+ *       run_item(block 2, head 0)
+ *         extend                  start_forward; add_keys 2, 1, 0; finish_forward writes out, logs
+ *   rw_attention_backward         with at least as many slabs as threads:
+ *     run_slabs                   threads: a slab each
+ *       run_slab
+ *         add_keys_of_slab(2)     add_pair: queries 2; put_keys writes dk, dv of block 2
+ *         add_keys_of_slab(1)     add_pair: queries 1, 2, both heads; put_keys
+ *         add_keys_of_slab(0)     add_pair: queries 0, 1, 2; put_keys
+ *         put_queries             writes dq of all blocks
+ *                                 with fewer slabs, each pair of blocks is computed twice:
+ *     run(queries_kind)           dq: a sum for each block and head
+ *     run(keys_kind)              dk, dv: a sum for each block
+ *
+ * If keys 1 and 2 arrive before keys 0, run is called twice. The first run of block 2 starts a sum
+ * and adds keys 2 and 1; the sum waits in memory; the second run adds keys 0 and finishes. */
 #include "ops/attention/attention_pass.h"
 
 #include <omp.h>
