@@ -80,7 +80,7 @@ static rw_status check_meta(const rw_checkpoint_meta *meta)
     return RW_OK;
 }
 
-/* Lists the tensors with the hashes of their contents. */
+/* Lists the tensors, without the hashes of their contents, which add_segment takes. */
 static rw_status list_tensors(const saving *s, size_t count)
 {
     rw_manifest *manifest = s->manifest;
@@ -92,7 +92,6 @@ static rw_status list_tensors(const saving *s, size_t count)
         RW_TRY(rw_strdup(from->name, &to->name));
         to->dims = from->dims;
         memcpy(to->shape, from->shape, sizeof to->shape);
-        to->hash = rw_hash(contents(s, i), rw_manifest_tensor_bytes(manifest, i));
     }
     return RW_OK;
 }
@@ -153,13 +152,17 @@ static rw_status store_image(const saving *s, rw_image *image, size_t file,
     return status;
 }
 
+/* The segments of a tensor follow one another, so the tensor is gathered once: the first segment
+ * also hashes the whole tensor. */
 static rw_status add_segment(const saving *s, rw_image *image, rw_extent *segment)
 {
     rw_block block = rw_manifest_block(s->manifest, segment);
-    size_t rows = s->manifest->tensors[segment->tensor].shape[0];
-    size_t row = rw_manifest_tensor_bytes(s->manifest, segment->tensor) / rows;
+    rw_manifest_tensor *tensor = &s->manifest->tensors[segment->tensor];
+    size_t size = rw_manifest_tensor_bytes(s->manifest, segment->tensor);
+    size_t row = size / tensor->shape[0];
     const unsigned char *data = (const unsigned char *)contents(s, segment->tensor);
     uint64_t begin, end;
+    if (segment->begin == 0) tensor->hash = rw_hash(data, size);
     RW_TRY(rw_image_add(image, &block, data + segment->begin * row, &begin, &end));
     segment->offset = begin;
     segment->bytes = end - begin;
@@ -223,11 +226,12 @@ done:
 
 static rw_status write_files(const saving *s)
 {
-    const rw_manifest *manifest = s->manifest;
+    rw_manifest *manifest = s->manifest;
     for (size_t first = 0, last; first < manifest->segment_count; first = last) {
         last = rw_manifest_file_end(manifest, first);
         RW_TRY(write_data_file(s, first, last));
     }
+    manifest->digest = rw_digest_of(manifest);
     RW_TRY(write_index(s));
     RW_TRY(rw_checkpoint_check(s->folder, manifest));
     return write_manifest(s);
@@ -242,9 +246,7 @@ static rw_status plan(saving *s, const rw_checkpoint_meta *meta, const rw_tensor
     RW_TRY(rw_manifest_new(meta, RW_REAL_NAME, &s->manifest));
     RW_TRY(list_tensors(s, (size_t)count));
     RW_TRY(plan_segments(s->manifest, &data_files));
-    RW_TRY(list_files(s->manifest, data_files));
-    s->manifest->digest = rw_digest_of(s->manifest);
-    return RW_OK;
+    return list_files(s->manifest, data_files);
 }
 
 static rw_status name_attempt(const char *dir, uint64_t step, char **out)

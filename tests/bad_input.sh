@@ -23,8 +23,8 @@ END
 sed 's|task: .*|dataset: '"$dir"'/text.h5|' "$dir/good.yaml" >"$dir/text.yaml"
 
 # What a command said: standard error without what mpirun adds to it (between
-# lines of dashes) and argp's pointer to --help.
-said() { sed -e '/^-----/,/^-----/d' -e '/^Try /,/information\.$/d' -e '/^$/d' "$dir/err"; }
+# lines of dashes, and a warning of its event library) and argp's pointer to --help.
+said() { sed -e '/^-----/,/^-----/d' -e '/^\[warn\] Epoll /d' -e '/^Try /,/information\.$/d' -e '/^$/d' "$dir/err"; }
 
 # refused CODE RANKS PATTERN WHAT ARGUMENT...: one message matches; exit code.
 refused() {

@@ -111,7 +111,7 @@ if [[ -x ropewalk && -f Makefile ]]; then
         exit 1
     }
     script=$(find "$dir/stage" -name train.sbatch)
-    binary=$(find "$dir/stage" -type f -name ropewalk)
+    binary=$(find "$dir/stage" -type f -path "*/bin/ropewalk")
     ln -s "$dir/bin/srun" "$dir/bin/ropewalk"
     cp "$script" "$dir/copy"
     READY=$dir/ready RUN=$dir/run TRAIN_CODE=0 COMMAND=$script SLURM_JOB_ID=17 \
