@@ -15,7 +15,7 @@ static const rw_key keys[] = {
      .fallback = "64",
      .min = 0,
      .max = 1e12,
-     .doc = "tokens between a value and the place where it is asked for"},
+     .doc = "tokens between a value and the query for the value"},
     {.name = "band",
      .type = RW_KEY_REAL,
      .fallback = "0.05",
@@ -27,7 +27,7 @@ static const rw_key keys[] = {
      .fallback = "64",
      .min = 1,
      .max = 1 << 20,
-     .doc = "sinusoids that are summed"},
+     .doc = "sinusoids in the sum"},
     RW_KEYS_END,
 };
 

@@ -34,18 +34,18 @@ const rw_key rw_data_keys[] = {
      .required = true,
      .min = 1,
      .max = 1e12,
-     .doc = "tokens of one sequence"},
+     .doc = "sequence length, in tokens"},
     {.name = "batch",
      .type = RW_KEY_INT,
      .required = true,
      .min = 1,
      .max = 1e9,
-     .doc = "sequences of one step, over all ranks"},
+     .doc = "sequences per step, over all ranks"},
     RW_KEYS_END,
 };
 
 static const rw_key name_keys[] = {
-    {.name = "name", .type = RW_KEY_STRING, .required = true, .doc = "which task"},
+    {.name = "name", .type = RW_KEY_STRING, .required = true, .doc = "the task"},
     RW_KEYS_END,
 };
 

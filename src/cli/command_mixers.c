@@ -6,7 +6,7 @@ static rw_status run(int argc, char **argv)
 {
     rw_catalog catalog = {
         .what = "mixer",
-        .doc = "Lists the sequence mixers that are built in, with the keys of a block such as "
+        .doc = "Lists the built-in sequence mixers, with the keys of a block such as "
                "{mixer: ssd, state: 64} under model.blocks: type, default, meaning.",
     };
     for (int i = 0; i < RW_CATALOG_MOST && rw_mixer_registry[i]; i++) {

@@ -6,7 +6,7 @@ static rw_status run(int argc, char **argv)
 {
     rw_catalog catalog = {
         .what = "task",
-        .doc = "Lists the generated tasks that are built in, with the keys of "
+        .doc = "Lists the built-in generated tasks, with the keys of "
                "data: {task: {name: mqar, ...}}: type, default, meaning.",
     };
     for (int i = 0; i < RW_CATALOG_MOST && rw_task_registry[i]; i++) {

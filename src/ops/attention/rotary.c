@@ -162,7 +162,7 @@ static rw_status rotary_sample(rw_graph *graph, rw_value x, rw_value *y)
 
 const rw_op rw_op_rotary = {
     .name = "rotary",
-    .doc = "rotary positions: pairs of columns turned by an angle that grows with the position",
+    .doc = "rotary positions: pairs of columns rotated by an angle proportional to the position",
     .source = "Su et al. 2021, RoFormer, equation 34",
     .promises = {.rowwise = true},
     .sees_position = true,

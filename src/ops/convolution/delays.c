@@ -309,7 +309,7 @@ static rw_status delays_sample(rw_graph *graph, rw_value x, rw_value *y)
 
 const rw_op rw_op_delays = {
     .name = "delays",
-    .doc = "each row beside the rows 1, 2, ... dilations before it",
+    .doc = "each row beside the rows 1, 2, ... dilations earlier",
     .source = "Bai, Kolter, Koltun 2018, An empirical evaluation of generic convolutional and "
               "recurrent networks for sequence modeling, section 3.2",
     .shape = delays_shape,

@@ -120,7 +120,7 @@ static rw_status cross_entropy_sample(rw_graph *graph, rw_value x, rw_value *y)
 
 const rw_op rw_op_cross_entropy = {
     .name = "cross_entropy",
-    .doc = "output projection, softmax and negative log-likelihood in one",
+    .doc = "output projection, softmax and negative log-likelihood, fused",
     .is_loss = true,
     .promises = {.keeps_in = 1},
     .shape = rw_projected_loss_shape,

@@ -90,7 +90,7 @@ static rw_status squared_error_sample(rw_graph *graph, rw_value x, rw_value *y)
 
 const rw_op rw_op_squared_error = {
     .name = "squared_error",
-    .doc = "output projection and mean squared error in one",
+    .doc = "output projection and mean squared error, fused",
     .is_loss = true,
     .promises = {.keeps_in = 1},
     .shape = rw_projected_loss_shape,

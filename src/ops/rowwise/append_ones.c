@@ -67,7 +67,7 @@ static rw_status append_ones_sample(rw_graph *graph, rw_value x, rw_value *y)
 
 const rw_op rw_op_append_ones = {
     .name = "append_ones",
-    .doc = "a column of ones behind the columns of each head",
+    .doc = "a column of ones after the columns of each head",
     .promises = {.rowwise = true},
     .shape = append_ones_shape,
     .forward = append_ones_forward,
