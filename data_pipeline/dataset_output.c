@@ -48,7 +48,7 @@ static rw_status recognise(const char *path, bool *ours)
     *ours = got > 0 && rw_dataset_header_recognise(begin, (size_t)got);
     if (got >= 0) return RW_OK;
     return rw_fail(RW_ERROR,
-                   "%s exists and cannot be read: %s; what is in it is not replaced unseen, name "
+                   "%s exists and cannot be read: %s; unreadable contents are not replaced, name "
                    "another file",
                    path, strerror(error));
 }

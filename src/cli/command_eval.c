@@ -118,8 +118,8 @@ static rw_status evaluate(const arguments *a, rw_saved_model *saved, const rw_la
         status = rw_evaluation_run(evaluation, 0, a->by_position ? &positions : NULL, &loss);
     if (status == RW_OK && loss.counted == 0)
         status = rw_fail(RW_ERROR,
-                         "there is nothing to predict in what was evaluated of %s; evaluate more "
-                         "of it (--split all), or another dataset (--data FILE)",
+                         "nothing to predict in the evaluated tokens of %s; evaluate more "
+                         "(--split all), or another dataset (--data FILE)",
                          rw_source_name(saved->source));
     if (status == RW_OK && !isfinite(loss.loss))
         status = rw_fail(RW_ERROR,

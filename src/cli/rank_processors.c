@@ -134,7 +134,7 @@ static void warn_if_different(const kind *kinds, int ranks)
                 kinds[0].set, kinds[0].blas, kinds[0].host, kinds[other].set, kinds[other].blas,
                 kinds[other].host, different, ranks, set, set);
     if (kinds[0].flushes != kinds[other].flushes)
-        rw_warn("ranks differ in what they do with subnormal numbers (%s flushes them: %s), so the "
+        rw_warn("ranks treat subnormal numbers differently (%s flushes them: %s), so the "
                 "last digits depend on the layout; use processors of one kind",
                 kinds[0].host, kinds[0].flushes ? "yes" : "no");
 }
@@ -154,8 +154,8 @@ static void compare_kinds(int rank, int ranks)
 static void warn_of_wrong_kernels(void)
 {
     if (rw_blas_kernels_wrong()[0])
-        rw_warn("BLAS computes wrong products on this processor with its kernels for %s; it uses "
-                "those for %s instead; a newer OpenBLAS may be faster",
+        rw_warn("BLAS computes wrong products on this processor with the kernels for %s; BLAS uses "
+                "the kernels for %s instead; a newer OpenBLAS may be faster",
                 rw_blas_kernels_wrong(), rw_gemm_kernels());
 }
 

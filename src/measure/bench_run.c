@@ -152,7 +152,7 @@ static rw_status measure_primitive(const rw_layout *layout, const rw_primitive *
         RW_TRY(rw_primitive_measure(primitive, &trial, rounds, &row.figures));
         RW_TRY(rw_agree(layout, rw_bench_add(&record->primitives, &row, sizeof row)));
         if (!row.figures.exact)
-            return rw_fail(RW_ERROR, "%s did not send the bytes that it predicts: see the table",
+            return rw_fail(RW_ERROR, "%s did not send the predicted number of bytes: see the table",
                            primitive->name);
     }
     return RW_OK;
@@ -194,8 +194,7 @@ rw_status rw_bench_run(const rw_bench_parts *parts, const rw_layout *layout,
     bool some =
         record->ops.count + record->steps.count + record->scaling.count + record->invariance.count;
     if (parts->only && !some)
-        return rw_fail(RW_USAGE, "no op and no model that was asked for has %.60s in its name",
-                       parts->only);
+        return rw_fail(RW_USAGE, "no requested op or model has %.60s in the name", parts->only);
     rw_progress(true, "bench: done");
     return RW_OK;
 }

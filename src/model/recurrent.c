@@ -29,8 +29,8 @@ static rw_status plan(rw_recurrent *r, long horizon, size_t *derived, size_t *sc
         rw_node *node = &r->nodes[i];
         *node = *rw_graph_node(g, i);
         if (node->op->sees_ahead)
-            return rw_fail(RW_USAGE, "the model looks at later tokens (bidirectional: true), so "
-                                     "that it cannot run token by token");
+            return rw_fail(RW_USAGE, "the model reads later tokens (bidirectional: true), so the "
+                                     "model cannot run token by token");
         RW_TRY(rw_node_set(node, &setting));
         r->derived_at[i] = *derived;
         r->state_at[i] = r->states;

@@ -83,7 +83,8 @@ void rw_layout_notes(const rw_layout *layout)
     const view own = own_view(layout);
     view v = own;
     if (worst(layout, &v, own.wanted - own.threads))
-        rw_warn("OpenMP gives rank %d on %s %d of the %d threads wanted (%s); it computes with %d",
+        rw_warn("OpenMP gives rank %d on %s %d of the %d requested threads (%s); the rank computes "
+                "with %d",
                 v.rank, v.host, v.threads, v.wanted, v.limit, v.threads);
     v = own;
     if (worst(layout, &v, own.cores.available - own.cores.allowed))

@@ -20,7 +20,7 @@ static rw_status check_optimizer(const rw_settings_pair *pair, const char *path)
     const char *now = rw_config_string(pair->now.optimizer, "name");
     if (strcmp(old, now) == 0) return RW_OK;
     return rw_fail(RW_ERROR,
-                   "optimizer.name: %s -> %s: what %s keeps for each weight means nothing to %s; "
+                   "optimizer.name: %s -> %s: the moments of %s are of no use to %s; "
                    "set optimizer.name=%s to continue, or begin anew from the weights alone: "
                    "--init %s with another --run-dir",
                    old, now, old, now, old, path);

@@ -102,7 +102,7 @@ static void announce(const rw_training *t)
     if (*t->precision_why) rw_info("precision: %s", t->precision_why);
     rw_layout_notes(&t->layout);
     if (!t->evaluation)
-        rw_warn("nothing is evaluated: the dataset holds out no token that could be predicted "
+        rw_warn("no evaluation: the held-out part of the dataset has no targets "
                 "(data build --heldout)");
     if (t->resumed)
         rw_info("resuming %s after step %" PRIu64 " of %" PRIu64, t->folder.path, t->step,
@@ -479,7 +479,7 @@ static rw_status tell_idle(rw_training *t)
             t->step, t->last, t->settings.steps);
     for (size_t i = 0; i < t->changes.count; i++) {
         const rw_change *c = &t->changes.items[i];
-        rw_warn("not in force, nothing was trained with it: %s: %s -> %s", c->key, c->old, c->now);
+        rw_warn("not in force, because no step was trained: %s: %s -> %s", c->key, c->old, c->now);
     }
     if (!t->changes.count && !t->elsewhere) write_report(t);
     return RW_OK;

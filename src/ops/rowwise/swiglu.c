@@ -52,7 +52,7 @@ static void swiglu_reference(const rw_call *call)
 static rw_status swiglu_shape(const rw_node *node, int *out_width)
 {
     if (node->in_width[0] % 2 != 0)
-        return rw_fail(RW_USAGE, "swiglu: %d columns have no halves; give it an even width",
+        return rw_fail(RW_USAGE, "swiglu: the input has %d columns; the width must be even",
                        node->in_width[0]);
     *out_width = node->in_width[0] / 2;
     return RW_OK;
