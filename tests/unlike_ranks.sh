@@ -113,7 +113,7 @@ real_threads() {
         expect_same "$dir/plain" "$dir/$setting"
     done
     OMP_THREAD_LIMIT=1 run train run.yaml --run-dir "$dir/limited" --threads 3
-    expect_line "$dir/err" 'gives rank 0 on .* 1 of the 3 threads wanted .OMP_THREAD_LIMIT=1.' "a limit"
+    expect_line "$dir/err" 'gives rank 0 on .* 1 of the 3 requested threads .OMP_THREAD_LIMIT=1.' "a limit"
     expect_line "$dir/err" ', 1 thread each' "a limit"
 }
 
