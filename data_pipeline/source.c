@@ -18,8 +18,7 @@ const rw_key rw_data_keys[] = {
     {.name = "dataset",
      .type = RW_KEY_STRING,
      .doc = "file written by `ropewalk data build`; this or task. A relative path is looked up "
-            "from the "
-            "working directory, then from the folder of the configuration file"},
+            "from the working directory, then from the folder of the configuration file"},
     {.name = "reset_documents",
      .type = RW_KEY_BOOL,
      .fallback = "true",
@@ -44,7 +43,7 @@ const rw_key rw_data_keys[] = {
     RW_KEYS_END,
 };
 
-static const rw_key name_keys[] = {
+const rw_key rw_task_keys[] = {
     {.name = "name", .type = RW_KEY_STRING, .required = true, .doc = "the task"},
     RW_KEYS_END,
 };
@@ -172,7 +171,7 @@ static rw_status open_task(rw_source *s, const rw_config *data)
     if (!name) return rw_config_fail(config, "name", "missing; for example task: {name: mqar}");
     s->task = rw_task_find(name);
     if (!s->task) return unknown_task(config, name);
-    const rw_key *const tables[] = {name_keys, s->task->keys};
+    const rw_key *const tables[] = {rw_task_keys, s->task->keys};
     RW_TRY(rw_config_check(config, tables, 2));
     RW_TRY(rw_strdup(name, &s->name));
     RW_TRY(s->task->setup(config, s->length, &s->state, &s->format));

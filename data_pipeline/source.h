@@ -21,6 +21,7 @@ typedef enum { RW_TRAIN, RW_HELDOUT } rw_split_name;
 rw_status rw_source_open(const rw_config *data, uint64_t seed, rw_source **out);
 void rw_source_close(rw_source **source);
 extern const rw_key rw_data_keys[];
+extern const rw_key rw_task_keys[]; /* of every task: name */
 
 /* The part of a dataset in the split RW_HELDOUT: the tokens held out at the build, or all tokens.
  * Tasks have no parts. */

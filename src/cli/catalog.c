@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/key_tables.h"
+#include "cli/key_text.h"
 
 static void print_entry(const rw_catalog *catalog, int index)
 {
     printf("%s: %s\n", catalog->entries[index].name, catalog->entries[index].summary);
     if (catalog->entries[index].source) printf("    %s\n", catalog->entries[index].source);
-    rw_keys_print(catalog->entries[index].keys);
+    rw_keys_print(NULL, catalog->entries[index].keys);
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)

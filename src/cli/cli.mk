@@ -7,7 +7,9 @@ cli_sources = \
 	src/cli/doctor_libraries.c \
 	src/cli/doctor_machine.c \
 	src/cli/doctor_speed.c \
+	src/cli/key_names.c src/cli/key_names.h \
 	src/cli/key_tables.c src/cli/key_tables.h \
+	src/cli/key_text.c src/cli/key_text.h \
 	src/cli/launch.c src/cli/launch.h \
 	src/cli/overrides.c src/cli/overrides.h \
 	src/cli/program.c src/cli/program.h \

@@ -2,7 +2,8 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/key_tables.h"
+#include "cli/key_names.h"
+#include "cli/key_text.h"
 
 /* docs/config.in, line by line. Some lines stand for tables:
  *   @keys PATH@      the keys at PATH
@@ -43,56 +44,39 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "[NAME]",
-    .doc =
-        "Explains the keys of a configuration. NAME is a section (optimizer), a key "
-        "(optimizer.lr, or lr), or a choice with keys of its own (ssd, adamw, mqar). Without NAME "
-        "all keys are listed.",
+    .doc = "Explains the keys of a configuration. NAME is a section (optimizer), a key "
+           "(optimizer.lr, or lr), a choice with keys of its own (ssd, adamw, mqar), or a key of a "
+           "choice (ssd.heads, model.blocks.0.heads). Without NAME all keys are listed.",
 };
 
 /* ---- Plain text ------------------------------------------------------------------ */
 
-static void print_title(const rw_key_table *t)
+static void print_table(const rw_key_table *t)
 {
     if (t->owner)
         printf("%s, %s: %s\n", t->path, t->owner, t->summary);
     else
         printf("%s: %s\n", t->path, t->summary);
     if (t->source) printf("    %s\n", t->source);
+    rw_keys_print(t->path, t->keys);
 }
 
 static void print_key(const rw_key_table *t, const rw_key *key)
 {
     const rw_key one[] = {*key, RW_KEYS_END};
-    printf("%s.%s%s%s%s\n", t->path, key->name, t->owner ? " (" : "", t->owner ? t->owner : "",
-           t->owner ? ")" : "");
-    rw_keys_print(one);
-}
-
-/* Does NAME mean the table: "optimizer", "adamw" or "optimizer.adamw"? */
-static bool is_table(const rw_key_table *t, const char *name)
-{
-    char full[128];
-    snprintf(full, sizeof full, "%s.%s", t->path, t->owner ? t->owner : "");
-    return strcmp(name, t->path) == 0 || (t->owner && strcmp(name, t->owner) == 0) ||
-           strcmp(name, full) == 0;
-}
-
-/* Does NAME mean the key: "lr" or "optimizer.lr"? */
-static bool is_key(const rw_key_table *t, const rw_key *key, const char *name)
-{
-    char full[128];
-    snprintf(full, sizeof full, "%s.%s", t->path, key->name);
-    return strcmp(name, key->name) == 0 || strcmp(name, full) == 0;
+    char path[RW_KEY_CELL];
+    rw_key_path(t, key, path);
+    printf("%s%s%s%s\n", path, t->owner ? " (" : "", t->owner ? t->owner : "", t->owner ? ")" : "");
+    rw_keys_print(t->path, one);
 }
 
 static int print_tables(const rw_key_table *tables, int count, const char *name)
 {
     int found = 0;
     for (int i = 0; i < count; i++) {
-        if (name && !is_table(&tables[i], name)) continue;
+        if (name && !rw_key_has_name(&tables[i], NULL, name)) continue;
         if (found++) putchar('\n');
-        print_title(&tables[i]);
-        rw_keys_print(tables[i].keys);
+        print_table(&tables[i]);
     }
     return found;
 }
@@ -102,55 +86,50 @@ static int print_keys_named(const rw_key_table *tables, int count, const char *n
     int found = 0;
     for (int i = 0; i < count; i++)
         for (const rw_key *key = tables[i].keys; key && key->name; key++) {
-            if (!is_key(&tables[i], key, name)) continue;
+            if (!rw_key_has_name(&tables[i], key, name)) continue;
             if (found++) putchar('\n');
             print_key(&tables[i], key);
         }
     return found;
 }
 
-static rw_status unknown(const rw_key_table *tables, int count, const char *name)
-{
-    enum { MOST = 1024 };
-    const char *known[MOST];
-    int names = 0;
-    const char *last = strrchr(name, '.') ? strrchr(name, '.') + 1 : name;
-    for (int i = 0; i < count && names < MOST; i++) {
-        known[names++] = tables[i].owner ? tables[i].owner : tables[i].path;
-        for (const rw_key *key = tables[i].keys; key && key->name && names < MOST; key++)
-            known[names++] = key->name;
-    }
-    const char *near = rw_nearest(last, known, names);
-    return rw_fail(RW_USAGE,
-                   "there is no key, section or choice %.60s%s%s%s; `ropewalk config` lists all",
-                   name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-}
-
 static rw_status print_text(const rw_key_table *tables, int count, const char *name)
 {
+    char nearest[RW_KEY_CELL];
     if (print_tables(tables, count, name)) return RW_OK;
-    return print_keys_named(tables, count, name) ? RW_OK : unknown(tables, count, name);
+    if (print_keys_named(tables, count, name)) return RW_OK;
+    bool near = rw_key_nearest_name(tables, count, name, nearest);
+    return rw_fail(RW_USAGE,
+                   "there is no key, section or choice '%.60s'%s%s%s; `ropewalk config` lists all",
+                   name, near ? " (did you mean " : "", nearest, near ? "?)" : "");
 }
 
 /* ---- Completion ------------------------------------------------------------------- */
+
+static void print_path(const rw_key_table *t, const rw_key *key)
+{
+    char path[RW_KEY_CELL], choices[RW_KEY_CELL];
+    rw_key_path(t, key, path);
+    bool listed = rw_key_choices(t->path, key, choices);
+    printf("%s%s%s\n", path, listed ? " " : "", choices);
+}
 
 static void print_paths(const rw_key_table *tables, int count)
 {
     for (int i = 0; i < count; i++)
         for (const rw_key *key = tables[i].keys; key && key->name; key++)
-            if (strcmp(tables[i].path, "model.blocks") != 0 && key->type != RW_KEY_MAP &&
-                key->type != RW_KEY_LIST)
-                printf("%s.%s\n", tables[i].path, key->name);
+            if (key->type != RW_KEY_MAP && key->type != RW_KEY_LIST) print_path(&tables[i], key);
 }
 
 /* ---- Markdown --------------------------------------------------------------------- */
 
-/* A cell of a table: "|" would end it. */
-static void print_cell(const char *text)
+/* A cell of a table. A "|" would end the cell: `bar` is printed instead. */
+static void print_cell(const char *text, const char *bar)
 {
+    if (*text) putchar(' ');
     for (; *text; text++) {
         if (*text == '|')
-            fputs(", ", stdout);
+            fputs(bar, stdout);
         else
             putchar(*text);
     }
@@ -161,14 +140,12 @@ static void print_rows(const rw_key_table *t)
 {
     char cell[RW_KEY_CELL];
     for (const rw_key *key = t->keys; key && key->name; key++) {
-        printf("| %s%s`%s` | ", t->owner ? t->owner : "", t->owner ? ": " : "", key->name);
-        rw_key_describe_type(key, cell);
-        print_cell(cell);
-        putchar(' ');
+        printf("| %s%s`%s` |", t->owner ? t->owner : "", t->owner ? ": " : "", key->name);
+        rw_key_describe_type(t->path, key, cell);
+        print_cell(cell, ", ");
         rw_key_describe_default(key, cell);
-        print_cell(strcmp(cell, "-") == 0 ? "" : cell);
-        putchar(' ');
-        print_cell(key->doc ? key->doc : "");
+        print_cell(strcmp(cell, "-") == 0 ? "" : cell, "\\|");
+        print_cell(key->doc ? key->doc : "", "\\|");
         putchar('\n');
     }
 }
@@ -189,18 +166,19 @@ static void print_section(const rw_key_table *tables, int count, const char *pat
 
 static void print_choices(const rw_key_table *tables, int count, const char *path)
 {
+    bool first = true;
     for (int i = 0; i < count; i++) {
         rw_key_table t = tables[i];
         if (strcmp(t.path, path) != 0 || !t.owner) continue;
-        printf("**%s**: %s.", t.owner, t.summary);
+        printf("%s**%s**: %s.", first ? "" : "\n", t.owner, t.summary);
         if (t.source) printf(" %s.", t.source);
-        fputs("\n\n", stdout);
-        if (t.keys && t.keys->name) {
-            t.owner = NULL;
-            print_head();
-            print_rows(&t);
-            putchar('\n');
-        }
+        putchar('\n');
+        first = false;
+        if (!t.keys || !t.keys->name) continue;
+        t.owner = NULL;
+        putchar('\n');
+        print_head();
+        print_rows(&t);
     }
 }
 

@@ -1,13 +1,16 @@
 #include "cli/key_tables.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "blocks/mlp.h"
+#include "blocks/norm.h"
 #include "data_pipeline/source.h"
 #include "data_pipeline/task.h"
 #include "mixers/mixer.h"
 #include "model/model_settings.h"
+#include "objectives/objective.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "optim/update.h"
@@ -18,17 +21,21 @@
 typedef struct {
     rw_key_table *out;
     int count;
+    bool in_list; /* of the tables that are added next */
 } list;
 
 static void add(list *l, const char *path, const char *owner, const char *summary,
                 const char *source, const rw_key *keys)
 {
-    if (l->count == RW_KEY_TABLES_MOST) return;
-    l->out[l->count++] = (rw_key_table){path, owner, summary, source, keys};
+    assert(l->count < RW_KEY_TABLES_MOST);
+    l->out[l->count++] = (rw_key_table){path, l->in_list, owner, summary, source, keys};
 }
 
 static void add_blocks(list *l)
 {
+    l->in_list = true;
+    add(l, "model.blocks", NULL, "a block with a mixer", NULL, rw_mixer_block_keys);
+    add(l, "model.blocks", NULL, "a block with an mlp", NULL, rw_mlp_block_keys);
     for (int i = 0; rw_mixer_registry[i]; i++) {
         const rw_mixer *m = rw_mixer_registry[i];
         add(l, "model.blocks", m->name, m->summary, m->source, m->keys);
@@ -37,10 +44,12 @@ static void add_blocks(list *l)
         const rw_mlp *m = rw_mlp_registry[i];
         add(l, "model.blocks", m->name, m->summary, m->source, m->keys);
     }
+    l->in_list = false;
 }
 
 static void add_tasks(list *l)
 {
+    add(l, "data.task", NULL, "a generated task", NULL, rw_task_keys);
     for (int i = 0; rw_task_registry[i]; i++) {
         const rw_task *t = rw_task_registry[i];
         add(l, "data.task", t->name, t->summary, NULL, t->keys);
@@ -63,10 +72,8 @@ static void add_updates(list *l)
 
 int rw_key_tables(rw_key_table *out)
 {
-    list l = {out, 0};
+    list l = {.out = out};
     add(&l, "model", NULL, "the network", NULL, rw_model_keys);
-    add(&l, "model.blocks", NULL, "a block with a mixer", NULL, rw_mixer_block_keys);
-    add(&l, "model.blocks", NULL, "a block with an mlp", NULL, rw_mlp_block_keys);
     add_blocks(&l);
     add(&l, "data", NULL, "training and held-out data", NULL, rw_data_keys);
     add_tasks(&l);
@@ -78,64 +85,52 @@ int rw_key_tables(rw_key_table *out)
     return l.count;
 }
 
-/* ---- Cells ----------------------------------------------------------------------- */
+/* ---- Choices ---------------------------------------------------------------------- */
 
-/* "1 .. 64", ">= 1", ">= 0"; empty if unlimited. */
-static void describe_range(const rw_key *key, char cell[RW_KEY_CELL])
-{
-    bool above = key->max < key->min || key->max > 1e15, below = key->min < -1e15;
-    cell[0] = '\0';
-    if (key->min == 0 && key->max == 0) return;
-    if (above)
-        snprintf(cell, RW_KEY_CELL, " >= %g", key->min);
-    else if (below)
-        snprintf(cell, RW_KEY_CELL, " <= %.10g", key->max);
-    else
-        snprintf(cell, RW_KEY_CELL, " %.10g .. %.10g", key->min, key->max);
-}
-
-void rw_key_describe_type(const rw_key *key, char cell[RW_KEY_CELL])
-{
-    static const char *const names[] = {
-        [RW_KEY_INT] = "integer", [RW_KEY_REAL] = "real",   [RW_KEY_BOOL] = "true, false",
-        [RW_KEY_STRING] = "text", [RW_KEY_MAP] = "mapping", [RW_KEY_LIST] = "list"};
-    char range[RW_KEY_CELL];
-    describe_range(key, range);
-    if (key->choices)
-        snprintf(cell, RW_KEY_CELL, "%s", key->choices);
-    else
-        snprintf(cell, RW_KEY_CELL, "%s%.60s", names[key->type], range);
-}
-
-void rw_key_describe_default(const rw_key *key, char cell[RW_KEY_CELL])
-{
-    snprintf(cell, RW_KEY_CELL, "%s",
-             key->fallback   ? key->fallback
-             : key->required ? "required"
-                             : "-");
-}
-
-static int wider(int width, const char *text)
-{
-    int length = (int)strlen(text);
-    return length > width ? length : width;
-}
-
-void rw_keys_print(const rw_key *keys)
-{
-    char type[RW_KEY_CELL], value[RW_KEY_CELL];
-    int name_width = 0, type_width = 0, value_width = 0;
-    for (const rw_key *key = keys; key && key->name; key++) {
-        rw_key_describe_type(key, type);
-        rw_key_describe_default(key, value);
-        name_width = wider(name_width, key->name);
-        type_width = wider(type_width, type);
-        value_width = wider(value_width, value);
+#define NAMES_OF(part)                                                                             \
+    static const char *name_of_##part(int index)                                                   \
+    {                                                                                              \
+        return rw_##part##_registry[index] ? rw_##part##_registry[index]->name : NULL;             \
     }
-    for (const rw_key *key = keys; key && key->name; key++) {
-        rw_key_describe_type(key, type);
-        rw_key_describe_default(key, value);
-        printf("    %-*s  %-*s  %-*s  %s\n", name_width, key->name, type_width, type, value_width,
-               value, key->doc ? key->doc : "");
+NAMES_OF(mixer)
+NAMES_OF(mlp)
+NAMES_OF(norm)
+NAMES_OF(objective)
+NAMES_OF(optimizer)
+NAMES_OF(schedule)
+NAMES_OF(task)
+
+/* Keys whose values are the names of a registry. */
+static const struct {
+    const char *path, *key;
+    const char *(*name)(int index);
+} registered[] = {
+    {"model", "norm", name_of_norm},          {"model", "objective", name_of_objective},
+    {"model.blocks", "mixer", name_of_mixer}, {"model.blocks", "mlp", name_of_mlp},
+    {"data.task", "name", name_of_task},      {"optimizer", "name", name_of_optimizer},
+    {"schedule", "name", name_of_schedule},
+};
+
+/* A default that the registry lacks, such as auto, is a choice too. */
+static void list_names(const rw_key *key, const char *(*name)(int index), char out[RW_KEY_CELL])
+{
+    bool known = !key->fallback;
+    for (int i = 0; name(i); i++) known = known || strcmp(name(i), key->fallback) == 0;
+    snprintf(out, RW_KEY_CELL, "%s", known ? "" : key->fallback);
+    for (int i = 0; name(i); i++) {
+        size_t used = strlen(out);
+        snprintf(out + used, RW_KEY_CELL - used, "%s%s", used ? "|" : "", name(i));
     }
+}
+
+bool rw_key_choices(const char *path, const rw_key *key, char out[RW_KEY_CELL])
+{
+    snprintf(out, RW_KEY_CELL, "%s",
+             key->choices               ? key->choices
+             : key->type == RW_KEY_BOOL ? "true|false"
+                                        : "");
+    for (size_t i = 0; path && i < sizeof registered / sizeof *registered; i++)
+        if (strcmp(registered[i].path, path) == 0 && strcmp(registered[i].key, key->name) == 0)
+            list_names(key, registered[i].name, out);
+    return out[0] != '\0';
 }

@@ -8,6 +8,7 @@
 
 typedef struct {
     const char *path;    /* "optimizer": where the keys stand */
+    bool in_list;        /* path is a list: the keys stand in each element */
     const char *owner;   /* "adamw": the keys belong to this choice; NULL: to all choices */
     const char *summary; /* of the section or of the owner */
     const char *source;  /* of the owner: paper; NULL: none */
@@ -17,11 +18,10 @@ typedef struct {
 /* Writes the tables, at most RW_KEY_TABLES_MOST; returns their number. Not collective. */
 int rw_key_tables(rw_key_table *out);
 
-/* The cells of a key, as help and docs show them, in a buffer of the caller. */
-#define RW_KEY_CELL 160
-void rw_key_describe_type(const rw_key *key, char cell[RW_KEY_CELL]);
-void rw_key_describe_default(const rw_key *key, char cell[RW_KEY_CELL]);
-/* Prints the keys to standard output, a key a line: name, type, default, meaning. NULL: none. */
-void rw_keys_print(const rw_key *keys);
+#define RW_KEY_CELL 160 /* bytes of a text about a key, without its meaning */
+
+/* Writes the values that a key at `path` may have: "adamw|sgd", "true|false". Returns false, and an
+ * empty text, if values are not listed. Choices of a registry need the path. */
+bool rw_key_choices(const char *path, const rw_key *key, char out[RW_KEY_CELL]);
 
 #endif

@@ -75,19 +75,27 @@ const rw_key rw_train_keys[] = {
      .fallback = "2",
      .min = 0,
      .max = 1e6,
-     .doc = "with rollback: a loss over this many times its running mean is a spike (0: none is)"},
+     .doc = "with rollback: a loss over this many times its running mean is a spike; above 1, or "
+            "0: no "
+            "loss is a spike"},
     RW_KEYS_END,
 };
 
 const rw_key rw_parallel_keys[] = {
-    {.name = "dp", .type = RW_KEY_STRING, .fallback = "auto", .doc = "ranks that share the batch"},
-    {.name = "sp", .type = RW_KEY_STRING, .fallback = "auto", .doc = "ranks that share a sequence"},
+    {.name = "dp",
+     .type = RW_KEY_STRING,
+     .fallback = "auto",
+     .doc = "ranks that share the batch: auto, or a number"},
+    {.name = "sp",
+     .type = RW_KEY_STRING,
+     .fallback = "auto",
+     .doc = "ranks that share a sequence: auto, or a number"},
     {.name = "threads",
      .type = RW_KEY_STRING,
      .fallback = "auto",
-     .doc =
-         "threads of a rank; auto: its share of the cores that the ranks of the host may use, and "
-         "not more than a quota (cgroup) allows"},
+     .doc = "threads of a rank: auto, or a number. auto: the rank's share of the cores that the "
+            "ranks of "
+            "the host may use, and not more than a quota (cgroup) allows"},
     RW_KEYS_END,
 };
 
@@ -110,7 +118,8 @@ const rw_key rw_checkpoint_keys[] = {
      .min = 0,
      .max = 1e6,
      .doc = "checkpoints with the lowest held-out loss that are kept as well. An evaluation among "
-            "them is saved at once. checkpoints/best names the best checkpoint"},
+            "them is saved at once. checkpoints/best names the best checkpoint: `ropewalk eval "
+            "RUN/checkpoints/best`"},
     RW_KEYS_END,
 };
 
