@@ -68,28 +68,55 @@ misses() {
     expect_line "$dir/err" "did you mean $2\?" "config $1"
 }
 
-# completes WORDS... : the completions of the last word.
+# completes EXPECTED WORD...: the completions of the last word, as words with spaces between them.
 completes() {
-    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    local expected=$1
+    shift
+    COMP_WORDS=(ropewalk "$@") COMP_CWORD=$#
     _ropewalk
-    printf '%s\n' "${COMPREPLY[@]}" >"$dir/out"
+    [[ ${COMPREPLY[*]} == "$expected" ]] ||
+        fail "completion of '$*': '${COMPREPLY[*]}', not '$expected'"
 }
 
 completion() {
     "$top/build-aux/make-completion" "$program" >"$dir/completion"
     # shellcheck source=/dev/null
     . "$dir/completion"
-    completes "$program" tr
-    expect_line "$dir/out" '^train$' "completion of a command"
-    completes "$program" train --re
-    expect_line "$dir/out" '^--resume$' "completion of an option"
-    completes "$program" train --set optimizer.l
-    expect_line "$dir/out" '^optimizer\.lr=$' "completion of a key"
-    completes "$program" mixers ss
-    expect_line "$dir/out" '^ssd$' "completion of a mixer"
+    completes train tr
+    completes 'checkpoint config' c
+    completes --resume train --re
+    completes '--keys --markdown --help --usage' config -- # not --set, which its help mentions
+    completes 'optimizer.lr=' train --set optimizer.l
+    completes 'optimizer.lr=' train -s optimizer.l
+    completes 'optimizer.lr=' train --set = optimizer.l
+    completes 'adamw sgd' train --set optimizer.name =
+    completes sgd train --set optimizer.name = s
+    completes model.blocks.0. train --set model.blo
+    completes 'model.blocks.12.state=' train --set model.blocks.12.st
+    completes swiglu train --set model.blocks.12.mlp = s
+    completes 'auto never' train --resume = ''
+    completes heldout eval RUN --split h
+    completes 'tail document shuffled' data build OUT --heldout-by ''
+    completes 'build info verify' data ''
+    completes 'list show verify digest export' checkpoint ''
+    completes ssd mixers ss
+    completes mqar tasks m
+    completes optimizer.lr config optimizer.l
+    completes 'ssd' config ss
+    completes '' train '' # bash completes file names
+}
+
+# A program that does not run, as in a cross build: a completion of file names.
+completion_without_program() {
+    "$top/build-aux/make-completion" false >"$dir/completion"
+    # shellcheck source=/dev/null
+    . "$dir/completion"
+    completes '' train --re
+    completes '' data ''
 }
 
 page
 explains
 completion
+completion_without_program
 passed

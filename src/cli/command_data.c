@@ -40,9 +40,9 @@ static const rw_action actions[] = {
 };
 
 static const struct argp_option options[] = {
-    {"format", 'f', "F", 0, "format of the inputs: auto (default), text, jsonl, fasta or bytes", 0},
+    {"format", 'f', "auto|text|jsonl|fasta|bytes", 0, "format of the inputs (auto)", 0},
     {"heldout", 'x', "X", 0, "share of the tokens for evaluation: 0 none, 1 all (0.1)", 0},
-    {"heldout-by", KEY_HELDOUT_BY, "WAY", 0,
+    {"heldout-by", KEY_HELDOUT_BY, "tail|document|shuffled", 0,
      "tail: the last tokens (default); document: whole documents at the end; shuffled: whole "
      "documents drawn by lot",
      0},

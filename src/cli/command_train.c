@@ -19,7 +19,9 @@ enum {
 
 static const struct argp_option options[] = {
     {"run-dir", 'r', "DIR", 0, "Run folder (default: runs/NAME of the configuration)", 0},
-    {"set", 's', "KEY=VALUE", 0, "Override a key of the configuration, e.g. model.width=128", 0},
+    {"set", 's', "KEY=VALUE", 0,
+     "Override a key of the configuration, e.g. model.width=128; `ropewalk config` lists the keys",
+     0},
     {"dp", OPTION_DP, "N", 0, "Ranks that share the batch (parallel.dp)", 0},
     {"sp", OPTION_SP, "N", 0, "Ranks that share each sequence (parallel.sp)", 0},
     {"threads", OPTION_THREADS, "N", 0, "OpenMP threads of each rank (parallel.threads)", 0},
