@@ -9,7 +9,7 @@ page() {
     run config --markdown
     expect_exit 0 "config --markdown"
     diff "$top/docs/config.md" "$dir/out" >"$dir/difference" ||
-        fail "docs/config.md is not what the program prints; run ropewalk config --markdown >docs/config.md: $(head -n 5 "$dir/difference")"
+        fail "docs/config.md is not what the program prints; run make update-config-page, or ropewalk config --markdown >docs/config.md: $(head -n 5 "$dir/difference")"
     grep -E '^\|[^|]*\|[^|]*\|[^|]*\| \|$' "$dir/out" >"$dir/rows" && fail "a key without a meaning: $(head -n 1 "$dir/rows")"
     for word in optimizer.name=adamw schedule.name=constant model.norm=layer model.objective=auto; do
         run config "${word%=*}"
@@ -68,6 +68,23 @@ misses() {
     expect_line "$dir/err" "did you mean $2\?" "config $1"
 }
 
+# ropewalk-config(5) has all keys, and no marks of Markdown.
+manual() {
+    local word
+    "$top/build-aux/make-config-man" "$program" >"$dir/page.5"
+    for word in '\.SH "OPTIMIZER"' '\.SS "Tasks"' '\\fBlr\\fR \(real 0 \.\. 1000000; default 1\.0e\\-3\)' \
+        '\\fBlength\\fR \(integer 1 .* required\)' '\\fBSignals\.\\fR SIGTERM' '\\fBmetrics\.jsonl\\fR$'; do
+        expect_line "$dir/page.5" "^$word" "ropewalk-config(5)"
+    done
+    grep -E '`|\*\*|^\||\]\(|^#' "$dir/page.5" >"$dir/rows" && fail "ropewalk-config(5): Markdown: $(head -n 1 "$dir/rows")"
+    if command -v groff >/dev/null; then
+        groff -man -ww -Tascii "$dir/page.5" 2>&1 >/dev/null | grep -v "can't break line\|cannot \(break\|adjust\) line" >"$dir/err"
+        [[ ! -s $dir/err ]] || fail "ropewalk-config(5): groff warns"
+    fi
+    "$top/build-aux/make-config-man" false >"$dir/page.5"
+    expect_line "$dir/page.5" 'ropewalk config .*markdown' "ropewalk-config(5) without a program"
+}
+
 # completes EXPECTED WORD...: the completions of the last word, as words with spaces between them.
 completes() {
     local expected=$1
@@ -117,6 +134,7 @@ completion_without_program() {
 
 page
 explains
+manual
 completion
 completion_without_program
 passed
