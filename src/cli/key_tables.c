@@ -28,6 +28,7 @@ static void add(list *l, const char *path, const char *owner, const char *summar
                 const char *source, const rw_key *keys)
 {
     assert(l->count < RW_KEY_TABLES_MOST);
+    if (l->count == RW_KEY_TABLES_MOST) return;
     l->out[l->count++] = (rw_key_table){path, l->in_list, owner, summary, source, keys};
 }
 
