@@ -12,7 +12,7 @@
 static void look_at_segments(const rw_manifest *manifest)
 {
     for (size_t i = 0; i < manifest->segment_count; i++) {
-        const rw_segment *segment = &manifest->segments[i];
+        const rw_extent *segment = &manifest->segments[i];
         const rw_manifest_file *file = &manifest->files[segment->file];
         FUZZ_EXPECT(segment->tensor < manifest->tensor_count);
         FUZZ_EXPECT(segment->file + 1 < manifest->file_count);
