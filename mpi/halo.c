@@ -116,7 +116,7 @@ void rw_halo_start(const rw_halo *halo, const real *x, int ld, real *workspace)
         MPI_Isend(buffer, (int)rows, row, reader, 0, layout->sp_comm, request);
         buffer += rows * halo->width;
     }
-    MPI_Type_free(&row); /* it lives on until the messages that use it are done */
+    MPI_Type_free(&row); /* MPI keeps the type until its messages are done */
     rw_comm_waited(start);
 }
 

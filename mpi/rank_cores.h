@@ -8,7 +8,7 @@
 typedef struct {
     int own;       /* cores for this rank's threads, at least 1 */
     int ranks;     /* of this host */
-    int allowed;   /* cores of the host that at least one of its ranks may use */
+    int allowed;   /* cores of the host that any rank of the host may use */
     int available; /* cores that the launcher may use: more than `allowed` if the launcher
                       bound the ranks to a part of its cores */
     int quota;     /* cores that a quota of a control group leaves this rank; 0: no quota */

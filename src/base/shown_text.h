@@ -18,7 +18,7 @@
 size_t rw_utf8_length(const char *text, size_t size);
 bool rw_is_utf8(const char *text, size_t size);
 
-/* Is the text its own shown form, on one line? */
+/* Would the text be shown unchanged, on one line? */
 bool rw_is_shown(const char *text, size_t size);
 
 /* Bytes of `out` for the shown form of `size` bytes of text, with the final NUL. */

@@ -31,7 +31,7 @@ static rw_status refuse(const reader *in, const yaml_mark_t *mark, const char *w
     return rw_fail(RW_USAGE, "%s: %s", in->name, what);
 }
 
-/* The same with a name from the document in it: "what1 NAME what2". */
+/* The same error, with a name from the document: "what1 NAME what2". */
 static rw_status refuse_name(const reader *in, const yaml_mark_t *mark, const char *before,
                              const char *name, const char *after)
 {

@@ -18,7 +18,7 @@
 #define TOLD     "OPENBLAS_CORETYPE"
 #define SETTLING "ROPEWALK_BLAS_WRONG"
 
-/* ---- What the processor can do, and what kernels need ------------------------ */
+/* ---- Features of the processor, and needs of kernels ------------------------ */
 
 typedef struct {
     const char *core;    /* as OPENBLAS_CORETYPE names the kernels */

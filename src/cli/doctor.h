@@ -1,5 +1,6 @@
 /* The findings of `ropewalk doctor`: a line each, with a verdict and advice. Rank 0 runs the
- * checks, except those marked collective. A check never fails: it reports what it cannot find out.
+ * checks, except those marked collective. A check never fails: unknown facts are reported as
+ * unknown.
  */
 #ifndef RW_DOCTOR_H
 #define RW_DOCTOR_H

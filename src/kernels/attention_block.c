@@ -48,7 +48,7 @@ static int least(int a, int b)
 /* Some of the columns. */
 typedef struct {
     int begin, columns, rows; /* rows: how many of the columns are queries */
-    int keys;                 /* of the block, that any of them may see */
+    int keys;                 /* keys of the block that at least one query attends to */
     int all_begin, all_end;   /* keys that GROUP queries all see */
     real *most, *sum, *out;   /* m, l, o^T at `begin` */
     real *scores;             /* (keys, columns) */

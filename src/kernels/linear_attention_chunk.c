@@ -521,7 +521,8 @@ static void block_backward(const rw_linear_attention *chunk, const workspace *wo
     add_to_flipped(chunk, work, part, work->v, work->value, work->q, work->dstate);
 }
 
-/* One head: its states forwards, then its blocks backwards. */
+/* The backward pass of a head: states of all blocks in increasing order, then the blocks in
+ * decreasing order. */
 static void head_backward(const rw_linear_attention *chunk, const workspace *work, int head,
                           const real *dy, int lddy, const rw_linear_attention_grad *grad)
 {

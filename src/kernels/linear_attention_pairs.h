@@ -13,7 +13,7 @@
  * what is left (docs/decisions/0025-decay-gradients.md). Here no pair enters that does not
  * belong: the block is halved, so that a pair's tokens part company at one of the halvings;
  * then all tokens of the later half see one sum over the earlier half, and the other way
- * round. What is left are the pairs of a leaf, taken one by one.
+ * round. The remaining pairs lie within a leaf, and are computed pair by pair.
  *
  * Pure loops: no allocation, no I/O. */
 #ifndef RW_LINEAR_ATTENTION_PAIRS_H

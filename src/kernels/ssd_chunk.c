@@ -580,7 +580,8 @@ static void keys_backward(const rw_ssd_chunk *chunk, const workspace *work, cons
     }
 }
 
-/* One head: its states forwards, then its blocks backwards. */
+/* The backward pass of a head: states of all blocks in increasing order, then the blocks in
+ * decreasing order. */
 static void head_backward(const rw_ssd_chunk *chunk, const workspace *work, int head,
                           const real *state_in, const real *dstate_out, const real *dy, int lddy,
                           const rw_ssd_grad *grad)
