@@ -160,9 +160,9 @@ wrong_kernels() {
         expect_exit 0 "wrong kernels ($fault)"
         next=$(sed -n 's/^BLAS kernels: \([^ ]*\).*/\1/p' "$dir/out")
         [[ $next && $next != "$best" ]] || fail "the kernels $best are wrong and used"
-        said "wrong products.* with its kernels for $best; it uses those for $next" "wrong kernels"
+        said "wrong products.* with the kernels for $best; BLAS uses the kernels for $next" "wrong kernels"
         preloaded "WRONG_KERNELS= $best " $fault "OPENBLAS_CORETYPE=$best" -- --version
-        said "wrong products.* with its kernels for $best; it uses" "wrong kernels that were told"
+        said "wrong products.* with the kernels for $best; BLAS uses" "wrong kernels that were told"
     done
     preloaded "WRONG_KERNELS= SkylakeX Cooperlake SapphireRapids Haswell Zen Sandybridge Prescott $best " \
         -- train "$dir/hybrid.yaml" --run-dir "$dir/wrong"

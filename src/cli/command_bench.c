@@ -24,8 +24,9 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"length", 'l', "L[,L...]", 0, "Tokens of a sequence (default: 4k,16k)", 0},
-    {"width", OPTION_WIDTH, "D", 0, "Features of a token, of ops and mixers (default: 256)", 0},
+    {"length", 'l', "L[,L...]", 0, "Sequence lengths, in tokens (default: 4k,16k)", 0},
+    {"width", OPTION_WIDTH, "D", 0, "Width of ops and mixers: features per token (default: 256)",
+     0},
     {"dp", OPTION_DP, "N", 0, "Ranks that share the batch (default: 1)", 0},
     {"sp", OPTION_SP, "N", 0, "Ranks that share each sequence (default: all)", 0},
     {"threads", OPTION_THREADS, "N", 0, "OpenMP threads of each rank", 0},
@@ -33,10 +34,10 @@ static const struct argp_option options[] = {
     {"limit", OPTION_LIMIT, "SECONDS", 0,
      "Leave out lengths at which a step would take longer (default: 30)", 0},
     {"recompute", OPTION_RECOMPUTE, "none|block|chunk", 0,
-     "What mixers and steps compute again to store less (default: none)", 0},
+     "Activations that mixers and steps recompute to save memory (default: none)", 0},
     {"precision", OPTION_PRECISION, "float32|bf16|bf16_emulated", 0,
      "Of products with weights in mixers and steps (default: float32)", 0},
-    {"only", OPTION_ONLY, "TEXT", 0, "Of ops and models, those with TEXT in their name", 0},
+    {"only", OPTION_ONLY, "TEXT", 0, "Run only ops and models with TEXT in the name", 0},
     {"json", OPTION_JSON, "FILE", 0, "Also write the figures to FILE", 0},
     {"force", OPTION_FORCE, NULL, 0, "Replace a FILE that is no record of ropewalk bench", 0},
     {0},
@@ -207,10 +208,11 @@ static const struct argp bench_argp = {
            "and FFTW), ops (each op alone, forward and backward, against these limits), mixers or "
            "the names of some (training of one block of each), steps (whole training steps of "
            "models), and on several ranks scaling (steps on one rank and on all, in turn), "
-           "primitives (what the exchanges between ranks send, and how fast) or invariance (what "
-           "equal bits on any layout cost, of a step). Without any: limits, ops, mixers, steps, "
-           "and on several ranks primitives. Run it alone, under mpirun -n N, or under srun, on a "
-           "machine that does nothing else; as it is, it takes some five minutes.",
+           "primitives (bytes and speed of the exchanges between ranks) or invariance (the cost of "
+           "equal bits on any layout, in a step). Without a PART: limits, ops, mixers, steps, "
+           "and on several ranks primitives. Run the benchmark alone, under mpirun -n N, or under "
+           "srun, on an "
+           "idle machine; without options the benchmark takes some five minutes.",
 };
 
 static void choose_defaults(arguments *a, int ranks)

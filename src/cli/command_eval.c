@@ -18,7 +18,7 @@ static const struct argp_option options[] = {
      "part)",
      0},
     {"split", OPTION_PART, "heldout|all", 0, "Evaluate the held-out part, or all tokens", 0},
-    {"length", OPTION_LENGTH, "L", 0, "Tokens of a sequence (default: the run's)", 0},
+    {"length", OPTION_LENGTH, "L", 0, "Sequence length, in tokens (default: the run's)", 0},
     {"batch", OPTION_BATCH, "B", 0, "Sequences evaluated at a time (default: the run's)", 0},
     {"by-position", OPTION_BY_POSITION, NULL, 0, "Also print the loss by position in the sequence",
      0},

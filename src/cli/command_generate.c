@@ -20,13 +20,14 @@ static const struct argp_option options[] = {
     {"temperature", 't', "T", 0, "Randomness: 0 always takes the likeliest (default 1)", 0},
     {"top-k", 'k', "K", 0, "Choose among the K likeliest tokens (default: all)", 0},
     {"top-p", OPTION_TOP_P, "P", 0,
-     "Choose among the fewest likeliest tokens that have probability P together (default 1: all)",
+     "Choose among the smallest set of likeliest tokens with a total probability of at least P "
+     "(default 1: all)",
      0},
     {"seed", OPTION_SEED, "S", 0, "Seed of the choice (default 1)", 0},
-    {"samples", OPTION_SAMPLES, "N", 0, "Continue the prompt N times, each time otherwise", 0},
+    {"samples", OPTION_SAMPLES, "N", 0, "Continue the prompt N times, with different choices", 0},
     {"raw", OPTION_RAW, NULL, 0, "Write all bytes as they are, to a terminal too", 0},
     {"data", OPTION_DATA, "FILE", 0,
-     "The dataset of the run; needed for checkpoints of older versions alone", 0},
+     "The dataset of the run; needed only for checkpoints of older versions", 0},
     {0},
 };
 

@@ -26,7 +26,7 @@ static const struct argp_option options[] = {
     {"sp", OPTION_SP, "N", 0, "Ranks that share each sequence (parallel.sp)", 0},
     {"threads", OPTION_THREADS, "N", 0, "OpenMP threads of each rank (parallel.threads)", 0},
     {"stop-at", OPTION_STOP, "N", 0,
-     "End after step N with a checkpoint (0: of the weights as they begin); the schedule keeps its "
+     "End after step N with a checkpoint (0: of the initial weights); the schedule keeps its "
      "horizon, train.steps",
      0},
     {"resume", OPTION_RESUME, "auto|never|PATH", 0,
@@ -97,19 +97,19 @@ static const struct argp train_argp = {
     .options = options,
     .parser = parse,
     .args_doc = "CONFIG.yaml",
-    .doc =
-        "Trains a model. Run it alone, under mpirun -n N, or under srun. SIGTERM, SIGINT (Ctrl-C), "
-        "SIGUSR1, SIGHUP and SIGXCPU make it write a checkpoint after the step in flight, or "
-        "with train.accumulate at the next micro-batch, and exit with 75; the same "
-        "command then continues, on any number of ranks, with the same bits. A second Ctrl-C "
-        "ends it at once.\v"
-        "After SIGTERM or Ctrl-C mpirun kills its ranks 1 s after it has told them. Where a "
-        "micro-batch and a checkpoint take longer, stop it with USR1 (kill -USR1 MPIRUN), which "
-        "it passes on at once and does not follow up; or set "
-        "OMPI_MCA_odls_base_sigkill_timeout=60 (seconds) in its environment: it then tells the "
-        "ranks after 60 s, and kills them after 60 more.\n\n"
-        "One process writes a run folder at a time: DIR/train.lock says which one. Files in "
-        "it that ropewalk did not write are replaced only with --force.",
+    .doc = "Trains a model. Run train alone, under mpirun -n N, or under srun. SIGTERM, SIGINT "
+           "(Ctrl-C), "
+           "SIGUSR1, SIGHUP and SIGXCPU make train write a checkpoint after the step in flight, or "
+           "with train.accumulate at the next micro-batch, and exit with 75; the same "
+           "command then continues, on any number of ranks, with the same bits. A second Ctrl-C "
+           "ends train at once.\v"
+           "After SIGTERM or Ctrl-C mpirun kills its ranks 1 s after their SIGTERM. If a "
+           "micro-batch and a checkpoint take longer, stop mpirun with USR1 (kill -USR1 MPIRUN): "
+           "mpirun passes USR1 on at once and sends no further signal. Or set "
+           "OMPI_MCA_odls_base_sigkill_timeout=60 (seconds) in the environment of mpirun: the "
+           "ranks then get SIGTERM after 60 s, and are killed after 60 s more.\n\n"
+           "One process writes a run folder at a time: DIR/train.lock names the process. Files in "
+           "the run folder that ropewalk did not write are replaced only with --force.",
 };
 
 static rw_status check(const arguments *a)
