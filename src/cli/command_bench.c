@@ -211,8 +211,7 @@ static const struct argp bench_argp = {
            "primitives (bytes and speed of the exchanges between ranks) or invariance (the cost of "
            "equal bits on any layout, in a step). Without a PART: limits, ops, mixers, steps, "
            "and on several ranks primitives. Run the benchmark alone, under mpirun -n N, or under "
-           "srun, on an "
-           "idle machine; without options the benchmark takes some five minutes.",
+           "srun, on an idle machine; without options the benchmark takes some five minutes.",
 };
 
 static void choose_defaults(arguments *a, int ranks)

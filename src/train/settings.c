@@ -76,8 +76,7 @@ const rw_key rw_train_keys[] = {
      .min = 0,
      .max = 1e6,
      .doc = "with rollback: a loss over this many times its running mean is a spike; above 1, or "
-            "0: no "
-            "loss is a spike"},
+            "0: no loss is a spike"},
     RW_KEYS_END,
 };
 
@@ -94,8 +93,7 @@ const rw_key rw_parallel_keys[] = {
      .type = RW_KEY_STRING,
      .fallback = "auto",
      .doc = "threads of a rank: auto, or a number. auto: the rank's share of the cores that the "
-            "ranks of "
-            "the host may use, and not more than a quota (cgroup) allows"},
+            "ranks of the host may use, and not more than a quota (cgroup) allows"},
     RW_KEYS_END,
 };
 
