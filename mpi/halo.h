@@ -1,16 +1,16 @@
-/* Halos: the rows of each sequence that come just before, or just after, those
- * that a rank holds. They are copies, of one neighbour or of as many ranks as it
- * takes when these hold fewer rows than the halo reaches over:
+/* Halos: the rows of each sequence just before, or just after, the rows of a rank.
+ * A halo is a copy of rows of one neighbour, or of several ranks if the neighbour
+ * holds fewer rows than the halo:
  *
  *   rows      |  rank 0  | 1 | 2 |   rank 3   |
- *   before           <---reach---|              what rank 3 gets, of ranks 0, 1 and 2
- *   after                    |---reach--->      what rank 1 gets, of ranks 2 and 3
+ *   before           <---reach---|              rows for rank 3, from ranks 0, 1 and 2
+ *   after                    |---reach--->      rows for rank 1, from ranks 2 and 3
  *
  * An op whose output looks `reach` rows back needs the halo `before` of its
  * input, and for the gradient of its input the halo `after` of its output's
- * gradient: each rank then computes all of the gradient of its own rows, in an
- * order of its choice that does not depend on the layout. No sum crosses ranks,
- * so none can depend on where the ranges of ranks end. */
+ * gradient. Each rank then computes the whole gradient of its own rows, in an
+ * order that does not depend on the layout. No sum crosses ranks, so no sum
+ * depends on the ranges of the ranks. */
 #ifndef RW_HALO_H
 #define RW_HALO_H
 

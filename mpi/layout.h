@@ -1,9 +1,9 @@
-/* The layout: which rank and thread does which sequences and chunks.
+/* The layout: the division of sequences and chunks among ranks and threads.
  *
  * World rank r has dp_rank = r / sp and sp_rank = r % sp: the ranks that share
  * a sequence are neighbours. Each rank holds a contiguous range of sequences
- * of the batch and a contiguous range of chunks of each; ranges differ by at
- * most one. Results do not depend on the layout (docs/architecture.md). */
+ * of the batch and a contiguous range of chunks of each; the sizes of ranges differ by at
+ * most 1. Results do not depend on the layout (docs/architecture.md). */
 #ifndef RW_LAYOUT_H
 #define RW_LAYOUT_H
 
@@ -20,7 +20,7 @@ typedef struct {
     int dp_rank, sp_rank;
     int threads;        /* OpenMP threads of this rank: as many as OpenMP really gives */
     int wanted_threads; /* as many as were asked for, or fit the cores */
-    int most_threads;   /* of any rank: for what all have to decide alike */
+    int most_threads;   /* of any rank: for decisions that must be equal on all ranks */
     rw_rank_cores cores;
 } rw_layout;
 

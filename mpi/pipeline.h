@@ -1,7 +1,7 @@
 /* A pipeline over the ranks that share sequences: while a rank does its chunks
- * of some sequences, the rank before it does its own chunks of the next ones.
- * For what can only be done in order: the state of a non-linear recurrence goes
- * from rank to rank, its gradient (mirrored) the other way.
+ * of some sequences, the rank before does its own chunks of the next sequences.
+ * The pipeline serves non-linear recurrences, whose chunks must be computed in
+ * order: the state goes from rank to rank, the gradient (mirrored) the other way.
  *
  *   rank 0   a  b  c  d                 S sequences in M waves over P ranks:
  *   rank 1      a  b  c  d              M + P - 1 turns of a wave each,

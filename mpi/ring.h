@@ -1,18 +1,18 @@
 /* A ring over the ranks that share sequences: a block of rows of each rank travels
- * from neighbour to neighbour, so that every rank sees the blocks of those before
- * it (upward; else of those behind it), the nearest first, one at a time.
+ * from neighbour to neighbour. So every rank sees the blocks of all ranks before
+ * (upward) or after (downward) the rank, the nearest first, one block at a time.
  *
  *   upward   hop 0   rank 0: a      rank 1: b      rank 2: c      rank 3: d
  *            hop 1                          a              b              c
  *            hop 2                                         a              b
  *            hop 3                                                        a
  *
- * A block is cut down to the rows that the receiver needs, and goes no farther than
- * it is needed: what a rank needs are neighbouring rows, and those of a rank farther
- * off are, of any one block, a part of them. With a window that is shorter than a
- * rank's rows this is the exchange of a halo: one hop of as many rows.
+ * A message holds only the rows of a block that the receiver, or a rank farther along,
+ * needs. A block travels no farther than needed. A rank needs neighbouring rows; of any
+ * block, a rank farther along needs a part of these rows. With a window shorter than the
+ * rows of a rank the ring is the exchange of a halo: one hop, with as many rows.
  *
- * While a block is used, the next one is received. Predicted volume sent by a rank:
+ * While a block is used, the next block is received. Predicted volume sent by a rank:
  * rw_ring_volume. */
 #ifndef RW_RING_H
 #define RW_RING_H

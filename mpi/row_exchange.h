@@ -11,15 +11,15 @@
 #include "mpi/span.h"
 #include "tensor/real.h"
 
-/* Reals that rw_rows_exchange needs. */
+/* Reals in the buffer of rw_rows_exchange. */
 size_t rw_rows_buffer(const rw_span *span, int width);
 /* Bytes that this rank sends for these keys. */
 double rw_rows_bytes(const rw_span *span, int width, const int64_t *keys);
 
-/* keys (sequences, span->stride): of each local row, the row of the same
- * sequence, 0 <= key < length, to which it goes; together a permutation of each
+/* keys (sequences, span->stride): for each local row, its destination: a row of the same
+ * sequence, 0 <= key < length. The keys are a permutation of each
  * sequence's rows. Row r of sequence b of from and to: (b * stride + r) * ld.
- * `add`: to `to` instead of writing it. Collective over layout->sp_comm. */
+ * `add`: adds to `to` instead of overwriting. Collective over layout->sp_comm. */
 void rw_rows_exchange(const rw_span *span, int width, const int64_t *keys, const real *from,
                       int from_ld, real *to, int to_ld, bool add, real *buffer);
 

@@ -1,5 +1,5 @@
-/* Sends to a rank while receiving from another: a round of the exchanges among the ranks of a
- * sequence, or among all ranks. Any number of bytes: large transfers go in several messages. Counts
+/* Sends to a rank while receiving from another: one round of an exchange among the ranks of a
+ * sequence, or among all ranks. Any number of bytes; large transfers use several messages. Counts
  * time and bytes. */
 #ifndef RW_SWAP_H
 #define RW_SWAP_H

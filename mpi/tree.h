@@ -1,11 +1,11 @@
 /* The chunk tree: one canonical binary tree over the chunks of the sequences of
- * a step. Everything that crosses chunks is combined along it, so that the
+ * a step. All values that cross chunks are combined along this tree, so the
  * result has the same bits on every layout.
  *
  * Leaves are chunks; leaf number of chunk c of sequence b is b * 2^k + c, where
  * 2^k >= chunks: each sequence is a tree of its own, the batch a tree over
  * those. Node (level, index) covers leaves [index 2^level, (index+1) 2^level).
- * Leaves that do not exist are the identity: a node whose right child is empty
+ * Missing leaves are the identity: a node whose right child is empty
  * is its left child.
  *
  *                 (2,0)

@@ -6,7 +6,7 @@
  * k = number of trailing zero bits of c, node (k, c/2^k - 1) is the last of the
  * maximal nodes of chunks [0, c), and
  *     prefix(c) = A_node prefix(c - 2^k) + b_node,  prefix(0) = h_0.
- * The state behind all C chunks is prefix(C); the rank of the last chunk knows it.
+ * The state after all C chunks is prefix(C), on the rank of the last chunk.
  * The mirror image: with e = c + 1 and k its trailing zero bits,
  *     suffix(c) = A_node^T suffix(e + 2^k - 1) + r_node,  node (k, e/2^k).
  *
@@ -14,12 +14,12 @@
  * chunk is cut, A_c = 0. A node that holds a cut chunk is cut.
  *
  * Under sequence parallelism the ranks of layout->sp_comm exchange nodes by
- * recursive doubling: in turn r, ranks whose numbers differ in bit r alone swap
- * the maximal nodes of the 2^r ranks whose sum each of them knows, which both
- * combine to those of 2^(r+1). What nobody needs stays: mostly, nodes go to the
- * right only (mirrored: to the left). After ceil(log2 P) turns every rank has the
- * nodes of all that is left of it. They are nodes of the canonical tree, whoever
- * combined them.
+ * recursive doubling. Before turn r, each rank has the maximal nodes of 2^r ranks. In
+ * turn r, ranks whose numbers differ only in bit r swap these nodes, and combine
+ * both sets to the maximal nodes of 2^(r+1) ranks. Nodes that the receiver does not need
+ * are not sent: mostly, nodes go to the right only (mirrored: to the left). After
+ * ceil(log2 P) turns every rank has the nodes of all chunks to its left. All are nodes
+ * of the canonical tree, on whichever rank they were combined.
  *
  * Predicted volume sent by a rank: at most ceil(log2 P) m S (transition + state + 1)
  * reals, m <= 2 log2(chunks) the maximal nodes of the ranges sent, S its
