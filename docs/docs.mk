@@ -48,3 +48,6 @@ update-config-page: ropewalk$(EXEEXT)
 	$(MKDIR_P) docs && ./ropewalk$(EXEEXT) config --markdown >docs/config.md.new
 	mv docs/config.md.new $(srcdir)/docs/config.md
 .PHONY: update-config-page
+
+# A page that a failed command left half written is made again.
+.DELETE_ON_ERROR:
