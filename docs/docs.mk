@@ -49,5 +49,5 @@ update-config-page: ropewalk$(EXEEXT)
 	mv docs/config.md.new $(srcdir)/docs/config.md
 .PHONY: update-config-page
 
-# A page that a failed command left half written is made again.
+# A failed command leaves no half-written page.
 .DELETE_ON_ERROR:
