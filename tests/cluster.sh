@@ -34,8 +34,21 @@ eval: {every: $5, batches: 1}
 END
 }
 
-# start_hosts N: hosts h1 ... hN; those of before are stopped.
-start_hosts() {
+# stop_hosts: stops all hosts; no process of the hosts may be left.
+stop_hosts() {
+    local file pid spaces=()
+    for file in "$dir"/c/run/h*.pid; do
+        [[ -e $file ]] && read -r pid _ <"$file" && spaces+=("$(readlink "/proc/$pid/ns/uts")")
+    done
     "$cluster" stop "$dir/c" >"$dir/out" 2>"$dir/err" || fail "hosts do not stop"
+    for file in /proc/[0-9]*/ns/uts; do
+        [[ " ${spaces[*]} " != *" $(readlink "$file" 2>/dev/null || echo gone) "* ]] ||
+            fail "a process is left after the end of its host: $(tr '\0' ' ' <"${file%/ns/uts}/cmdline")"
+    done
+}
+
+# start_hosts N: hosts h1 ... hN; hosts started earlier are stopped.
+start_hosts() {
+    stop_hosts
     "$cluster" start --hosts "$1" "$dir/c" >"$dir/out" 2>"$dir/err" || fail "no cluster"
 }

@@ -34,5 +34,6 @@ for layout in "1 4" "2 2" "1 5" "5 1"; do
 done
 start_hosts 2
 train_on 2 1 3
+stop_hosts
 
 passed "$compared layouts over 4 and 2 hosts: the bits of one process"
