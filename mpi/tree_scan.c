@@ -133,8 +133,8 @@ static int order_of(const builder *b, int rank)
     return b->mirrored ? b->scan->layout->sp - 1 - rank : rank;
 }
 
-/* Must v know the nodes of its group? It must if it will send them: to the upper half of the next
- * larger group, or to the lower half if that half sends them on. */
+/* Does rank v need the nodes of its group? Rank v needs these nodes to send them: to the upper half
+ * of the next larger group, or to the lower half if the lower half sends the nodes on. */
 static bool needs_group(const builder *b, int v, int level)
 {
     int ranks = b->scan->layout->sp, half = 1 << level;

@@ -106,8 +106,8 @@ completion() {
     completes 'optimizer.lr=' train --set optimizer.l
     completes 'optimizer.lr=' train -s optimizer.l
     completes 'optimizer.lr=' train --set = optimizer.l
-    completes 'adamw sgd' train --set optimizer.name =
-    completes sgd train --set optimizer.name = s
+    completes adamw train --set optimizer.name = adamw
+    completes sgd train --set optimizer.name = sgd
     completes model.blocks.0. train --set model.blo
     completes 'model.blocks.12.state=' train --set model.blocks.12.st
     completes swiglu train --set model.blocks.12.mlp = s

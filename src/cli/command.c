@@ -11,8 +11,8 @@
 #include "base/shown_text.h"
 
 /* argp's own --help exits, or with ARGP_NO_EXIT continues to parse and complains about missing
- * arguments. These options replace it: argp_help lists them, and they are found before the parsing
- * starts. */
+ * arguments. The options below replace argp's --help. argp_help lists these options; they are
+ * looked up before the parsing starts. */
 #define USAGE_KEY 0x100 /* beyond characters: no short option */
 
 static const struct argp_option help_options[] = {

@@ -5,7 +5,7 @@
  *
  *   step.c             a step: prepare, passes over the segments, loss, sums of gradients
  *     chunk_pass.c       a segment on one chunk, forward or backward
- *       chunk_call.c       the arguments of one op on one chunk, or on one document part of it
+ *       chunk_call.c       the arguments of an op on a chunk, or on a document part of a chunk
  *     carry_exchange.c   tree and shift carries between chunks
  *     ordered_run.c      ... sequence carries, in order
  *     global_run.c       ... global carries

@@ -206,9 +206,9 @@ static rw_status refuse_file(const rw_writer_lock *lock, int error)
                    strerror(error));
 }
 
-/* Replaces the lock of `old`, which is gone. Only one of several newcomers succeeds: the newcomer
- * that creates the name LOCK.after-ID. It checks the lock once more before it continues, because it
- * may have been slow. */
+/* Replaces the lock of `old`, a process that has ended. Of several newcomers only the newcomer that
+ * creates the name LOCK.after-ID succeeds. This newcomer checks the lock once more before the
+ * replacement, because the lock may have changed since the first look. */
 static int replace(rw_writer_lock *lock, const rw_lock_holder *old, bool patient)
 {
     char guard[PATH_MAX];
